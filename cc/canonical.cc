@@ -1,0 +1,118 @@
+#include "canonical.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+namespace tfqz {
+namespace {
+
+template <typename T>
+int largest_entry(const T* column, int n) {
+  Real<T> largest = 0;
+  for (int i = 0; i < n; ++i) largest = std::max(largest, std::abs(column[i]));
+  const Real<T> reach = largest * (1 - 1024 * std::numeric_limits<Real<T>>::epsilon());
+  for (int i = 0; i < n; ++i) {
+    if (std::abs(column[i]) >= reach) return i;
+  }
+  return 0;
+}
+
+template <typename R>
+R conjugate(R x) {
+  return x;
+}
+template <typename R>
+std::complex<R> conjugate(std::complex<R> x) {
+  return std::conj(x);
+}
+
+// x / |x|, and 1 for 0: a sign for real x.
+template <typename R>
+R phase(R x) {
+  return x < 0 ? R(-1) : R(1);
+}
+template <typename R>
+std::complex<R> phase(std::complex<R> x) {
+  const R modulus = std::abs(x);
+  if (modulus == 0) return 1;
+  // One division may underflow for subnormal moduli and leave a number off the unit circle: normalise twice.
+  const std::complex<R> once(x.real() / modulus, x.imag() / modulus);
+  return once / std::abs(once);
+}
+
+template <typename T>
+void scale(T* x, int count, int stride, T factor) {
+  for (int i = 0; i < count; ++i) x[static_cast<std::size_t>(i) * stride] *= factor;
+}
+
+}  // namespace
+
+template <typename T>
+void canonicalize(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) {
+  const int n = S.n;
+  for (int j = 0; j < n; ++j) {
+    T* z = Z.column(j);
+    const int pivot = largest_entry(z, n);
+    const T right = conjugate(phase(z[pivot]));
+    if (right != T(1)) {
+      const int rows = std::min(n, j + 2);  // a 2 x 2 block reaches one row below the diagonal
+      scale(z, n, 1, right);
+      scale(S.column(j), rows, 1, right);
+      scale(T_.column(j), rows, 1, right);
+      z[pivot] = std::abs(z[pivot]);
+    }
+  }
+  for (int j = 0; j < n; ++j) {
+    T* q = Q.column(j);
+    T& t = T_(j, j);
+    T& s = S(j, j);
+    const T left = t != T(0) ? phase(t) : s != T(0) ? phase(s) : phase(q[largest_entry(q, n)]);
+    if (left != T(1)) {
+      const int first = std::max(0, j - 1);
+      scale(q, n, 1, left);
+      scale(&S(j, first), n - first, S.leading, conjugate(left));
+      scale(&T_(j, first), n - first, T_.leading, conjugate(left));
+    }
+    if (t != T(0)) {
+      t = std::abs(t);
+    } else if (s != T(0)) {
+      t = T(0);  // drops the sign of a negative zero
+      s = std::abs(s);
+    }
+  }
+}
+
+template <typename T>
+void alpha_beta(Matrix<T> S, Matrix<T> T_, std::complex<Real<T>>* alpha, T* beta) {
+  const int n = S.n;
+  for (int j = 0; j < n; ++j) {
+    alpha[j] = S(j, j);
+    beta[j] = T_(j, j);
+    if constexpr (!std::is_same_v<T, Real<T>>) continue;
+    if (j + 1 == n || S(j + 1, j) == T(0)) continue;
+    using R = Real<T>;
+    const R a = std::real(T_(j, j)), d = std::real(T_(j + 1, j + 1)), rho = std::sqrt(d / a);
+    const R p = std::real(S(j, j)) * rho, s = std::real(S(j + 1, j + 1)) / rho;
+    // -q r - ((p - s) / 2)^2 as a product of two factors: squares would overflow.
+    const R outer = std::sqrt(std::abs(S(j, j + 1))) * std::sqrt(std::abs(S(j + 1, j)));
+    const R inner = std::abs(p - s) / 2;
+    const R imaginary = std::sqrt(std::max(outer - inner, R(0))) * std::sqrt(outer + inner);
+    alpha[j] = {(p + s) / 2, imaginary};
+    alpha[j + 1] = std::conj(alpha[j]);
+    beta[j] = beta[j + 1] = std::sqrt(a) * std::sqrt(d);
+    ++j;
+  }
+}
+
+#define TFQZ_INSTANTIATE(T)                                                      \
+  template void canonicalize<T>(Matrix<T>, Matrix<T>, Matrix<T>, Matrix<T>);     \
+  template void alpha_beta<T>(Matrix<T>, Matrix<T>, std::complex<Real<T>>*, T*)
+TFQZ_INSTANTIATE(float);
+TFQZ_INSTANTIATE(double);
+TFQZ_INSTANTIATE(std::complex<float>);
+TFQZ_INSTANTIATE(std::complex<double>);
+#undef TFQZ_INSTANTIATE
+
+}  // namespace tfqz

@@ -1,0 +1,31 @@
+// The canonical form: what makes the factors of a QZ decomposition functions of the pencil. (Q D, Z D) with D diagonal
+// and unitary is as good a pair as (Q, Z), and which D LAPACK finds depends on rounding. The convention keeps LAPACK's:
+//
+//   1. t_jj is real and >= 0; where t_jj = 0 (an infinite eigenvalue) s_jj is real and >= 0; where both are 0 the largest
+//      entry of column j of Q is real and positive.
+//   2. In each column of Z the largest entry is real and positive.
+//   3. In a 2 x 2 block of the real form T's block is diag(a, d), a >= d > 0. LAPACK's xHGEQZ leaves it so (xLASV2).
+//
+// `The largest entry` of a column is the first whose modulus reaches (1 - tie) times the largest modulus: rounding must
+// not choose between equal moduli. tfqz/_canonical.py holds the same rules in TensorFlow ops.
+#ifndef TFQZ_CANONICAL_H_
+#define TFQZ_CANONICAL_H_
+
+#include <complex>
+
+#include "lapack.h"
+#include "matrix.h"
+
+namespace tfqz {
+
+template <typename T>
+void canonicalize(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z);
+
+// alpha and beta of canonical factors. 1 x 1 block: (s_jj, t_jj). 2 x 2 block of the real form, S block [p q; r s], T block
+// diag(a, d): beta = sqrt(a d) for both, and alpha, conj(alpha) the eigenvalues of [p rho, q; r, s / rho], rho = sqrt(d / a).
+template <typename T>
+void alpha_beta(Matrix<T> S, Matrix<T> T_, std::complex<Real<T>>* alpha, T* beta);
+
+}  // namespace tfqz
+
+#endif  // TFQZ_CANONICAL_H_

@@ -1,0 +1,75 @@
+// LAPACK's QZ drivers as the package scipy-openblas32 exports them: 32-bit integers, prefix `scipy_`, Fortran's
+// hidden string lengths at the end. One overload set, so that a template over the dtype reads like the mathematics.
+#ifndef TFQZ_LAPACK_H_
+#define TFQZ_LAPACK_H_
+
+#include <complex>
+#include <cstddef>
+
+namespace tfqz {
+
+using LapackInt = int;
+
+enum class ComputeVectors : char { kYes = 'V', kNo = 'N' };
+enum class SortEigenvalues : char { kYes = 'S', kNo = 'N' };
+
+extern "C" void scipy_openblas_set_num_threads(int count);
+
+// xGGES and xGGES3 have the same arguments; real and complex ones differ in how alpha is returned.
+#define TFQZ_DECLARE_REAL(routine, Real)                                                                          \
+  extern "C" void routine(const char* jobvsl, const char* jobvsr, const char* sort, void* selctg,                \
+                          const LapackInt* n, Real* a, const LapackInt* lda, Real* b, const LapackInt* ldb,      \
+                          LapackInt* sdim, Real* alphar, Real* alphai, Real* beta, Real* vsl,                    \
+                          const LapackInt* ldvsl, Real* vsr, const LapackInt* ldvsr, Real* work,                 \
+                          const LapackInt* lwork, LapackInt* bwork, LapackInt* info, std::size_t, std::size_t,   \
+                          std::size_t)
+#define TFQZ_DECLARE_COMPLEX(routine, Real)                                                                       \
+  extern "C" void routine(const char* jobvsl, const char* jobvsr, const char* sort, void* selctg,                \
+                          const LapackInt* n, std::complex<Real>* a, const LapackInt* lda,                       \
+                          std::complex<Real>* b, const LapackInt* ldb, LapackInt* sdim,                          \
+                          std::complex<Real>* alpha, std::complex<Real>* beta, std::complex<Real>* vsl,          \
+                          const LapackInt* ldvsl, std::complex<Real>* vsr, const LapackInt* ldvsr,               \
+                          std::complex<Real>* work, const LapackInt* lwork, Real* rwork, LapackInt* bwork,       \
+                          LapackInt* info, std::size_t, std::size_t, std::size_t)
+TFQZ_DECLARE_REAL(scipy_sgges_, float);
+TFQZ_DECLARE_REAL(scipy_dgges_, double);
+TFQZ_DECLARE_REAL(scipy_sgges3_, float);
+TFQZ_DECLARE_REAL(scipy_dgges3_, double);
+TFQZ_DECLARE_COMPLEX(scipy_cgges_, float);
+TFQZ_DECLARE_COMPLEX(scipy_zgges_, double);
+TFQZ_DECLARE_COMPLEX(scipy_cgges3_, float);
+TFQZ_DECLARE_COMPLEX(scipy_zgges3_, double);
+#undef TFQZ_DECLARE_REAL
+#undef TFQZ_DECLARE_COMPLEX
+
+template <typename T>
+struct RealOf {
+  using type = T;
+};
+template <typename R>
+struct RealOf<std::complex<R>> {
+  using type = R;
+};
+template <typename T>
+using Real = typename RealOf<T>::type;
+
+// What differs between the dtypes: the two drivers and their names.
+template <typename T>
+struct Lapack;
+#define TFQZ_LAPACK(T, letter)                                   \
+  template <>                                                    \
+  struct Lapack<T> {                                             \
+    static constexpr auto gges = scipy_##letter##gges_;          \
+    static constexpr auto gges3 = scipy_##letter##gges3_;        \
+    static constexpr const char* gges_name = #letter "gges";     \
+    static constexpr const char* gges3_name = #letter "gges3";   \
+  }
+TFQZ_LAPACK(float, s);
+TFQZ_LAPACK(double, d);
+TFQZ_LAPACK(std::complex<float>, c);
+TFQZ_LAPACK(std::complex<double>, z);
+#undef TFQZ_LAPACK
+
+}  // namespace tfqz
+
+#endif  // TFQZ_LAPACK_H_

@@ -1,0 +1,56 @@
+// The QZ decomposition of one pencil: A = Q S Z^H, B = Q T Z^H, Q and Z unitary, S and T upper triangular (for real
+// dtypes S is quasi upper triangular), in the canonical form of canonical.h. No TensorFlow header comes in here.
+#ifndef TFQZ_QZ_H_
+#define TFQZ_QZ_H_
+
+#include <complex>
+#include <memory>
+
+#include "lapack.h"
+#include "matrix.h"
+
+namespace tfqz {
+
+// What LAPACK said: `info` = 0 is success.
+struct Outcome {
+  const char* routine;
+  LapackInt info;
+};
+
+// Where one pencil's results go: row-major n x n matrices, and n entries each for alpha and beta.
+template <typename T>
+struct Factors {
+  T *s, *t, *q, *z;
+  std::complex<Real<T>>* alpha;
+  T* beta;
+};
+
+// Holds the workspace for pencils of one size; use one per thread, for as many pencils as there are.
+template <typename T>
+class QzSolver {
+ public:
+  // Throws std::bad_alloc. `n` >= 1.
+  explicit QzSolver(int n);
+
+  // `a` and `b` are row-major and finite. Where info is not 0 the contents of `factors` mean nothing.
+  Outcome operator()(const T* a, const T* b, const Factors<T>& factors);
+
+ private:
+  Outcome call_driver(LapackInt lwork);
+
+  int n_;
+  std::unique_ptr<T[]> buffer_;
+  Matrix<T> S_, T_, Q_, Z_;
+  std::unique_ptr<Real<T>[]> real_work_;  // alphar and alphai of real dtypes, rwork of complex ones
+  std::unique_ptr<T[]> vectors_;          // beta, and alpha of complex dtypes
+  std::unique_ptr<T[]> work_;
+  LapackInt lwork_;
+};
+
+// True if every one of `count` entries is finite.
+template <typename T>
+bool all_finite(const T* x, std::size_t count);
+
+}  // namespace tfqz
+
+#endif  // TFQZ_QZ_H_

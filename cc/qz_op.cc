@@ -1,0 +1,65 @@
+// Registration and shape function of the op `Tfqz>Qz`.
+#include "tensorflow/core/framework/common_shape_fns.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/shape_inference.h"
+
+namespace tfqz {
+namespace {
+
+using tensorflow::shape_inference::DimensionHandle;
+using tensorflow::shape_inference::InferenceContext;
+using tensorflow::shape_inference::ShapeHandle;
+
+// [..., n, n] for each matrix: rank at least 2 and square. Returns n and the batch part.
+absl::Status SquareMatrices(InferenceContext* context, ShapeHandle input, DimensionHandle* n, ShapeHandle* batch) {
+  ShapeHandle shape;
+  TF_RETURN_IF_ERROR(context->WithRankAtLeast(input, 2, &shape));
+  TF_RETURN_IF_ERROR(context->Merge(context->Dim(shape, -2), context->Dim(shape, -1), n));
+  return context->Subshape(shape, 0, -2, batch);
+}
+
+absl::Status QzShape(InferenceContext* context) {
+  DimensionHandle n_a, n_b, n;
+  ShapeHandle batch_a, batch_b, batch, matrix, vector;
+  TF_RETURN_IF_ERROR(SquareMatrices(context, context->input(0), &n_a, &batch_a));
+  TF_RETURN_IF_ERROR(SquareMatrices(context, context->input(1), &n_b, &batch_b));
+  TF_RETURN_IF_ERROR(context->Merge(n_a, n_b, &n));
+  TF_RETURN_IF_ERROR(tensorflow::shape_inference::BroadcastBinaryOpOutputShapeFnHelper(
+      context, batch_a, batch_b, /*incompatible_shape_error=*/true, &batch));
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Matrix(n, n), &matrix));
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Vector(n), &vector));
+  for (int factor = 0; factor < 4; ++factor) context->set_output(factor, matrix);
+  context->set_output(4, vector);
+  context->set_output(5, vector);
+  return absl::OkStatus();
+}
+
+REGISTER_OP("Tfqz>Qz")
+    .Input("a: T")
+    .Input("b: T")
+    .Output("s: T")
+    .Output("t: T")
+    .Output("q: T")
+    .Output("z: T")
+    .Output("alpha: Tcomplex")
+    .Output("beta: T")
+    .Attr("T: {float, double, complex64, complex128}")
+    .Attr("Tcomplex: {complex64, complex128}")
+    .Attr("on_failure: {'raise', 'nan'} = 'raise'")
+    .SetShapeFn(QzShape)
+    .Doc(R"doc(
+QZ (generalized Schur) decomposition of pencils, a = q s z^H and b = q t z^H, in canonical form.
+
+a: [..., n, n].
+b: [..., n, n]; the batch shapes broadcast.
+s: Upper triangular; for real T quasi upper triangular, with a 2 x 2 block for each complex pair of eigenvalues.
+t: Upper triangular with a real diagonal >= 0.
+q: Unitary (orthogonal).
+z: Unitary (orthogonal).
+alpha: [..., n]; alpha / beta are the generalized eigenvalues. Tcomplex is the complex dtype of T's precision.
+beta: [..., n], real values >= 0.
+on_failure: 'raise' names the batch element, 'nan' fills it with NaN.
+)doc");
+
+}  // namespace
+}  // namespace tfqz

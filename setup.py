@@ -1,0 +1,79 @@
+"""Builds the op library `tfqz/libtfqz.so` against the installed TensorFlow and the LAPACK of scipy-openblas32.
+
+Nothing of either is copied in: at run time the library finds both in the user's environment. What it was built against
+is written beside it, to `tfqz/built.json`, for the loader to compare with what runs.
+"""
+
+import importlib.metadata
+import json
+import os
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+try:
+    from setuptools.command.bdist_wheel import bdist_wheel
+except ImportError:  # setuptools before 70.1
+    from wheel.bdist_wheel import bdist_wheel
+
+LIBRARY = "libtfqz.so"
+RECORD = "built.json"
+
+
+class BuildOpLibrary(build_ext):
+    """A shared library that TensorFlow loads; it has nothing of CPython's ABI."""
+
+    def get_ext_filename(self, fullname):
+        *packages, _ = fullname.split(".")
+        return os.path.join(*packages, LIBRARY)
+
+    def build_extension(self, ext):
+        import scipy_openblas32
+        import tensorflow as tf
+
+        openblas_folder = scipy_openblas32.get_lib_dir()
+        # -DNDEBUG as TensorFlow's own build has it: without it reference counts differ (tensorflow#17316).
+        # As system headers, so that only this project's own warnings show.
+        tensorflow_flags = [flag.replace("-I", "-isystem", 1) for flag in tf.sysconfig.get_compile_flags()]
+        ext.extra_compile_args = [*tensorflow_flags, "-O3", "-g0", "-DNDEBUG", "-Wall", "-fvisibility=hidden"]
+        ext.extra_link_args = [
+            *tf.sysconfig.get_link_flags(),
+            f"-L{openblas_folder}",
+            f"-l{scipy_openblas32.get_library()}",
+            "-Wl,-z,defs",
+            # Where pip puts the two beside tfqz; elsewhere (an editable install) the loader loads them first.
+            "-Wl,-rpath,$ORIGIN/../tensorflow:$ORIGIN/../scipy_openblas32/lib",
+        ]
+        super().build_extension(ext)
+        record = {
+            "tensorflow": tf.__version__,
+            "scipy_openblas32": importlib.metadata.version("scipy-openblas32"),
+        }
+        library = Path(self.get_ext_fullpath(ext.name))
+        (library.parent / RECORD).write_text(json.dumps(record, indent=2) + "\n")
+
+    def get_outputs(self):
+        outputs = super().get_outputs()
+        return outputs + [str(Path(output).parent / RECORD) for output in outputs]
+
+
+class PlatformWheel(bdist_wheel):
+    """One wheel for every Python 3 of a platform, since the library needs no CPython ABI."""
+
+    def get_tag(self):
+        return ("py3", "none", super().get_tag()[2])
+
+
+setup(
+    ext_modules=[
+        Extension(
+            "tfqz.libtfqz",
+            sources=["cc/canonical.cc", "cc/qz.cc", "cc/qz_op.cc", "cc/qz_kernel.cc"],
+            depends=["cc/canonical.h", "cc/lapack.h", "cc/matrix.h", "cc/qz.h"],
+            include_dirs=["cc"],
+            language="c++",
+        )
+    ],
+    cmdclass={"build_ext": BuildOpLibrary, "bdist_wheel": PlatformWheel},
+)

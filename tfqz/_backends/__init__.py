@@ -1,0 +1,50 @@
+"""The backends: modules with the same functions, of which the best that loads is taken.
+
+    why_not()                        None if the backend can be used, else the reason and the remedy
+    versions()                       a dict of what it was built against and runs with
+    decompose(a, b, on_failure)      [S, T, Q, Z, alpha, beta] of checked tensors, in canonical form, differentiable
+"""
+
+import os
+import warnings
+
+from tfqz import _checks
+from tfqz._backends import native, scipy
+
+BACKENDS = {"native": native, "scipy": scipy}  # the best first
+VARIABLE = "TFQZ_BACKEND"
+
+
+def choose(name=None):
+    """The backend called `name`, or the default one.
+
+    Raises:
+      ValueError: no such backend.
+      RuntimeError: it was asked for, by argument or by environment variable, and doesn't load.
+    """
+    if name is not None:
+        return _required(_checks.choice("backend", name, BACKENDS))
+    name = os.environ.get(VARIABLE)
+    if name:
+        return _required(_checks.choice(VARIABLE, name, BACKENDS))
+    reason = native.why_not()
+    if reason is None:
+        return native
+    _warn_once(reason)
+    return scipy
+
+
+def _required(name):
+    reason = BACKENDS[name].why_not()
+    if reason is not None:
+        raise RuntimeError(f"`backend` must be one that loads; got {name!r}: {reason}")
+    return BACKENDS[name]
+
+
+_warned = set()
+
+
+def _warn_once(reason):
+    if reason not in _warned:
+        _warned.add(reason)
+        warnings.warn(f"tfqz falls back to the slower backend 'scipy': {reason}", RuntimeWarning, stacklevel=4)

@@ -1,0 +1,78 @@
+"""The C++ op `Tfqz>Qz`: LAPACK on the CPU, the batch shared over TensorFlow's threads."""
+
+import ctypes
+import functools
+import importlib.metadata
+import json
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfqz._backends import _cotangents
+
+_FOLDER = Path(__file__).resolve().parent.parent
+LIBRARY = _FOLDER / "libtfqz.so"
+RECORD = _FOLDER / "built.json"
+
+
+def why_not():
+    return _load()[1]
+
+
+def versions():
+    return {
+        "built against TensorFlow": _record().get("tensorflow", "?"),
+        "built against OpenBLAS": _record().get("scipy_openblas32", "?"),
+        "runs with OpenBLAS": _openblas_version(),
+    }
+
+
+def decompose(a, b, on_failure):
+    Tcomplex = tf.complex64 if a.dtype in (tf.float32, tf.complex64) else tf.complex128
+    return list(_load()[0].tfqz_qz(a, b, Tcomplex=Tcomplex, on_failure=on_failure))
+
+
+@tf.RegisterGradient("Tfqz>Qz")
+def _gradient(op, *cotangents):
+    return _cotangents.pullback(list(op.inputs), list(op.outputs), cotangents)
+
+
+@functools.cache
+def _load():
+    """The op library's module and None, or None and the reason why there is none."""
+    if not LIBRARY.exists():
+        return None, f"the op library {LIBRARY.name} was not built; {_remedy()}"
+    try:
+        _load_openblas()
+        return tf.load_op_library(str(LIBRARY)), None
+    except (tf.errors.NotFoundError, OSError, ImportError) as error:
+        built, running = _record().get("tensorflow", "an unknown version"), tf.__version__
+        if built.split(".")[:2] != running.split(".")[:2]:
+            cause = f"the op library was built against TensorFlow {built}, and TensorFlow {running} is running"
+        else:
+            cause = f"the op library doesn't load ({str(error).strip()})"
+        return None, f"{cause}; {_remedy()}"
+
+
+def _load_openblas():
+    """Makes OpenBLAS known to the dynamic linker by its soname: in an editable install the library's own search path,
+    relative to itself, doesn't reach it."""
+    import scipy_openblas32
+
+    ctypes.CDLL(str(Path(scipy_openblas32.get_lib_dir()) / "libscipy_openblas.so"))
+
+
+def _openblas_version():
+    try:
+        return importlib.metadata.version("scipy-openblas32")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+@functools.cache
+def _record():
+    return json.loads(RECORD.read_text()) if RECORD.exists() else {}
+
+
+def _remedy():
+    return "install tfqz again with `pip install --force-reinstall --no-deps --no-build-isolation tfqz`"

@@ -1,0 +1,63 @@
+"""What the public functions accept, and what they say otherwise.
+
+Shapes that are known only when a graph runs are checked by the backends, with the same words.
+"""
+
+import tensorflow as tf
+
+DTYPES = ("float32", "float64", "complex64", "complex128")
+OUTPUTS = {"real": "real", "r": "real", "complex": "complex", "c": "complex"}  # as in SciPy
+ON_FAILURE = ("raise", "nan")
+
+FINITE = "`{name}` must be finite; got NaN or Inf{where}"
+CONVERGENCE = "`a`, `b` must be a pencil on which QZ converges; LAPACK's {routine} returned info = {info}{where}"
+
+
+def pencil(a, b):
+    """`a` and `b` as tensors of one supported dtype whose static shapes fit.
+
+    Raises:
+      TypeError: dtypes differ or are none of the four.
+      ValueError: the static shapes show that the two are not square of one size, or that the batches don't broadcast.
+    """
+    a = tf.convert_to_tensor(a, name="a", dtype_hint=getattr(b, "dtype", None))
+    b = tf.convert_to_tensor(b, name="b", dtype_hint=a.dtype)
+    if a.dtype != b.dtype or a.dtype.name not in DTYPES:
+        rule = f"`a` and `b` must have the same dtype, one of {', '.join(DTYPES)}"
+        raise TypeError(f"{rule}; got {a.dtype.name} and {b.dtype.name}")
+    shapes(a.shape, b.shape)
+    return a, b
+
+
+def shapes(a, b):
+    """Checks what is known of two shapes; raises ValueError."""
+    a, b = tf.TensorShape(a), tf.TensorShape(b)
+    got = f"got {_text(a)} and {_text(b)}"
+    for name, shape in (("a", a), ("b", b)):
+        if shape.rank is not None and (shape.rank < 2 or not shape[-2:-1].is_compatible_with(shape[-1:])):
+            raise ValueError(f"`{name}` must be square, [..., n, n]; {got}")
+    if a.rank is None or b.rank is None:
+        return
+    if not a[-2:].is_compatible_with(b[-2:]):
+        raise ValueError(f"`b` must have the same inner shape as `a`; {got}")
+    try:
+        tf.broadcast_static_shape(a[:-2], b[:-2])
+    except ValueError:
+        raise ValueError(f"`a` and `b` must have batch shapes that broadcast; {got}") from None
+
+
+def choice(name, value, allowed):
+    """`value`, or a ValueError that lists the allowed ones."""
+    if value in allowed:
+        return value
+    listed = ", ".join(repr(option) for option in allowed)
+    raise ValueError(f"`{name}` must be one of {listed}; got {value!r}")
+
+
+def batch_element(index):
+    """' in batch element [2, 0]', and nothing for a single pencil."""
+    return f" in batch element [{', '.join(str(i) for i in index)}]" if index else ""
+
+
+def _text(shape):
+    return "(unknown rank)" if shape.rank is None else str(tuple(shape.as_list()))

@@ -1,0 +1,59 @@
+"""alpha and beta, of which alpha / beta are the generalized eigenvalues, from canonical factors, and their gradient.
+
+A 1 x 1 block has (s_jj, t_jj). A 2 x 2 block [p q; r s] of the real form, T's block being diag(a, d), has beta = sqrt(a d)
+twice, and for alpha the eigenvalues x + iy and x - iy of [p rho, q; r, s / rho], rho = sqrt(d / a): y > 0 first, as in LAPACK.
+"""
+
+import tensorflow as tf
+
+from tfqz import _blocks
+from tfqz._blocks import following, preceding
+
+
+def alpha_beta(S, T):
+    """alpha, [..., n], complex; beta, [..., n], of T's dtype with real values >= 0."""
+    s, t = tf.linalg.diag_part(S), tf.linalg.diag_part(T)
+    if S.dtype.is_complex:
+        return s, t
+    start = _blocks.starts(S)
+    p, q, r, s_, _, beta = _blocks.balanced(S, T)
+    x, y = (p + s_) / 2, _blocks.imaginary_part(p, q, r, s_)
+    zero = tf.zeros_like(s)
+    second = preceding(start)
+    real = tf.where(start, x, tf.where(second, preceding(x), s))
+    imaginary = tf.where(start, y, tf.where(second, -preceding(y), zero))
+    beta = tf.where(start, beta, tf.where(second, preceding(beta), t))
+    return tf.complex(real, imaginary), beta
+
+
+def pullback(S, T, alphab, betab):
+    """Cotangents of S and T, nonzero in the diagonal blocks only."""
+    if S.dtype.is_complex:
+        real = tf.cast(tf.math.real(betab), T.dtype)
+        return tf.linalg.diag(alphab), tf.linalg.diag(real)
+    start = _blocks.starts(S)
+    second = preceding(start)
+    zero = tf.zeros_like(betab)
+    p, q, r, s, rho, beta = _blocks.balanced(S, T)
+    y = _blocks.imaginary_part(p, q, r, s)
+    # x = (p + s) / 2 and y^2 = p s - q r - x^2, for the pair's two alphas together; both have the same beta.
+    xb = tf.math.real(alphab) + following(tf.math.real(alphab))
+    yb = tf.math.imag(alphab) - following(tf.math.imag(alphab))
+    betab_pair = betab + following(betab)
+    square = tf.where(start & (y > 0), yb / tf.where(y > 0, 2 * y, tf.ones_like(y)), zero)
+    xb = xb - square * (p + s)
+    pb, sb = xb / 2 + square * s, xb / 2 + square * p
+    qb, rb = -square * r, -square * q
+    # p = p0 rho, s = s0 / rho, rho = sqrt(d / a), beta = sqrt(a d).
+    log_rho, log_beta = (pb * p - sb * s) / 2, betab_pair * beta / 2
+    a, d = tf.linalg.diag_part(T), following(tf.linalg.diag_part(T))
+    one = tf.ones_like(a)
+    ab = (log_beta - log_rho) / tf.where(start, a, one)
+    db = (log_beta + log_rho) / tf.where(start, d, one)
+
+    def in_pairs(first_row, second_row, single):
+        return tf.where(start, first_row, tf.where(second, preceding(second_row), single))
+
+    Sb = tf.linalg.diag(in_pairs(pb * rho, sb / rho, tf.math.real(alphab)))
+    Sb = Sb + _blocks.place_above(tf.where(start, qb, zero)) + _blocks.place_below(tf.where(start, rb, zero))
+    return Sb, tf.linalg.diag(in_pairs(ab, db, betab))

@@ -1,0 +1,63 @@
+"""`tfqz.qz`, the QZ decomposition."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfqz import _backends, _checks
+
+
+class QZ(NamedTuple):
+    """The factors of a = q s z^H, b = q t z^H, in SciPy's order; each [..., n, n]."""
+
+    s: tf.Tensor
+    t: tf.Tensor
+    q: tf.Tensor
+    z: tf.Tensor
+
+
+def qz(a, b, output="real", *, backend=None, on_failure="raise", name=None):
+    """QZ (generalized Schur) decomposition of a pencil, or of a batch: a = q s z^H and b = q t z^H.
+
+    q and z are unitary, s and t upper triangular, t with a real diagonal >= 0. The generalized eigenvalues are s_jj / t_jj;
+    t_jj = 0 is an infinite one. With `output="real"`, s of a real pencil is quasi upper triangular: each complex pair of
+    eigenvalues has a 2 x 2 block on the diagonal, in which t is diag(a, d), a >= d > 0. In each column of z the largest
+    entry is real and positive. Equal inputs give equal factors from every backend up to rounding, and up to the order of
+    the eigenvalues, which is whatever the iteration finds.
+
+    All four factors are differentiable, to every order, in reverse and forward mode, where the eigenvalues are distinct; at
+    equal eigenvalues the gradient is finite, and exact for functions that don't depend on what the decomposition leaves
+    open there. The README says in full what has a derivative and what hasn't.
+
+    Args:
+      a: [..., n, n], float32, float64, complex64 or complex128.
+      b: [..., n, n], of the same dtype; the batch shapes broadcast.
+      output: "real" or "complex" ("r", "c"): the form of s for real input. Complex input always has the complex form.
+        Complex factors of real input have real gradients.
+      backend: "native" (the C++ op), "scipy" (a host call to SciPy's LAPACK), or None for the environment variable
+        TFQZ_BACKEND and, where that isn't set, the best that loads.
+      on_failure: "raise", or "nan" to fill the factors of the batch elements that fail, and no others, with NaN.
+      name: a name scope for the ops.
+
+    Returns:
+      `QZ(s, t, q, z)`, each [..., n, n] of the common dtype (complex for `output="complex"`).
+
+    Raises:
+      TypeError: the dtypes differ or are not supported.
+      ValueError: the static shapes don't fit, or an option is unknown.
+      tf.errors.InvalidArgumentError: the shapes don't fit, a pencil has NaN or Inf, or QZ didn't converge; names the batch
+        element.
+
+    References:
+      C. B. Moler and G. W. Stewart, An algorithm for generalized matrix eigenvalue problems, SIAM J. Numer. Anal. 10 (1973)
+      241-256. LAPACK's xGGES and xGGES3 (multishift QZ with aggressive early deflation; B. Kagstrom and D. Kressner, SIAM
+      J. Matrix Anal. Appl. 29 (2007) 199-227).
+    """
+    _checks.choice("output", output, _checks.OUTPUTS)
+    _checks.choice("on_failure", on_failure, _checks.ON_FAILURE)
+    decompose = _backends.choose(backend).decompose
+    with tf.name_scope(name or "qz"):
+        a, b = _checks.pencil(a, b)
+        if _checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
+            a, b = tf.complex(a, tf.zeros_like(a)), tf.complex(b, tf.zeros_like(b))
+        return QZ(*decompose(a, b, on_failure)[:4])

@@ -1,0 +1,46 @@
+"""Every threshold of the package, one function each.
+
+All are relative: the callers scale by the norms of their own data. They answer different questions and are not
+interchangeable.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+
+def epsilon(dtype):
+    """Distance from 1 to the next number of `dtype`'s precision, as a Python float."""
+    return float(np.finfo(tf.as_dtype(dtype).real_dtype.as_numpy_dtype).eps)
+
+
+def tie(dtype):
+    """Two entries of a column count as equally large if their moduli differ by less than this, relative.
+
+    Rounding must not choose the entry of Z that the canonical form makes positive. The value stands in
+    `cc/canonical.cc` too.
+    """
+    return 1024 * epsilon(dtype)
+
+
+def equal_eigenvalues(dtype):
+    """Two eigenvalues count as equal if their chordal distance is below this.
+
+    A small multiple of epsilon, not its square root: rounding splits a defective double eigenvalue by sqrt(epsilon), and
+    plain division by such a distance is still right to about sqrt(epsilon).
+    """
+    return 8 * epsilon(dtype)
+
+
+def zero_pair(dtype, n):
+    """A pair (s_jj, t_jj) below this times the norms of S and T is 0/0: the pencil is singular up to rounding."""
+    return 4 * epsilon(dtype) * tf.cast(n, tf.as_dtype(dtype).real_dtype)
+
+
+def zero_beta(dtype, n):
+    """A t_jj below this times the norm of T is an infinite eigenvalue up to rounding: its phase is noise."""
+    return 4 * epsilon(dtype) * tf.cast(n, tf.as_dtype(dtype).real_dtype)
+
+
+def equal_block_entries(dtype):
+    """T's block diag(a, d) in a 2 x 2 block has a = d up to rounding if (a - d) / (a + d) is below this."""
+    return 64 * epsilon(dtype)

@@ -1,0 +1,283 @@
+"""The coupled triangular equations of the QZ decomposition's derivative, and their adjoint.
+
+For upper triangular S, T (real: quasi upper triangular S) and right-hand sides of which only the strictly lower part counts,
+with strictly lower triangular unknowns:
+
+    `solve`           tril(X S - S V, -1) = M         tril(X T - T V, -1) = N                  (2)
+    `solve_adjoint`   tril(E S^H + F T^H, -1) = P    -tril(S^H E + T^H F, -1) = R              (3)
+
+The linear map of (3) is the adjoint of (2)'s, so each solver's gradient is a call of the other and matrix products.
+`Strictly lower` leaves out the entry inside a 2 x 2 block. For full off-diagonal blocks these are the equations of LAPACK's
+xTGSYL ('N' and 'T'); Kagstrom and Westin, IEEE Trans. Autom. Control 34 (1989) 745-751.
+
+Element (i, j) stands in a 2 x 2 system whose determinant is delta_ij = s_ii t_jj - s_jj t_ii (up to conjugation) and
+needs only elements further from the diagonal in (2), closer to it in (3). The order of work: block subdiagonal after block
+subdiagonal, all blocks of one at a time, their right-hand sides from products of strips of blocks; within the blocks,
+subdiagonal after subdiagonal. Where delta_ij = 0, the minimum-norm solution is taken: it gives the exact gradient of every
+function that does not see inside a cluster of equal eigenvalues.
+"""
+
+import tensorflow as tf
+
+from tfqz import _blocks, _tolerances
+from tfqz._attach import attach_gradient
+
+
+def solve(S, T, M, N):
+    """X, V of equations (2). All arguments [..., n, n], of one dtype and shape; differentiable in each."""
+    return attach_gradient([S, T, M, N], _solve(S, T, M, N, False), _solve_pullback)
+
+
+def solve_adjoint(S, T, P, R):
+    """E, F of equations (3). All arguments [..., n, n], of one dtype and shape; differentiable in each."""
+    return attach_gradient([S, T, P, R], _solve(S, T, P, R, True), _solve_adjoint_pullback)
+
+
+def strictly_lower(S):
+    """[..., n, n]: 1 below the diagonal but for the entry inside each 2 x 2 block of S, else 0, in S's dtype."""
+    lower = tf.linalg.band_part(tf.ones_like(S), -1, 0) - tf.linalg.eye(tf.shape(S)[-1], dtype=S.dtype)
+    if S.dtype.is_complex:
+        return lower
+    return lower - _blocks.place_below(tf.cast(_blocks.starts(S), S.dtype))
+
+
+def _solve_pullback(inputs, outputs, cotangents):
+    S, T, _, _ = inputs
+    X, V = outputs
+    E, F = solve_adjoint(S, T, *cotangents)
+    return [*_coefficient_cotangents(S, X, V, E, F), E, F]
+
+
+def _solve_adjoint_pullback(inputs, outputs, cotangents):
+    S, T, _, _ = inputs
+    E, F = outputs
+    X, V = solve(S, T, *cotangents)
+    return [*_coefficient_cotangents(S, X, V, E, F), X, V]
+
+
+def _coefficient_cotangents(S, X, V, E, F):
+    """From <(E, F), (X dS - dS V, X dT - dT V)> with the minus sign of a derivative of an inverse."""
+    lower = strictly_lower(S)
+
+    def cotangent(E):
+        return (1 - lower) * (tf.matmul(E, V, adjoint_b=True) - tf.matmul(X, E, adjoint_a=True))
+
+    return cotangent(E), cotangent(F)
+
+
+def _solve(S, T, first, second, adjoint):
+    """Reduces to S and T of norm 1."""
+    lower = strictly_lower(S)
+    norms = [_norm(S), _norm(T)]
+    S, T = S / norms[0], T / norms[1]
+    first, second = lower * first, lower * second
+    if not adjoint:
+        first, second = first / norms[0], second / norms[1]
+    unknowns = _solve_quasi_triangular(S, T, first, second, lower, adjoint)
+    if adjoint:
+        unknowns = [unknown / norm for unknown, norm in zip(unknowns, norms)]
+    return [lower * unknown for unknown in unknowns]
+
+
+def _norm(X):
+    largest = tf.reduce_max(tf.abs(X), axis=[-2, -1], keepdims=True)
+    return tf.cast(tf.where(largest > 0, largest, tf.ones_like(largest)), X.dtype)
+
+
+def _solve_quasi_triangular(S, T, first, second, lower, adjoint):
+    """Reduces to complex triangular S and T."""
+    if S.dtype.is_complex:
+        return _solve_triangular(S, T, first, second, lower, adjoint)
+    dtype = tf.complex64 if S.dtype == tf.float32 else tf.complex128
+    G, H = _blocks.triangularize(S, T)
+    S, T, first, second, lower = (tf.cast(x, dtype) for x in (S, T, first, second, lower))
+
+    def upper(X):
+        return tf.linalg.band_part(G.adjoint().rows(H.columns(X)), 0, -1)
+
+    # (2) has M, N, X in the frame of G and V in that of H on the right; (3) has P in that of G, R in that of H.
+    if adjoint:
+        first, second = G.adjoint().rows(G.columns(first)), H.adjoint().rows(H.columns(second))
+        E, F = _solve_triangular(upper(S), upper(T), first, second, lower, adjoint)
+        unknowns = [G.rows(H.adjoint().columns(X)) for X in (E, F)]
+    else:
+        first, second = G.adjoint().rows(H.columns(first)), G.adjoint().rows(H.columns(second))
+        X, V = _solve_triangular(upper(S), upper(T), first, second, lower, adjoint)
+        unknowns = [G.rows(G.adjoint().columns(X)), H.rows(H.adjoint().columns(V))]
+    return [tf.math.real(unknown) for unknown in unknowns]
+
+
+def _solve_triangular(S, T, first, second, lower, adjoint):
+    """Reduces to one batch dimension."""
+    shape = tf.shape(S)
+    flat = tf.concat([[tf.reduce_prod(shape[:-2])], shape[-2:]], axis=0)
+    unknowns = _substitute(*(tf.reshape(x, flat) for x in (S, T, first, second, lower)), adjoint)
+    return [tf.reshape(unknown, shape) for unknown in unknowns]
+
+
+# Up to this size one block is quickest; beyond it, blocks of half as many rows.
+_LARGEST_BLOCK = 32
+
+
+@tf.function(reduce_retracing=True, autograph=False)
+def _substitute(S, T, first, second, lower, adjoint):
+    """Solves for triangular S, T and one batch dimension, [batch, n, n]. `adjoint` is a Python bool.
+
+    With U = S^H and W = T^H, (3) reads E U + F W = P, U E + W F = -R, and both pairs of equations become one operator of
+    lower triangular unknowns that stand left and right of the coefficients.
+    """
+    n = tf.shape(S)[-1]
+    size = tf.where(n <= _LARGEST_BLOCK, tf.maximum(n, 1), _LARGEST_BLOCK // 2)
+    strips = _Strips(tf.shape(S)[0], (n + size - 1) // size, size)
+    inverse = [lower * entry for entry in _inverse(S, T, adjoint)]
+    if adjoint:
+        S, T, second = tf.linalg.adjoint(S), tf.linalg.adjoint(T), -second
+    # Padding with zeros adds rows and columns that nothing refers to: their solution is 0.
+    S, T, first, second, *inverse = (strips.pad(x) for x in (S, T, first, second, *inverse))
+    rows = [strips.rows(S), strips.rows(T)]
+    columns = [strips.columns(S), strips.columns(T)]
+    diagonal_blocks = [strips.subdiagonal(S, 0), strips.subdiagonal(T, 0)]
+
+    def block_subdiagonal(step, lefts, rights):
+        d = step if adjoint else strips.count - 1 - step
+        right_columns = [strips.shift(x, d) for x in columns]
+        known = _operator(rows, right_columns, lefts, [strips.shift(x, d) for x in rights], adjoint)
+        residuals = [strips.subdiagonal(x, d) - y for x, y in zip((first, second), known)]
+        unknowns = _substitute_within_blocks(
+            diagonal_blocks,
+            [strips.shift(x, d) for x in diagonal_blocks],
+            residuals,
+            [strips.subdiagonal(entry, d) for entry in inverse],
+            tf.equal(d, 0),
+            adjoint,
+        )
+        into_left, into_right = _sides(unknowns, adjoint)
+        lefts = [strips.place_in_rows(x, new, d) for x, new in zip(lefts, into_left)]
+        rights = [strips.place_in_columns(x, new, d) for x, new in zip(rights, into_right)]
+        return step + 1, lefts, rights
+
+    zeros = tf.zeros_like(first)
+    lefts, rights = _sides([zeros, zeros], adjoint)
+    _, lefts, rights = tf.while_loop(
+        lambda step, *_: step < strips.count,
+        block_subdiagonal,
+        (0, [strips.rows(x) for x in lefts], [strips.columns(x) for x in rights]),
+        parallel_iterations=1,
+    )
+    unknowns = [strips.from_rows(x) for x in lefts]
+    if not adjoint:
+        unknowns.append(strips.from_columns(rights[0]))
+    return [unknown[..., :n, :n] for unknown in unknowns]
+
+
+def _sides(unknowns, adjoint):
+    """Which unknowns stand left of the coefficients, and which right of them."""
+    return (unknowns, unknowns) if adjoint else (unknowns[:1], unknowns[1:])
+
+
+def _operator(rows, columns, lefts, rights, adjoint):
+    """The left-hand sides of both equations from strips, or blocks, of the coefficients and the unknowns."""
+    S_rows, T_rows = rows
+    S_columns, T_columns = columns
+    if adjoint:
+        (E_rows, F_rows), (E_columns, F_columns) = lefts, rights
+        return E_rows @ S_columns + F_rows @ T_columns, S_rows @ E_columns + T_rows @ F_columns
+    (X_rows,), (V_columns,) = lefts, rights
+    return X_rows @ S_columns - S_rows @ V_columns, X_rows @ T_columns - T_rows @ V_columns
+
+
+def _substitute_within_blocks(left_blocks, right_blocks, residuals, inverse, on_diagonal, adjoint):
+    """Solves for blocks, [batch, count, size, size], given what the other blocks leave of the right-hand sides."""
+    size = tf.shape(residuals[0])[-1]
+    subdiagonal = tf.range(size)[:, None] - tf.range(size)[None, :]
+    # Blocks on the diagonal have unknowns below their own diagonal only.
+    shortest = tf.where(on_diagonal, 1, 1 - size)
+
+    def element_subdiagonal(step, x, y):
+        c = shortest + step if adjoint else size - 1 - step
+        known = _operator(left_blocks, right_blocks, *_sides([x, y], adjoint), adjoint)
+        p, r = residuals[0] - known[0], residuals[1] - known[1]
+        here = tf.equal(subdiagonal, c)
+        x = tf.where(here, inverse[0] * p + inverse[1] * r, x)
+        y = tf.where(here, inverse[2] * p + inverse[3] * r, y)
+        return step + 1, x, y
+
+    zeros = tf.zeros_like(residuals[0])
+    return tf.while_loop(
+        lambda step, *_: step < size - shortest, element_subdiagonal, (0, zeros, zeros), parallel_iterations=1
+    )[1:]
+
+
+def _inverse(S, T, adjoint):
+    """The four entries of the (pseudo-)inverse of each element's 2 x 2 system, each [batch, n, n]."""
+    s, t = tf.linalg.diag_part(S), tf.linalg.diag_part(T)
+    s_i, t_i, s_j, t_j = s[..., :, None], t[..., :, None], s[..., None, :], t[..., None, :]
+    conj = tf.math.conj
+    if adjoint:
+        k = [[conj(s_j), conj(t_j)], [conj(s_i), conj(t_i)]]
+    else:
+        k = [[s_j, -s_i], [t_j, -t_i]]
+    determinant = k[0][0] * k[1][1] - k[0][1] * k[1][0]
+    length = tf.sqrt(tf.abs(s) ** 2 + tf.abs(t) ** 2)  # S and T come in with norm 1
+    zero = length <= _tolerances.zero_pair(S.dtype, tf.shape(S)[-1])
+    equal = tf.abs(determinant) <= _tolerances.equal_eigenvalues(S.dtype) * length[..., :, None] * length[..., None, :]
+    equal = equal | zero[..., :, None] | zero[..., None, :]
+    # A matrix of rank 1 has the pseudo-inverse k^H / |k|^2, k^H over its squared Frobenius norm.
+    square = tf.cast(length[..., :, None] ** 2 + length[..., None, :] ** 2, S.dtype)
+    by_square = tf.math.divide_no_nan(tf.ones_like(square), square)
+    by_determinant = 1 / tf.where(equal, tf.ones_like(determinant), determinant)
+    regular = [k[1][1], -k[0][1], -k[1][0], k[0][0]]
+    singular = [conj(k[0][0]), conj(k[1][0]), conj(k[0][1]), conj(k[1][1])]
+    return [tf.where(equal, x * by_square, y * by_determinant) for x, y in zip(singular, regular)]
+
+
+class _Strips:
+    """Matrices [batch, count * size, count * size] as strips of blocks.
+
+    Row strip I is [size, count * size], column strip J is [count * size, size]; strips stack along axis 1.
+    """
+
+    def __init__(self, batch, count, size):
+        self.batch, self.count, self.size = batch, count, size
+
+    def pad(self, x):
+        margin = self.count * self.size - tf.shape(x)[-1]
+        return tf.pad(x, [[0, 0], [0, margin], [0, margin]])
+
+    def rows(self, x):
+        return tf.reshape(x, [self.batch, self.count, self.size, self.count * self.size])
+
+    def columns(self, x):
+        blocks = tf.reshape(x, [self.batch, self.count * self.size, self.count, self.size])
+        return tf.transpose(blocks, [0, 2, 1, 3])
+
+    def from_rows(self, strips):
+        return tf.reshape(strips, [self.batch, self.count * self.size, self.count * self.size])
+
+    def from_columns(self, strips):
+        return self.from_rows(tf.transpose(strips, [0, 2, 1, 3]))
+
+    def shift(self, strips, d):
+        """Strip J = I - d at place I, cyclic: the blocks above the diagonal that this brings in are solved to 0."""
+        return tf.roll(strips, d, axis=1)
+
+    def subdiagonal(self, x, d):
+        """The blocks (I, I - d), cyclic: [batch, count, size, size]."""
+        blocks = tf.reshape(x, [self.batch, self.count, self.size, self.count, self.size])
+        blocks = tf.reshape(
+            tf.transpose(blocks, [0, 1, 3, 2, 4]), [self.batch, self.count * self.count, self.size, self.size]
+        )
+        row = tf.range(self.count)
+        return tf.gather(blocks, row * self.count + (row - d) % self.count, axis=1)
+
+    def place_in_rows(self, strips, blocks, d):
+        here = tf.equal(tf.range(self.count)[None, :], (tf.range(self.count)[:, None] - d) % self.count)
+        split = tf.reshape(strips, [self.batch, self.count, self.size, self.count, self.size])
+        split = tf.where(here[:, None, :, None], blocks[:, :, :, None, :], split)
+        return tf.reshape(split, tf.shape(strips))
+
+    def place_in_columns(self, strips, blocks, d):
+        here = tf.equal(tf.range(self.count)[None, :], (tf.range(self.count)[:, None] + d) % self.count)
+        split = tf.reshape(strips, [self.batch, self.count, self.count, self.size, self.size])
+        split = tf.where(here[:, :, None, None], self.shift(blocks, -d)[:, :, None, :, :], split)
+        return tf.reshape(split, tf.shape(strips))
