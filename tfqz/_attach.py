@@ -1,29 +1,34 @@
-"""A gradient of any order for values that TensorFlow can't differentiate."""
+"""Gradients of any order for values that TensorFlow can't, or shouldn't, differentiate by itself."""
 
 import tensorflow as tf
 
 
-def attach_gradient(inputs, outputs, pullback):
-    """Returns `outputs` as differentiable functions of `inputs`.
+def register_pullback(name, outputs):
+    """Decorator: `pullback(inputs, outputs, cotangents)` returns the cotangents of the inputs; it has `outputs` outputs.
 
-    `pullback(inputs, outputs, cotangents)` returns the cotangents of the inputs. It is called with outputs that have this
-    very gradient again, so that what it computes from them can be differentiated too, to every order. A gradient that
-    closed over the bare values would be right once and silently wrong when differentiated.
-
-    Args:
-      inputs: a list of tensors.
-      outputs: a list of tensors, computed from `inputs`.
-      pullback: a function written in differentiable operations.
-
-    Returns:
-      A list of tensors like `outputs`.
+    The outputs that it is given have this very gradient again, so what it computes from them can be differentiated too. `name`
+    stays in saved graphs.
     """
 
-    @tf.custom_gradient
-    def attached(*inputs):
-        def gradient(*cotangents):
-            return pullback(inputs, attach_gradient(inputs, outputs, pullback), cotangents)
+    def register(pullback):
+        @tf.RegisterGradient(name)
+        def gradient(op, *cotangents):
+            inputs, values = list(op.inputs)[outputs:], list(op.outputs)[:outputs]
+            return [None] * outputs + list(pullback(inputs, values, cotangents[:outputs]))
 
-        return [tf.identity(output) for output in outputs], gradient
+        return pullback
 
-    return attached(*inputs)
+    return register
+
+
+@tf.function(reduce_retracing=True, autograph=False)
+def attach_gradient(name, inputs, outputs):
+    """Returns `outputs`, computed from `inputs` anyhow, as functions of `inputs` with the pullback registered as `name`.
+
+    An IdentityN carries both and names its gradient, which finds all it needs among the op's inputs and outputs.
+    `tf.custom_gradient` would keep tensors in a closure: right once, wrong or out of reach where the gradient is itself
+    differentiated in another graph. The function around it is what makes tapes honour the name, eagerly and in graphs.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    with graph.gradient_override_map({"IdentityN": name}):
+        return tf.identity_n([*outputs, *inputs])[: len(outputs)]

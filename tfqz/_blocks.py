@@ -8,34 +8,39 @@ from typing import NamedTuple
 import tensorflow as tf
 
 
+def to_complex(x):
+    """A real x as complex numbers: tf.cast warns of the imaginary part that its gradient drops."""
+    return tf.complex(x, tf.zeros_like(x))
+
+
 def below(X):
     """[..., n]: x_{j+1,j}, and 0 at the end."""
-    return _all_but_last(tf.linalg.diag_part(tf.roll(X, -1, axis=-2)))
+    return _all_but_last(tf.linalg.diag_part(_roll(X, -1, -2)))
 
 
 def above(X):
     """[..., n]: x_{j,j+1}, and 0 at the end."""
-    return _all_but_last(tf.linalg.diag_part(tf.roll(X, -1, axis=-1)))
+    return _all_but_last(tf.linalg.diag_part(_roll(X, -1, -1)))
 
 
 def following(x):
     """[..., n]: x_{j+1}, cyclic."""
-    return tf.roll(x, -1, axis=-1)
+    return _roll(x, -1, -1)
 
 
 def preceding(x):
     """[..., n]: x_{j-1}, cyclic."""
-    return tf.roll(x, 1, axis=-1)
+    return _roll(x, 1, -1)
 
 
 def place_below(x):
     """The matrix with x_j at (j+1, j), for x that is 0 at the end."""
-    return tf.roll(tf.linalg.diag(x), 1, axis=-2)
+    return _roll(tf.linalg.diag(x), 1, -2)
 
 
 def place_above(x):
     """The matrix with x_j at (j, j+1), for x that is 0 at the end."""
-    return tf.roll(tf.linalg.diag(x), 1, axis=-1)
+    return _roll(tf.linalg.diag(x), 1, -1)
 
 
 def starts(S):
@@ -87,16 +92,16 @@ class BlockUnitary(NamedTuple):
         """This matrix times X."""
         return (
             self.diagonal[..., :, None] * X
-            + self.above[..., :, None] * tf.roll(X, -1, axis=-2)
-            + self.below[..., :, None] * tf.roll(X, 1, axis=-2)
+            + self.above[..., :, None] * _roll(X, -1, -2)
+            + self.below[..., :, None] * _roll(X, 1, -2)
         )
 
     def columns(self, X):
         """X times this matrix."""
         return (
             X * self.diagonal[..., None, :]
-            + tf.roll(X, 1, axis=-1) * preceding(self.above)[..., None, :]
-            + tf.roll(X, -1, axis=-1) * following(self.below)[..., None, :]
+            + _roll(X, 1, -1) * preceding(self.above)[..., None, :]
+            + _roll(X, -1, -1) * following(self.below)[..., None, :]
         )
 
 
@@ -106,10 +111,9 @@ def triangularize(S, T):
     The first column of a block of H is the right eigenvector of alpha / beta, that of G the direction of T h and S h.
     """
     start = starts(S)
-    dtype = tf.complex64 if S.dtype == tf.float32 else tf.complex128
     p, q, r, s, rho, _ = balanced(S, T)
     alpha = tf.complex((p + s) / 2, imaginary_part(p, q, r, s))
-    p, q, r, s, rho = (tf.cast(x, dtype) for x in (p, q, r, s, rho))
+    p, q, r, s, rho = (to_complex(x) for x in (p, q, r, s, rho))
     # An eigenvector v of the balanced block, from whichever of its rows has more of it; then h = diag(sqrt(rho),
     # 1 / sqrt(rho)) v and T h is parallel to diag(1 / sqrt(rho), sqrt(rho)) v.
     from_first = tf.abs(q) >= tf.abs(r)
@@ -122,10 +126,10 @@ def triangularize(S, T):
 def _unitary(start, x1, x2):
     """The BlockUnitary whose blocks have (x1, x2), normalised, as their first column."""
     zero, one = tf.zeros_like(x1), tf.ones_like(x1)
-    largest = tf.cast(tf.maximum(tf.abs(x1), tf.abs(x2)), x1.dtype)
+    largest = to_complex(tf.maximum(tf.abs(x1), tf.abs(x2)))
     largest = tf.where(start, largest, one)
     x1, x2 = tf.where(start, x1 / largest, one), tf.where(start, x2 / largest, zero)
-    norm = tf.cast(tf.sqrt(tf.abs(x1) ** 2 + tf.abs(x2) ** 2), x1.dtype)
+    norm = to_complex(tf.sqrt(tf.abs(x1) ** 2 + tf.abs(x2) ** 2))
     c, s = x1 / norm, x2 / norm
     second = preceding(start)  # the last entry of `start` is false, so nothing wraps around
     diagonal = tf.where(second, tf.math.conj(preceding(c)), c)
@@ -135,3 +139,10 @@ def _unitary(start, x1, x2):
 def _all_but_last(x):
     n = tf.shape(x)[-1]
     return tf.where(tf.range(n) < n - 1, x, tf.zeros_like(x))
+
+
+def _roll(x, shift, axis):
+    """tf.roll for an axis counted from the end: vectorised by tf.vectorized_map or tape.jacobian, TensorFlow 2.21 takes a
+    negative axis for another one."""
+    rank = tf.rank(x) if x.shape.rank is None else x.shape.rank
+    return tf.roll(x, shift, axis=rank + axis)

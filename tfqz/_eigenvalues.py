@@ -29,7 +29,7 @@ def alpha_beta(S, T):
 def pullback(S, T, alphab, betab):
     """Cotangents of S and T, nonzero in the diagonal blocks only."""
     if S.dtype.is_complex:
-        real = tf.cast(tf.math.real(betab), T.dtype)
+        real = _blocks.to_complex(tf.math.real(betab))
         return tf.linalg.diag(alphab), tf.linalg.diag(real)
     start = _blocks.starts(S)
     second = preceding(start)

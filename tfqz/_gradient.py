@@ -65,7 +65,7 @@ def _on_pattern(S, T, Sb, Tb):
     Sb = (1 - lower) * Sb
     Tb = tf.linalg.band_part(Tb, 0, -1)
     if T.dtype.is_complex:
-        real = tf.cast(tf.math.real(tf.linalg.diag_part(Tb)), T.dtype)
+        real = _blocks.to_complex(tf.math.real(tf.linalg.diag_part(Tb)))
         return Sb, tf.linalg.set_diag(Tb, real)
     in_block = _blocks.place_above(tf.cast(_blocks.starts(S), T.dtype))
     return Sb, Tb * (1 - in_block)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz import _backends, _checks
+from tfqz import _backends, _blocks, _checks
 
 
 class QZ(NamedTuple):
@@ -59,5 +59,5 @@ def qz(a, b, output="real", *, backend=None, on_failure="raise", name=None):
     with tf.name_scope(name or "qz"):
         a, b = _checks.pencil(a, b)
         if _checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
-            a, b = tf.complex(a, tf.zeros_like(a)), tf.complex(b, tf.zeros_like(b))
+            a, b = _blocks.to_complex(a), _blocks.to_complex(b)
         return QZ(*decompose(a, b, on_failure)[:4])

@@ -20,17 +20,17 @@ function that does not see inside a cluster of equal eigenvalues.
 import tensorflow as tf
 
 from tfqz import _blocks, _tolerances
-from tfqz._attach import attach_gradient
+from tfqz._attach import attach_gradient, register_pullback
 
 
 def solve(S, T, M, N):
     """X, V of equations (2). All arguments [..., n, n], of one dtype and shape; differentiable in each."""
-    return attach_gradient([S, T, M, N], _solve(S, T, M, N, False), _solve_pullback)
+    return attach_gradient("TfqzSolve", [S, T, M, N], _solve(S, T, M, N, adjoint=False))
 
 
 def solve_adjoint(S, T, P, R):
     """E, F of equations (3). All arguments [..., n, n], of one dtype and shape; differentiable in each."""
-    return attach_gradient([S, T, P, R], _solve(S, T, P, R, True), _solve_adjoint_pullback)
+    return attach_gradient("TfqzSolveAdjoint", [S, T, P, R], _solve(S, T, P, R, adjoint=True))
 
 
 def strictly_lower(S):
@@ -41,6 +41,7 @@ def strictly_lower(S):
     return lower - _blocks.place_below(tf.cast(_blocks.starts(S), S.dtype))
 
 
+@register_pullback("TfqzSolve", outputs=2)
 def _solve_pullback(inputs, outputs, cotangents):
     S, T, _, _ = inputs
     X, V = outputs
@@ -48,6 +49,7 @@ def _solve_pullback(inputs, outputs, cotangents):
     return [*_coefficient_cotangents(S, X, V, E, F), E, F]
 
 
+@register_pullback("TfqzSolveAdjoint", outputs=2)
 def _solve_adjoint_pullback(inputs, outputs, cotangents):
     S, T, _, _ = inputs
     E, F = outputs
@@ -88,9 +90,8 @@ def _solve_quasi_triangular(S, T, first, second, lower, adjoint):
     """Reduces to complex triangular S and T."""
     if S.dtype.is_complex:
         return _solve_triangular(S, T, first, second, lower, adjoint)
-    dtype = tf.complex64 if S.dtype == tf.float32 else tf.complex128
     G, H = _blocks.triangularize(S, T)
-    S, T, first, second, lower = (tf.cast(x, dtype) for x in (S, T, first, second, lower))
+    S, T, first, second, lower = (_blocks.to_complex(x) for x in (S, T, first, second, lower))
 
     def upper(X):
         return tf.linalg.band_part(G.adjoint().rows(H.columns(X)), 0, -1)

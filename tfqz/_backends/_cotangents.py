@@ -3,8 +3,10 @@
 import tensorflow as tf
 
 from tfqz import _gradient
+from tfqz._attach import register_pullback
 
 
+@register_pullback("TfqzQz", outputs=6)
 def pullback(inputs, outputs, cotangents):
     """Cotangents of `a` and `b` from those of S, T, Q, Z, alpha, beta."""
     a, b = inputs

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from tfqz import _canonical, _checks, _eigenvalues
 from tfqz._attach import attach_gradient
-from tfqz._backends import _cotangents
 
 
 def why_not():
@@ -33,7 +32,7 @@ def decompose(a, b, on_failure):
         for factor in factors:
             factor.set_shape(_static_shape(a.shape, b.shape))
     factors = _canonical.canonicalize(*factors)
-    return attach_gradient([a, b], [*factors, *_eigenvalues.alpha_beta(*factors[:2])], _cotangents.pullback)
+    return attach_gradient("TfqzQz", [a, b], [*factors, *_eigenvalues.alpha_beta(*factors[:2])])
 
 
 def _host_qz(a, b, fill_failures):
