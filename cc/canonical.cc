@@ -68,7 +68,7 @@ void canonicalize(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) {
     T* q = Q.column(j);
     T& t = T_(j, j);
     T& s = S(j, j);
-    const T left = t != T(0) ? phase(t) : s != T(0) ? phase(s) : phase(q[largest_entry(q, n)]);
+    const T left = t != T(0) ? phase(t) : s != T(0) ? phase(s) : conjugate(phase(q[largest_entry(q, n)]));
     if (left != T(1)) {
       const int first = std::max(0, j - 1);
       scale(q, n, 1, left);

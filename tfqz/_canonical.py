@@ -19,7 +19,7 @@ def canonicalize(S, T, Q, Z):
     right = conj(_phase(_largest(Z)))[..., None, :]
     S, T, Z = S * right, T * right, _with_positive_largest(Z * right)
     s, t = tf.linalg.diag_part(S), tf.linalg.diag_part(T)
-    left = tf.where(tf.not_equal(t, 0), t, tf.where(tf.not_equal(s, 0), s, _largest(Q)))
+    left = tf.where(tf.not_equal(t, 0), t, tf.where(tf.not_equal(s, 0), s, conj(_largest(Q))))
     left = _phase(left)
     S, T, Q = conj(left)[..., :, None] * S, conj(left)[..., :, None] * T, Q * left[..., None, :]
     # Rounding leaves imaginary parts where the convention has none.

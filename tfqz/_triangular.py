@@ -118,6 +118,7 @@ def _solve_triangular(S, T, first, second, lower, adjoint):
 
 # Up to this size one block is quickest; beyond it, blocks of half as many rows.
 _LARGEST_BLOCK = 32
+_BLOCK = 16
 
 
 @tf.function(reduce_retracing=True, autograph=False)
@@ -128,7 +129,7 @@ def _substitute(S, T, first, second, lower, adjoint):
     lower triangular unknowns that stand left and right of the coefficients.
     """
     n = tf.shape(S)[-1]
-    size = tf.where(n <= _LARGEST_BLOCK, tf.maximum(n, 1), _LARGEST_BLOCK // 2)
+    size = tf.where(n <= _LARGEST_BLOCK, tf.maximum(n, 1), _BLOCK)
     strips = _Strips(tf.shape(S)[0], (n + size - 1) // size, size)
     inverse = [lower * entry for entry in _inverse(S, T, adjoint)]
     if adjoint:
