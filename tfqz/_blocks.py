@@ -77,8 +77,8 @@ def imaginary_part(p, q, r, s):
     return tf.sqrt(tf.maximum(outer - inner, 0)) * tf.sqrt(outer + inner)
 
 
-class BlockUnitary(NamedTuple):
-    """A unitary matrix that is the identity but for 2 x 2 diagonal blocks. Entries by row j: (j, j), (j, j+1), (j, j-1)."""
+class BlockDiagonal(NamedTuple):
+    """A matrix of 1 x 1 and 2 x 2 diagonal blocks. Entries by row j: (j, j), (j, j+1), (j, j-1), each [..., n]."""
 
     diagonal: tf.Tensor
     above: tf.Tensor
@@ -86,7 +86,10 @@ class BlockUnitary(NamedTuple):
 
     def adjoint(self):
         conj = tf.math.conj
-        return BlockUnitary(conj(self.diagonal), conj(following(self.below)), conj(preceding(self.above)))
+        return BlockDiagonal(conj(self.diagonal), conj(following(self.below)), conj(preceding(self.above)))
+
+    def dense(self):
+        return tf.linalg.diag(self.diagonal) + place_above(self.above) + place_below(following(self.below))
 
     def rows(self, X):
         """This matrix times X."""
@@ -124,7 +127,7 @@ def triangularize(S, T):
 
 
 def _unitary(start, x1, x2):
-    """The BlockUnitary whose blocks have (x1, x2), normalised, as their first column."""
+    """The unitary BlockDiagonal whose blocks have (x1, x2), normalised, as their first column."""
     zero, one = tf.zeros_like(x1), tf.ones_like(x1)
     largest = to_complex(tf.maximum(tf.abs(x1), tf.abs(x2)))
     largest = tf.where(start, largest, one)
@@ -133,7 +136,7 @@ def _unitary(start, x1, x2):
     c, s = x1 / norm, x2 / norm
     second = preceding(start)  # the last entry of `start` is false, so nothing wraps around
     diagonal = tf.where(second, tf.math.conj(preceding(c)), c)
-    return BlockUnitary(diagonal, above=-tf.math.conj(s), below=tf.where(second, preceding(s), zero))
+    return BlockDiagonal(diagonal, above=-tf.math.conj(s), below=tf.where(second, preceding(s), zero))
 
 
 def _all_but_last(x):

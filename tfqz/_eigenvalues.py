@@ -27,7 +27,11 @@ def alpha_beta(S, T):
 
 
 def pullback(S, T, alphab, betab):
-    """Cotangents of S and T, nonzero in the diagonal blocks only."""
+    """Cotangents of S and T, nonzero in the diagonal blocks only.
+
+    They are those of the eigenvalues of a general pair of blocks: the entries of T beside its diag(a, d) count too, for
+    these are 0 by a convention that has no derivative where a = d.
+    """
     if S.dtype.is_complex:
         real = _blocks.to_complex(tf.math.real(betab))
         return tf.linalg.diag(alphab), tf.linalg.diag(real)
@@ -36,7 +40,8 @@ def pullback(S, T, alphab, betab):
     zero = tf.zeros_like(betab)
     p, q, r, s, rho, beta = _blocks.balanced(S, T)
     y = _blocks.imaginary_part(p, q, r, s)
-    # x = (p + s) / 2 and y^2 = p s - q r - x^2, for the pair's two alphas together; both have the same beta.
+    # x = (p + s) / 2 and y^2 = p s - q r - x^2, for the pair's two alphas together; both have the same beta. With T's block
+    # [a m; l d] the sum p + s has the term -(q l + r m) / beta.
     xb = tf.math.real(alphab) + following(tf.math.real(alphab))
     yb = tf.math.imag(alphab) - following(tf.math.imag(alphab))
     betab_pair = betab + following(betab)
@@ -54,6 +59,8 @@ def pullback(S, T, alphab, betab):
     def in_pairs(first_row, second_row, single):
         return tf.where(start, first_row, tf.where(second, preceding(second_row), single))
 
+    mb, lb = -xb * r / (2 * beta), -xb * q / (2 * beta)
     Sb = tf.linalg.diag(in_pairs(pb * rho, sb / rho, tf.math.real(alphab)))
     Sb = Sb + _blocks.place_above(tf.where(start, qb, zero)) + _blocks.place_below(tf.where(start, rb, zero))
-    return Sb, tf.linalg.diag(in_pairs(ab, db, betab))
+    Tb = tf.linalg.diag(in_pairs(ab, db, betab))
+    return Sb, Tb + _blocks.place_above(tf.where(start, mb, zero)) + _blocks.place_below(tf.where(start, lb, zero))

@@ -19,7 +19,7 @@ The adjoint of all this, for cotangents Sb, Tb, Qb, Zb of the factors, Sb and Tb
     Ab = Q (Sb + E) Z^H                   Bb = Q (Tb + F) Z^H
 
 What (1) leaves open, the diagonals of W and Y (phases) and the rotation inside 2 x 2 blocks, the canonical form fixes; the
-functions `_phases` and `_rotations` add its part, a matrix C_A or C_B inside the diagonal blocks to Sb or Tb.
+functions below the formula add its part, matrices C_A, C_B inside the diagonal blocks to Sb, Tb.
 
 The derivation in full is in the README; the derivative of an ordinary eigenvalue problem in this style: M. Giles, `An
 extended collection of matrix derivative results for forward and reverse mode algorithmic differentiation`, 2008.
@@ -28,7 +28,7 @@ extended collection of matrix derivative results for forward and reverse mode al
 import tensorflow as tf
 
 from tfqz import _blocks, _canonical, _eigenvalues, _tolerances, _triangular
-from tfqz._blocks import following
+from tfqz._blocks import following, preceding
 
 
 @tf.function(reduce_retracing=True, autograph=False)
@@ -43,85 +43,101 @@ def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab, betab):
     Returns:
       Ab, Bb: [..., n, n]. For the convention of TensorFlow, <Ab, dA> + <Bb, dB> = <Sb, dS> + ... also for complex dtypes.
     """
-    Sb, Tb = _on_pattern(S, T, Sb, Tb)
-    from_alpha, from_beta = _eigenvalues.pullback(S, T, alphab, betab)
-    Sb, Tb = Sb + from_alpha, Tb + from_beta
+    Sb, Tb = _on_pattern(S, T, Sb, Tb, *_eigenvalues.pullback(S, T, alphab, betab))
     G_W = _mul(Q, Qb, left=True) - _mul(Sb, S, right=True) - _mul(Tb, T, right=True)
     G_Y = _mul(Z, Zb, left=True) + _mul(S, Sb, left=True) + _mul(T, Tb, left=True)
 
-    fix = _phases if S.dtype.is_complex else _rotations
-    C_A, C_B, G_W, G_Y = fix(S, T, Z, G_W, G_Y)
+    C_A, C_B = _phases(S, T, G_W) if S.dtype.is_complex else _rotations(S, T, G_W, G_Y)
+    S_H, T_H = tf.linalg.adjoint(S), tf.linalg.adjoint(T)
+    Sb, Tb = Sb + C_A.dense(), Tb + C_B.dense()
+    G_W = G_W - C_A.rows(S_H) - C_B.rows(T_H)
+    G_Y = G_Y + C_A.columns(S_H) + C_B.columns(T_H)
+    if S.dtype.is_complex:
+        G_Y = G_Y + _largest_entries(Z, G_W, G_Y)
 
     P, R = _skew(G_W), _skew(G_Y)
     E, F = _triangular.solve_adjoint(S, T, P, R)
-    Ab = _mul(Q @ (Sb + C_A + E), Z, right=True)
-    Bb = _mul(Q @ (Tb + C_B + F), Z, right=True)
+    Ab = _mul(Q @ (Sb + E), Z, right=True)
+    Bb = _mul(Q @ (Tb + F), Z, right=True)
     return Ab, Bb
 
 
-def _on_pattern(S, T, Sb, Tb):
-    """Sb and Tb where S and T vary: S on and above the (block) diagonal, T above it, and the diagonal of T in the reals."""
-    lower = _triangular.strictly_lower(S)
-    Sb = (1 - lower) * Sb
-    Tb = tf.linalg.band_part(Tb, 0, -1)
-    if T.dtype.is_complex:
-        real = _blocks.to_complex(tf.math.real(tf.linalg.diag_part(Tb)))
-        return Sb, tf.linalg.set_diag(Tb, real)
-    in_block = _blocks.place_above(tf.cast(_blocks.starts(S), T.dtype))
-    return Sb, Tb * (1 - in_block)
+def _on_pattern(S, T, Sb, Tb, from_alpha, from_beta):
+    """The cotangents of S and T where these vary: S on and above the block diagonal, T above it and on the diagonal.
 
-
-def _phases(S, T, Z, G_W, G_Y):
-    """Complex dtypes: the diagonals of W and Y, from t_jj and the largest entries of Z's columns being real.
-
-    t_jj real: Im (Q^H dB Z)_jj = t_jj Im (W - Y)_jj, hence C_B = diag(i Im diag(G_W) / t). At an infinite eigenvalue,
-    t_jj = 0, it is s_jj that is kept real, along perturbations that keep t_jj = 0; there are no other derivatives.
-    z_kj real for the largest entry z_kj of column j: Im Y_jj = -Im sum_{l != j} z_kl Y_lj / z_kj.
+    T's diagonal is real, and the two other entries of a block diag(a, d) are constant, but for t_jj = 0 and a = d: there all
+    entries are taken to vary. A function that knows nothing of the convention then has its exact gradient, and others have none.
     """
-    n = tf.shape(S)[-1]
+    upper = 1 - _triangular.strictly_lower(S)
+    Sb, Tb = upper * Sb + from_alpha, upper * Tb + from_beta
+    diagonal = tf.linalg.diag_part(Tb)
+    if S.dtype.is_complex:
+        real = _blocks.to_complex(tf.math.real(diagonal))
+        return Sb, tf.linalg.set_diag(Tb, tf.where(_zero_beta(T), diagonal, real))
+    start = _blocks.starts(S)
+    mean = (_blocks.above(Tb) + _blocks.below(Tb)) / 2
+    change_above = tf.where(start, tf.where(_unequal(S, T), 0 * mean, mean) - _blocks.above(Tb), 0 * mean)
+    change_below = tf.where(start, tf.where(_unequal(S, T), 0 * mean, mean) - _blocks.below(Tb), 0 * mean)
+    return Sb, Tb + _blocks.place_above(change_above) + _blocks.place_below(change_below)
+
+
+def _phases(S, T, G_W):
+    """Complex dtypes: the diagonal of W - Y, from t_jj being real. Diagonal C_A, C_B to be added to Sb, Tb.
+
+    Im (Q^H dB Z)_jj = t_jj Im (W - Y)_jj + ..., hence C_B = diag(i Im diag(G_W) / t). At an infinite eigenvalue, t_jj = 0, it
+    is s_jj that is kept real: C_A, for perturbations that leave t_jj = 0; in other directions the phase has no derivative.
+    """
     s, t = tf.math.real(tf.linalg.diag_part(S)), tf.math.real(tf.linalg.diag_part(T))
-    g_w, g_y = tf.math.imag(tf.linalg.diag_part(G_W)), tf.math.imag(tf.linalg.diag_part(G_Y))
-    infinite = tf.equal(t, 0)
-    largest = tf.reduce_max(tf.abs(T), axis=[-2, -1])[..., None]
-    noise = t <= _tolerances.zero_beta(T.dtype, n) * largest
+    g = tf.math.imag(tf.linalg.diag_part(G_W))
+    zero = tf.zeros_like(g)
 
-    def gauge(pivot, where):
-        quotient = _divide(tf.where(where, g_w, tf.zeros_like(g_w)), pivot)
-        return tf.linalg.diag(tf.complex(tf.zeros_like(quotient), quotient))
+    def imaginary_diagonal(x):
+        zeros = tf.zeros_like(tf.linalg.diag_part(S))
+        return _blocks.BlockDiagonal(tf.complex(zero, x), zeros, zeros)
 
-    C_A = gauge(s, infinite)
-    C_B = gauge(t, tf.logical_not(noise))
-    G_W = G_W - _mul(C_A, S, right=True) - _mul(C_B, T, right=True)
-    G_Y = G_Y + _mul(S, C_A, left=True) + _mul(T, C_B, left=True)
-
-    # [..., j, l]: z_kl for the row k in which column j is largest.
-    row = tf.matmul(_canonical.is_largest(Z), Z, transpose_a=True)
-    z = tf.math.real(tf.linalg.diag_part(row))
-    weight = _divide(g_w + g_y, z)
-    weight = tf.complex(tf.zeros_like(weight), -weight)
-    off_diagonal = tf.linalg.set_diag(row, tf.zeros_like(weight))
-    G_Y = G_Y + weight[..., None, :] * tf.linalg.adjoint(off_diagonal)
-    return C_A, C_B, G_W, G_Y
+    C_A = imaginary_diagonal(_divide(tf.where(tf.equal(t, 0), g, zero), s))
+    C_B = imaginary_diagonal(_divide(tf.where(_zero_beta(T), zero, g), t))
+    return C_A, C_B
 
 
-def _rotations(S, T, Z, G_W, G_Y):
-    """Real dtypes: the rotation of W and Y inside each 2 x 2 block, from T's block being diag(a, d).
+def _largest_entries(Z, G_W, G_Y):
+    """Complex dtypes: the diagonal of W and Y together, from the largest entry z_kj of each column of Z being real.
+
+    Im Y_jj = -Im sum_{l != j} z_kl Y_lj / z_kj. Returns what this adds to G_Y.
+    """
+    g = tf.math.imag(tf.linalg.diag_part(G_W) + tf.linalg.diag_part(G_Y))
+    row = tf.matmul(_canonical.is_largest(Z), Z, transpose_a=True)  # [..., j, l]: z_kl for the k of column j
+    quotient = _divide(g, tf.math.real(tf.linalg.diag_part(row)))
+    weight = tf.complex(tf.zeros_like(quotient), -quotient)
+    return weight[..., None, :] * tf.linalg.adjoint(tf.linalg.set_diag(row, tf.zeros_like(weight)))
+
+
+def _rotations(S, T, G_W, G_Y):
+    """Real dtypes: the rotation of W and Y inside each 2 x 2 block, from T's block being diag(a, d). C_A = 0, C_B.
 
     The entries (k+1, k) and (k, k+1) of Q^H dB Z determine the two angles: a matrix [a -d; -d a], solved here by its
-    eigenvectors (1, 1) and (1, -1). Where a = d the rotation is not determined and 0 is taken. Signs are constant.
+    eigenvectors (1, 1) and (1, -1). Where a = d one combination is not determined, and 0 is taken for it. Signs are constant.
     """
-    del Z
     start = _blocks.starts(S)
     a, d = tf.linalg.diag_part(T), following(tf.linalg.diag_part(T))
     g_w, g_y = (_blocks.below(G) - _blocks.above(G) for G in (G_W, G_Y))
-    determined = start & (a - d > _tolerances.equal_block_entries(T.dtype) * (a + d))
     zero = tf.zeros_like(a)
-    even = _divide(tf.where(determined, g_w + g_y, zero), 2 * (a - d))
+    even = _divide(tf.where(_unequal(S, T), g_w + g_y, zero), 2 * (a - d))
     odd = _divide(tf.where(start, g_w - g_y, zero), 2 * (a + d))
-    C_B = _blocks.place_below(even + odd) + _blocks.place_above(even - odd)
-    G_W = G_W - _mul(C_B, T, right=True)
-    G_Y = G_Y + _mul(T, C_B, left=True)
-    return tf.zeros_like(C_B), C_B, G_W, G_Y
+    nothing = _blocks.BlockDiagonal(zero, zero, zero)
+    return nothing, _blocks.BlockDiagonal(zero, above=even - odd, below=preceding(even + odd))
+
+
+def _zero_beta(T):
+    """[..., n]: true where t_jj is 0 up to rounding, so that it has no phase."""
+    largest = tf.reduce_max(tf.abs(T), axis=[-2, -1])[..., None]
+    return tf.math.real(tf.linalg.diag_part(T)) <= _tolerances.zero_beta(T.dtype, tf.shape(T)[-1]) * largest
+
+
+def _unequal(S, T):
+    """[..., n]: true where a 2 x 2 block starts in which T's diag(a, d) has a != d, up to rounding."""
+    a, d = tf.linalg.diag_part(T), following(tf.linalg.diag_part(T))
+    return _blocks.starts(S) & (a - d > _tolerances.equal_block_entries(T.dtype) * (a + d))
 
 
 def _skew(G):

@@ -22,13 +22,14 @@ def tie(dtype):
     return 1024 * epsilon(dtype)
 
 
-def equal_eigenvalues(dtype):
-    """Two eigenvalues count as equal if their chordal distance is below this.
+def equal_eigenvalues(dtype, n):
+    """Two eigenvalues of an n x n pencil count as equal if their chordal distance is below this.
 
-    A small multiple of epsilon, not its square root: rounding splits a defective double eigenvalue by sqrt(epsilon), and
-    plain division by such a distance is still right to about sqrt(epsilon).
+    Near the backward error of QZ, which grows like sqrt(n) in practice: rounding moves two equal eigenvalues so far apart.
+    Not near sqrt(epsilon): a defective double eigenvalue is split by that, and plain division by such a distance is still
+    right to about sqrt(epsilon).
     """
-    return 8 * epsilon(dtype)
+    return 16 * epsilon(dtype) * tf.sqrt(tf.cast(n, tf.as_dtype(dtype).real_dtype))
 
 
 def zero_pair(dtype, n):

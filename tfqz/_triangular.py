@@ -221,8 +221,10 @@ def _inverse(S, T, adjoint):
         k = [[s_j, -s_i], [t_j, -t_i]]
     determinant = k[0][0] * k[1][1] - k[0][1] * k[1][0]
     length = tf.sqrt(tf.abs(s) ** 2 + tf.abs(t) ** 2)  # S and T come in with norm 1
-    zero = length <= _tolerances.zero_pair(S.dtype, tf.shape(S)[-1])
-    equal = tf.abs(determinant) <= _tolerances.equal_eigenvalues(S.dtype) * length[..., :, None] * length[..., None, :]
+    n = tf.shape(S)[-1]
+    zero = length <= _tolerances.zero_pair(S.dtype, n)
+    distance = _tolerances.equal_eigenvalues(S.dtype, n)
+    equal = tf.abs(determinant) <= distance * length[..., :, None] * length[..., None, :]
     equal = equal | zero[..., :, None] | zero[..., None, :]
     # A matrix of rank 1 has the pseudo-inverse k^H / |k|^2, k^H over its squared Frobenius norm.
     square = tf.cast(length[..., :, None] ** 2 + length[..., None, :] ** 2, S.dtype)
