@@ -7,6 +7,7 @@
 
 #include "qz.h"
 #include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/platform/denormal.h"
 #include "tensorflow/core/util/matmul_bcast.h"
 #include "tensorflow/core/util/work_sharder.h"
 
@@ -122,6 +123,9 @@ class QzKernel : public OpKernel {
                         outputs[5]->flat<T>().data() + index * n};
     };
     const auto work = [&](int64_t begin, int64_t end) {
+      // TensorFlow's threads flush denormals to zero, and LAPACK's rotations rely on gradual underflow: without it badly
+      // scaled float32 pencils come out with Q and Z far from unitary.
+      const tensorflow::port::ScopedDontFlushDenormal gradual_underflow;
       QzSolver<T> solver(static_cast<int>(n));
       for (int64_t index = begin; index < end; ++index) {
         const T* a_i = a_data + pencil(index, broadcast.x_batch_indices()) * n * n;
