@@ -47,7 +47,8 @@ def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab, betab):
     G_W = _mul(Q, Qb, left=True) - _mul(Sb, S, right=True) - _mul(Tb, T, right=True)
     G_Y = _mul(Z, Zb, left=True) + _mul(S, Sb, left=True) + _mul(T, Tb, left=True)
 
-    C_A, C_B = _phases(S, T, G_W) if S.dtype.is_complex else _rotations(S, T, G_W, G_Y)
+    noise = _noise(S, T, Sb, Tb, Qb, Zb)
+    C_A, C_B = _phases(S, T, G_W, noise) if S.dtype.is_complex else _rotations(S, T, G_W, G_Y, noise)
     S_H, T_H = tf.linalg.adjoint(S), tf.linalg.adjoint(T)
     Sb, Tb = Sb + C_A.dense(), Tb + C_B.dense()
     G_W = G_W - C_A.rows(S_H) - C_B.rows(T_H)
@@ -81,14 +82,14 @@ def _on_pattern(S, T, Sb, Tb, from_alpha, from_beta):
     return Sb, Tb + _blocks.place_above(change_above) + _blocks.place_below(change_below)
 
 
-def _phases(S, T, G_W):
+def _phases(S, T, G_W, noise):
     """Complex dtypes: the diagonal of W - Y, from t_jj being real. Diagonal C_A, C_B to be added to Sb, Tb.
 
     Im (Q^H dB Z)_jj = t_jj Im (W - Y)_jj + ..., hence C_B = diag(i Im diag(G_W) / t). At an infinite eigenvalue, t_jj = 0, it
     is s_jj that is kept real: C_A, for perturbations that leave t_jj = 0; in other directions the phase has no derivative.
     """
     s, t = tf.math.real(tf.linalg.diag_part(S)), tf.math.real(tf.linalg.diag_part(T))
-    g = tf.math.imag(tf.linalg.diag_part(G_W))
+    g = _significant(tf.math.imag(tf.linalg.diag_part(G_W)), noise)
     zero = tf.zeros_like(g)
 
     def imaginary_diagonal(x):
@@ -112,7 +113,7 @@ def _largest_entries(Z, G_W, G_Y):
     return weight[..., None, :] * tf.linalg.adjoint(tf.linalg.set_diag(row, tf.zeros_like(weight)))
 
 
-def _rotations(S, T, G_W, G_Y):
+def _rotations(S, T, G_W, G_Y, noise):
     """Real dtypes: the rotation of W and Y inside each 2 x 2 block, from T's block being diag(a, d). C_A = 0, C_B.
 
     The entries (k+1, k) and (k, k+1) of Q^H dB Z determine the two angles: a matrix [a -d; -d a], solved here by its
@@ -122,10 +123,29 @@ def _rotations(S, T, G_W, G_Y):
     a, d = tf.linalg.diag_part(T), following(tf.linalg.diag_part(T))
     g_w, g_y = (_blocks.below(G) - _blocks.above(G) for G in (G_W, G_Y))
     zero = tf.zeros_like(a)
-    even = _divide(tf.where(_unequal(S, T), g_w + g_y, zero), 2 * (a - d))
+    noise = noise + following(noise)
+    even = _divide(tf.where(_unequal(S, T), _significant(g_w + g_y, noise), zero), 2 * (a - d))
     odd = _divide(tf.where(start, g_w - g_y, zero), 2 * (a + d))
     nothing = _blocks.BlockDiagonal(zero, zero, zero)
     return nothing, _blocks.BlockDiagonal(zero, above=even - odd, below=preceding(even + odd))
+
+
+def _noise(S, T, Sb, Tb, Qb, Zb):
+    """[..., n]: the rounding errors of column j of Q^H Qb and Z^H Zb, and of row and column j of the other products."""
+
+    def largest(X, axis):
+        return tf.reduce_max(tf.abs(X), axis=axis)
+
+    products = largest(Qb, -2) + largest(Zb, -2)
+    for axis in (-2, -1):
+        products += largest(Sb, axis) * largest(S, axis) + largest(Tb, axis) * largest(T, axis)
+    return tf.stop_gradient(_tolerances.cancellation(S.dtype, tf.shape(S)[-1]) * products)
+
+
+def _significant(g, noise):
+    """g, and 0 where it is rounding. A function that does not depend on the convention has g = 0: divided by a small t_jj, and
+    again by a small distance of eigenvalues, its rounding errors would grow to any size."""
+    return tf.where(tf.abs(g) > noise, g, tf.zeros_like(g))
 
 
 def _zero_beta(T):

@@ -42,6 +42,11 @@ def zero_beta(dtype, n):
     return 4 * epsilon(dtype) * tf.cast(n, tf.as_dtype(dtype).real_dtype)
 
 
+def cancellation(dtype, n):
+    """A sum of products of n terms below this times the largest product is 0 up to rounding."""
+    return 8 * epsilon(dtype) * tf.cast(n, tf.as_dtype(dtype).real_dtype)
+
+
 def equal_block_entries(dtype):
     """T's block diag(a, d) in a 2 x 2 block has a = d up to rounding if (a - d) / (a + d) is below this."""
     return 64 * epsilon(dtype)

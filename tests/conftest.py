@@ -1,0 +1,28 @@
+"""Fixtures that all tests share."""
+
+import os
+import zlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import pytest
+
+from tfqz import _backends
+
+
+@pytest.fixture(params=_backends.BACKENDS)
+def backend(request):
+    """Each backend by name; one that doesn't load is skipped unless the environment asks for it."""
+    reason = _backends.BACKENDS[request.param].why_not()
+    if reason is not None:
+        if os.environ.get(_backends.VARIABLE) == request.param:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return request.param
+
+
+@pytest.fixture
+def rng(request):
+    """Random numbers that depend on the test's name alone."""
+    return np.random.default_rng(zlib.crc32(request.node.name.encode()))
