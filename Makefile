@@ -12,7 +12,7 @@ test: $(VENV)/installed
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/installed
-	$(BIN)/python benchmarks/forward.py
+	$(BIN)/python benchmarks/run.py
 
 # The library is compiled against the TensorFlow of this environment, hence no build isolation.
 $(VENV)/installed: setup.py pyproject.toml $(wildcard cc/*)

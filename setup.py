@@ -55,7 +55,22 @@ class BuildOpLibrary(build_ext):
 
     def get_outputs(self):
         outputs = super().get_outputs()
-        return outputs + [str(Path(output).parent / RECORD) for output in outputs]
+        return outputs + [beside(output) for output in outputs]
+
+    def get_output_mapping(self):
+        """From where files are built to where an editable install wants them."""
+        mapping = super().get_output_mapping()
+        return mapping | {beside(built): beside(wanted) for built, wanted in mapping.items()}
+
+    def copy_extensions_to_source(self):
+        super().copy_extensions_to_source()
+        for built, wanted in self.get_output_mapping().items():
+            if built.endswith(RECORD):
+                self.copy_file(built, wanted)
+
+
+def beside(library):
+    return str(Path(library).parent / RECORD)
 
 
 class PlatformWheel(bdist_wheel):

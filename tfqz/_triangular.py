@@ -13,8 +13,8 @@ xTGSYL ('N' and 'T'); Kagstrom and Westin, IEEE Trans. Autom. Control 34 (1989) 
 Element (i, j) stands in a 2 x 2 system whose determinant is delta_ij = s_ii t_jj - s_jj t_ii (up to conjugation) and
 needs only elements further from the diagonal in (2), closer to it in (3). The order of work: block subdiagonal after block
 subdiagonal, all blocks of one at a time, their right-hand sides from products of strips of blocks; within the blocks,
-subdiagonal after subdiagonal. Where delta_ij = 0, the minimum-norm solution is taken: it gives the exact gradient of every
-function that does not see inside a cluster of equal eigenvalues.
+subdiagonal after subdiagonal. Where delta_ij = 0, the minimum-norm solution is taken, for S and T scaled to norm 1: it gives
+the exact gradient of every function that does not see inside a cluster of equal eigenvalues.
 """
 
 import tensorflow as tf

@@ -1,0 +1,125 @@
+"""Second and third derivatives, forward mode, Jacobians; eagerly and in a graph, from every backend."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from functionals import deviates, inner
+
+import tfqz
+
+N = 4
+
+
+class Problem:
+    """A quadratic function of all factors, its derivatives in TensorFlow, and central differences of one of them."""
+
+    def __init__(self, rng, dtype, output, backend):
+        factor = np.result_type(dtype, np.complex64) if output == "complex" else dtype
+        weights = [deviates(rng, (N, N), factor) for _ in range(4)]
+        self.a, self.b, self.da, self.db, self.u, self.v = (tf.constant(deviates(rng, (N, N), dtype)) for _ in range(6))
+
+        def f(a, b):
+            factors = tfqz.qz(a, b, output=output, backend=backend)
+            return inner(weights, [x * x for x in factors])
+
+        self.f = f
+
+    def gradient(self, a, b):
+        return differentiate(self.f, a, b)
+
+    def second(self, a, b):
+        return differentiate(lambda a, b: inner((self.u, self.v), self.gradient(a, b)), a, b)
+
+    def third(self, a, b):
+        return differentiate(lambda a, b: inner((self.da, self.db), self.second(a, b)), a, b)
+
+    def forward(self, a, b):
+        with tf.autodiff.ForwardAccumulator([a, b], [self.da, self.db]) as accumulator:
+            value = self.f(a, b)
+        return accumulator.jvp(value)
+
+    def forward_over_reverse(self, a, b):
+        with tf.autodiff.ForwardAccumulator([a, b], [self.da, self.db]) as accumulator:
+            gradients = self.gradient(a, b)
+        return [accumulator.jvp(x) for x in gradients]
+
+    def difference(self, function, h=2.0**-14):
+        """(8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h along (da, db)."""
+
+        def at(h):
+            return [np.asarray(x) for x in function(self.a + h * self.da, self.b + h * self.db)]
+
+        values = [at(x) for x in (h, -h, 2 * h, -2 * h)]
+        return [(8 * (p - m) - (pp - mm)) / (12 * h) for p, m, pp, mm in zip(*values)]
+
+
+def differentiate(f, a, b):
+    with tf.GradientTape() as tape:
+        tape.watch([a, b])
+        value = f(a, b)
+    return tape.gradient(value, [a, b])
+
+
+def close(got, expected, tolerance):
+    scale = max(np.abs(x).max() for x in expected)
+    return all(np.abs(np.asarray(x) - y).max() < tolerance * scale for x, y in zip(got, expected))
+
+
+@pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize("dtype, output", [("float64", "real"), ("complex128", "complex")])
+def test_derivatives(dtype, output, in_graph, backend):
+    wrap = tf.function if in_graph else lambda f: f
+    problem = Problem(np.random.default_rng(11), dtype, output, backend)
+    a, b = problem.a, problem.b
+    gradient = wrap(problem.gradient)
+    expected = problem.difference(gradient)
+
+    assert close(wrap(problem.forward_over_reverse)(a, b), expected, 1e-7)
+    forward = float(wrap(problem.forward)(a, b))
+    assert forward == pytest.approx(float(inner((problem.da, problem.db), gradient(a, b))), rel=1e-10)
+    second = wrap(problem.second)
+    by_hessian = float(inner((problem.da, problem.db), second(a, b)))
+    assert by_hessian == pytest.approx(sum(np.real(np.vdot(x, y)) for x, y in zip((problem.u, problem.v), expected)), rel=1e-7)
+
+
+@pytest.mark.slow
+def test_third_derivatives(backend):
+    problem = Problem(np.random.default_rng(11), "float64", "real", backend)
+    assert close(problem.third(problem.a, problem.b), third_by_differences(problem), 1e-6)
+
+
+def third_by_differences(problem):
+    """The third derivative with (u, v) and (da, db) fixed is symmetric: that of forward over reverse along (u, v)."""
+    moved = Problem.__new__(Problem)
+    moved.__dict__ = dict(problem.__dict__, da=problem.u, db=problem.v)
+    return moved.difference(problem.forward_over_reverse)
+
+
+@pytest.mark.slow
+def test_second_derivatives_of_a_function_differentiated_outside():
+    """The gradient of a gradient of a tf.function: three graphs."""
+    problem = Problem(np.random.default_rng(11), "float64", "real", None)
+    inside = problem.second(problem.a, problem.b)
+    problem.f = tf.function(problem.f)
+    assert close(problem.second(problem.a, problem.b), [x.numpy() for x in inside], 1e-12)
+
+
+@pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
+def test_jacobians(in_graph, backend, rng):
+    """tape.jacobian and tape.batch_jacobian, vectorised and not, against central differences."""
+    A, B = tf.constant(deviates(rng, (3, 3, 3), "float64")), tf.constant(deviates(rng, (3, 3, 3), "float64"))
+    expected = np.zeros((3, 3, 3, 3, 3))
+    h = 1e-6
+    for k, l in np.ndindex(3, 3):
+        d = np.zeros((3, 3))
+        d[k, l] = h
+        expected[..., k, l] = (tfqz.qz(A + d, B, backend=backend).z - tfqz.qz(A - d, B, backend=backend).z) / (2 * h)
+
+    def jacobians(A, B):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch([A, B])
+            z = tfqz.qz(A, B, backend=backend).z
+        return tape.batch_jacobian(z, A), tape.batch_jacobian(z, A, experimental_use_pfor=False), tape.jacobian(z, A)
+
+    vectorised, looped, full = (tf.function(jacobians) if in_graph else jacobians)(A, B)
+    assert close([vectorised, looped, tf.einsum("bijbkl->bijkl", full)], [expected] * 3, 1e-6)

@@ -1,0 +1,146 @@
+"""The coupled triangular equations by themselves."""
+
+import numpy as np
+import oracles
+import pytest
+import tensorflow as tf
+from functionals import deviates, relative_error
+
+from tfqz import _triangular
+
+SIZES = [0, 1, 2, 5, 16, 32, 33, 50, 65]  # one block up to 32, blocks of 16 beyond
+
+
+def adjoint(x):
+    return x.conj().T
+
+
+def factors(rng, n, dtype):
+    a, b = deviates(rng, (n, n), dtype), deviates(rng, (n, n), dtype)
+    return oracles.scipy_qz(a, b)[:2]
+
+
+def lower_part(rng, S):
+    """A random right-hand side and the mask of the entries that count."""
+    mask = _triangular.strictly_lower(tf.constant(S)).numpy()
+    return mask * deviates(rng, S.shape, S.dtype), mask
+
+
+def solve(solver, *arrays):
+    return [x.numpy() for x in solver(*(tf.constant(x) for x in arrays))]
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_equations(dtype, n, rng):
+    """The residual is that of a backward stable substitution: a few eps times the solution."""
+    S, T = factors(rng, n, dtype)
+    (M, mask), (N, _) = lower_part(rng, S), lower_part(rng, S)
+    X, V = solve(_triangular.solve, S, T, M, N)
+    E, F = solve(_triangular.solve_adjoint, S, T, M, N)
+    for unknown in (X, V, E, F):
+        assert np.all(unknown[mask == 0] == 0)
+    if n < 2:
+        return
+    size = np.linalg.norm(S) + np.linalg.norm(T)
+    bound = 10 * n * np.finfo(dtype).eps * size
+    solution, adjoint_solution = np.linalg.norm([X, V]), np.linalg.norm([E, F])
+    assert np.linalg.norm(mask * (X @ S - S @ V) - M) < bound * solution
+    assert np.linalg.norm(mask * (X @ T - T @ V) - N) < bound * solution
+    assert np.linalg.norm(mask * (E @ adjoint(S) + F @ adjoint(T)) - M) < bound * adjoint_solution
+    assert np.linalg.norm(mask * (adjoint(S) @ E + adjoint(T) @ F) + N) < bound * adjoint_solution
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_each_is_the_adjoint_of_the_other(dtype, rng):
+    """<(X, V), (P, R)> = <(M, N), (E, F)>."""
+    S, T = factors(rng, 40, dtype)
+    M, N, P, R = (lower_part(rng, S)[0] for _ in range(4))
+    X, V = solve(_triangular.solve, S, T, M, N)
+    E, F = solve(_triangular.solve_adjoint, S, T, P, R)
+    left = oracles.inner(X, P) + oracles.inner(V, R)
+    assert left == pytest.approx(oracles.inner(M, E) + oracles.inner(N, F), rel=1e-10)
+
+
+@pytest.mark.parametrize("n", [6, 40])
+@pytest.mark.parametrize("adjoint_equations", [False, True])
+@pytest.mark.parametrize("equal", ["all-infinite", "in-blocks", "singular"])
+def test_minimum_norm_solution(equal, adjoint_equations, n, rng):
+    """Elements of equal eigenvalues solve their 2 x 2 systems in the least-squares sense, with minimum norm."""
+    S, T = (np.triu(deviates(rng, (n, n), "complex128")) for _ in "ST")
+    group = {"all-infinite": np.arange(n) % 3 == 0, "in-blocks": np.arange(n) < 3, "singular": np.arange(n) == n // 2}[equal]
+    diagonal_s, diagonal_t = np.diag(S).copy(), np.diag(T).copy()
+    diagonal_s[group] = diagonal_s[np.flatnonzero(group)[0]] * np.arange(1, 1 + group.sum()) if equal != "singular" else 0
+    diagonal_t[group] = 0
+    # Diagonal S, T decouple the elements, so that NumPy's pseudo-inverse is an oracle for each. Norm 1: the solver scales.
+    S, T = np.diag(diagonal_s / abs(diagonal_s).max()), np.diag(diagonal_t / abs(diagonal_t).max())
+    M, N = lower_part(rng, S)[0], lower_part(rng, S)[0]
+    got = solve(_triangular.solve_adjoint if adjoint_equations else _triangular.solve, S, T, M, N)
+    for i in range(n):
+        for j in range(i):
+            if adjoint_equations:
+                matrix = np.array([[S[j, j], T[j, j]], [-S[i, i], -T[i, i]]]).conj()
+            else:
+                matrix = np.array([[S[j, j], -S[i, i]], [T[j, j], -T[i, i]]])
+            expected = np.linalg.pinv(matrix, rcond=1e-13) @ [M[i, j], N[i, j]]
+            assert np.allclose([x[i, j] for x in got], expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_against_a_dense_solution(dtype, rng):
+    """The equations as one linear system of all unknowns, built column by column from the operator's definition."""
+    n = 7
+    S, T = factors(rng, n, dtype)
+    M, mask = lower_part(rng, S)
+    N, _ = lower_part(rng, S)
+    where = np.argwhere(mask)
+
+    def operator(x):
+        X, V = np.zeros_like(S), np.zeros_like(S)
+        half = len(where)
+        for k, (i, j) in enumerate(where):
+            X[i, j], V[i, j] = x[k], x[half + k]
+        return np.concatenate([(Y)[tuple(where.T)] for Y in (X @ S - S @ V, X @ T - T @ V)])
+
+    matrix = np.stack([operator(unit) for unit in np.eye(2 * len(where))], axis=1)
+    expected = np.linalg.solve(matrix, np.concatenate([M[tuple(where.T)], N[tuple(where.T)]]))
+    X, V = solve(_triangular.solve, S, T, M, N)
+    assert relative_error([np.concatenate([X[tuple(where.T)], V[tuple(where.T)]])], [expected]) < 1e-10
+
+
+@pytest.mark.parametrize("solver", [_triangular.solve, _triangular.solve_adjoint])
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_gradient_of_the_solvers(dtype, solver, rng):
+    """By all four arguments, against central differences on the pattern of S and T."""
+    S, T = factors(rng, 5, dtype)
+    M, N = lower_part(rng, S)[0], lower_part(rng, S)[0]
+    weights = [deviates(rng, S.shape, dtype) for _ in range(2)]
+    pattern = 1 - _triangular.strictly_lower(tf.constant(S)).numpy()
+    pattern_of_T = np.triu(np.ones_like(S)) * (1 - np.roll(np.diag(np.append(np.diag(S, -1) != 0, 0)), 1, axis=1))
+    directions = [deviates(rng, S.shape, dtype) for _ in range(4)]
+    directions = [d * p for d, p in zip(directions, [pattern, pattern_of_T, 1 - pattern, 1 - pattern])]
+
+    def f(arrays):
+        return sum(tf.reduce_sum(tf.math.real(tf.math.conj(w) * x)) for w, x in zip(weights, solver(*arrays)))
+
+    arrays = [tf.constant(x) for x in (S, T, M, N)]
+    with tf.GradientTape() as tape:
+        tape.watch(arrays)
+        value = f(arrays)
+    gradients = tape.gradient(value, arrays)
+    h = 1e-6
+    moved = [f([tf.constant(x + sign * h * d) for x, d in zip((S, T, M, N), directions)]) for sign in (1, -1)]
+    expected = float(moved[0] - moved[1]) / (2 * h)
+    assert sum(oracles.inner(g.numpy(), d) for g, d in zip(gradients, directions)) == pytest.approx(expected, rel=1e-7)
+
+
+def test_memory_and_graph_do_not_grow():
+    """The graph has as many nodes for n = 300 as for n = 40, and no intermediate of more than a few n^2 entries."""
+
+    def nodes(n):
+        spec = tf.TensorSpec([1, n, n], tf.complex128)
+        concrete = tf.function(lambda *x: _triangular.solve(*x)).get_concrete_function(*[spec] * 4)
+        definition = concrete.graph.as_graph_def()
+        return len(definition.node) + sum(len(function.node_def) for function in definition.library.function)
+
+    assert nodes(300) == nodes(40)
