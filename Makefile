@@ -17,7 +17,7 @@ bench: $(VENV)/installed
 # The library is compiled against the TensorFlow of this environment, hence no build isolation.
 $(VENV)/installed: setup.py pyproject.toml $(wildcard cc/*)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip setuptools wheel
+	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools>=77"
 	$(BIN)/python -m pip install --quiet "tensorflow>=2.21,<2.22" scipy-openblas32
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[test]"
 	touch $@

@@ -1,0 +1,38 @@
+"""The package as it is shipped: an sdist, and the wheel that is built from it."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.slow
+def test_sdist_and_wheel(tmp_path):
+    """The sdist suffices to build the wheel; the wheel has the library and its record, and nothing of TensorFlow or OpenBLAS."""
+    if shutil.which("g++") is None:
+        pytest.skip("no compiler")
+    source = tmp_path / "source"
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "*.egg-info", "*.so", "built.json"))
+    build = "import setuptools.build_meta as backend; print(backend.build_sdist('dist'))"
+    sdist = subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True, text=True)
+    archive = source / "dist" / sdist.stdout.split()[-1]
+    command = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "-w", tmp_path, archive]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    (wheel,) = tmp_path.glob("*.whl")
+    assert "-py3-none-" in wheel.name  # no ABI of CPython's
+    with zipfile.ZipFile(wheel) as contents:
+        names = contents.namelist()
+        record = json.loads(contents.read("tfqz/built.json"))
+        metadata = contents.read(next(name for name in names if name.endswith("METADATA"))).decode()
+    assert [name for name in names if name.endswith((".so", ".so.2"))] == ["tfqz/libtfqz.so"]
+    assert sum(name.endswith(".py") for name in names) == len(list((ROOT / "tfqz").rglob("*.py")))
+    assert record["tensorflow"].startswith("2.21.")
+    assert "Requires-Dist: tensorflow<2.22,>=2.21" in metadata
