@@ -138,7 +138,8 @@ def _substitute(S, T, first, second, lower, adjoint):
     S, T, first, second, *inverse = (strips.pad(x) for x in (S, T, first, second, *inverse))
     rows = [strips.rows(S), strips.rows(T)]
     columns = [strips.columns(S), strips.columns(T)]
-    diagonal_blocks = [strips.subdiagonal(S, 0), strips.subdiagonal(T, 0)]
+    first, second, *inverse = (strips.blocks(x) for x in (first, second, *inverse))
+    diagonal_blocks = [strips.subdiagonal(strips.blocks(x), 0) for x in (S, T)]
 
     def block_subdiagonal(step, lefts, rights):
         d = step if adjoint else strips.count - 1 - step
@@ -158,7 +159,7 @@ def _substitute(S, T, first, second, lower, adjoint):
         rights = [strips.place_in_columns(x, new, d) for x, new in zip(rights, into_right)]
         return step + 1, lefts, rights
 
-    zeros = tf.zeros_like(first)
+    zeros = tf.zeros_like(S)
     lefts, rights = _sides([zeros, zeros], adjoint)
     _, lefts, rights = tf.while_loop(
         lambda step, *_: step < strips.count,
@@ -265,12 +266,14 @@ class _Strips:
         """Strip J = I - d at place I, cyclic: the blocks above the diagonal that this brings in are solved to 0."""
         return tf.roll(strips, d, axis=1)
 
-    def subdiagonal(self, x, d):
-        """The blocks (I, I - d), cyclic: [batch, count, size, size]."""
+    def blocks(self, x):
+        """[batch, count * count, size, size], in row-major order."""
         blocks = tf.reshape(x, [self.batch, self.count, self.size, self.count, self.size])
-        blocks = tf.reshape(
-            tf.transpose(blocks, [0, 1, 3, 2, 4]), [self.batch, self.count * self.count, self.size, self.size]
-        )
+        blocks = tf.transpose(blocks, [0, 1, 3, 2, 4])
+        return tf.reshape(blocks, [self.batch, self.count * self.count, self.size, self.size])
+
+    def subdiagonal(self, blocks, d):
+        """The blocks (I, I - d), cyclic: [batch, count, size, size]."""
         row = tf.range(self.count)
         return tf.gather(blocks, row * self.count + (row - d) % self.count, axis=1)
 
