@@ -80,8 +80,8 @@ setup(
     ext_modules=[
         Extension(
             "tfqz.libtfqz",
-            sources=["cc/canonical.cc", "cc/qz.cc", "cc/qz_op.cc", "cc/qz_kernel.cc"],
-            depends=["cc/canonical.h", "cc/lapack.h", "cc/matrix.h", "cc/qz.h"],
+            sources=["cc/batch.cc", "cc/canonical.cc", "cc/qz.cc", "cc/qz_op.cc", "cc/qz_kernel.cc"],
+            depends=["cc/batch.h", "cc/canonical.h", "cc/lapack.h", "cc/matrix.h", "cc/qz.h"],
             include_dirs=["cc"],
             language="c++",
         )
