@@ -33,8 +33,13 @@ class BuildOpLibrary(build_ext):
         # As system headers, so that only this project's own warnings show.
         tensorflow_flags = [flag.replace("-I", "-isystem", 1) for flag in tf.sysconfig.get_compile_flags()]
         ext.extra_compile_args = [*tensorflow_flags, "-O3", "-g0", "-DNDEBUG", "-Wall", "-fvisibility=hidden"]
+        # XLA's headers include two libraries that the wheel ships in their source layout.
+        external = Path(tf.sysconfig.get_include()) / "external"
+        for folder in ("highwayhash", "farmhash_archive/src"):
+            ext.extra_compile_args.append(f"-isystem{external / folder}")
         ext.extra_link_args = [
             *tf.sysconfig.get_link_flags(),
+            "-l:libtensorflow_cc.so.2",  # XlaOpKernel
             f"-L{openblas_folder}",
             f"-l{scipy_openblas32.get_library()}",
             "-Wl,-z,defs",
@@ -80,8 +85,8 @@ setup(
     ext_modules=[
         Extension(
             "tfqz.libtfqz",
-            sources=["cc/batch.cc", "cc/canonical.cc", "cc/qz.cc", "cc/qz_op.cc", "cc/qz_kernel.cc"],
-            depends=["cc/batch.h", "cc/canonical.h", "cc/lapack.h", "cc/matrix.h", "cc/qz.h"],
+            sources=[f"cc/{name}.cc" for name in ("batch", "canonical", "qz", "qz_kernel", "qz_op", "qz_xla", "shapes")],
+            depends=[f"cc/{name}.h" for name in ("batch", "canonical", "lapack", "matrix", "qz", "shapes")],
             include_dirs=["cc"],
             language="c++",
         )

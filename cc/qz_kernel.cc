@@ -1,10 +1,10 @@
-// CPU kernel of `Tfqz>Qz`: shapes, TensorFlow's threads, dispatch on the dtype, registration.
+// CPU kernel of `Tfqz>Qz`: buffers, TensorFlow's threads, dispatch on the dtype, registration.
 #include <complex>
 #include <cstdint>
-#include <limits>
 #include <string>
 
 #include "batch.h"
+#include "shapes.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/util/matmul_bcast.h"
 #include "tensorflow/core/util/work_sharder.h"
@@ -18,32 +18,6 @@ using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
 using tensorflow::Tensor;
 using tensorflow::TensorShape;
-
-std::vector<int64_t> Sizes(const TensorShape& shape) {
-  const auto sizes = shape.dim_sizes();
-  return {sizes.begin(), sizes.end()};
-}
-
-absl::Status CheckShapes(const TensorShape& a, const TensorShape& b) {
-  const auto square = [](const TensorShape& shape) {
-    return shape.dims() >= 2 && shape.dim_size(shape.dims() - 1) == shape.dim_size(shape.dims() - 2);
-  };
-  const std::string got = "; got " + shape_text(Sizes(a)) + " and " + shape_text(Sizes(b));
-  if (!square(a)) return absl::InvalidArgumentError("`a` must be square, [..., n, n]" + got);
-  if (!square(b)) return absl::InvalidArgumentError("`b` must be square, [..., n, n]" + got);
-  const int64_t n = a.dim_size(a.dims() - 1);
-  if (n != b.dim_size(b.dims() - 1)) {
-    return absl::InvalidArgumentError("`b` must have the same inner shape as `a`" + got);
-  }
-  // LAPACK counts in 32 bits, its workspaces included (16 n is the largest multiple of n among them).
-  if (n > std::numeric_limits<LapackInt>::max() / 64) {
-    return absl::InvalidArgumentError("`a` must have n < 2^25 for LAPACK's 32-bit integers" + got);
-  }
-  if (!MatMulBCast(a.dim_sizes(), b.dim_sizes()).IsValid()) {
-    return absl::InvalidArgumentError("`a` and `b` must have batch shapes that broadcast" + got);
-  }
-  return absl::OkStatus();
-}
 
 template <typename T>
 class QzKernel : public OpKernel {
