@@ -1,0 +1,43 @@
+"""The C++ mathematics by itself: compiled without TensorFlow, run with LAPACK and with drivers that fail, under sanitizers."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import scipy_openblas32
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = [ROOT / "tests/core_test.cc", *(ROOT / "cc" / name for name in ("batch.cc", "canonical.cc", "qz.cc"))]
+
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
+
+
+def run(tmp_path, *flags):
+    program = tmp_path / "core_test"
+    compile_ = ["g++", "-std=c++17", "-O1", "-Wall", "-Werror", f"-I{ROOT / 'cc'}", *SOURCES, "-o", program, *flags]
+    done = subprocess.run(compile_, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run([program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_with_lapack_under_sanitizers(tmp_path):
+    folder = scipy_openblas32.get_lib_dir()
+    lines = run(tmp_path, f"-L{folder}", "-lscipy_openblas", f"-Wl,-rpath,{folder}", "-fsanitize=address,undefined")
+    assert len(lines) == 8
+    for line in lines:
+        assert float(re.fullmatch(r"\w+ \d+ residual: (.*)", line).group(1)) < 30, line
+
+
+def test_failures_carry_routine_and_info(tmp_path):
+    words = "`a`, `b` must be a pencil on which QZ converges; LAPACK's {} returned info = 2 in batch element [0]"
+    names = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
+    expected = [
+        f"{dtype} {n} failure: {words.format(letter + driver)}"
+        for n, driver in ((5, "gges"), (70, "gges3"))
+        for dtype, letter in names.items()
+    ]
+    assert run(tmp_path, "-DFAKE_DRIVERS") == expected

@@ -1,0 +1,176 @@
+"""What bad input gets: the exception, and its words, from every backend."""
+
+import json
+import re
+import subprocess
+import sys
+
+import cases
+import numpy as np
+import pytest
+import tensorflow as tf
+from functionals import deviates, gradient
+
+import tfqz
+from tfqz import _backends
+from tfqz._backends import native
+
+INVALID = tf.errors.InvalidArgumentError
+SHAPES = [
+    ((3, 4), (3, 3), "`a` must be square, [..., n, n]; got (3, 4) and (3, 3)"),
+    ((3, 3), (3, 4), "`b` must be square, [..., n, n]; got (3, 3) and (3, 4)"),
+    ((3,), (3, 3), "`a` must be square, [..., n, n]; got (3,) and (3, 3)"),
+    ((2, 3, 3), (4, 4), "`b` must have the same inner shape as `a`; got (2, 3, 3) and (4, 4)"),
+    ((2, 3, 3), (5, 3, 3), "`a` and `b` must have batch shapes that broadcast; got (2, 3, 3) and (5, 3, 3)"),
+]
+
+
+@pytest.mark.parametrize("a, b, words", SHAPES)
+def test_static_shapes(a, b, words, backend):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        tfqz.qz(np.ones(a), np.ones(b), backend=backend)
+
+
+@pytest.mark.parametrize("a, b, words", SHAPES)
+def test_shapes_known_late(a, b, words, backend):
+    unknown = tf.TensorSpec(None, tf.float64)
+    function = tf.function(lambda a, b: tfqz.qz(a, b, backend=backend), input_signature=[unknown, unknown])
+    with pytest.raises(INVALID, match=re.escape(words)):
+        function(tf.ones(a, tf.float64), tf.ones(b, tf.float64))
+
+
+@pytest.mark.parametrize("a, b", [("float32", "float64"), ("float64", "complex128"), ("int32", "int32"), ("float16", "float16")])
+def test_dtypes(a, b, backend):
+    words = f"`a` and `b` must have the same dtype, one of float32, float64, complex64, complex128; got {a} and {b}"
+    with pytest.raises(TypeError, match=re.escape(words)):
+        tfqz.qz(tf.ones((2, 2), a), tf.ones((2, 2), b), backend=backend)
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"output": "schur"}, "`output` must be one of 'real', 'r', 'complex', 'c'; got 'schur'"),
+        ({"on_failure": "ignore"}, "`on_failure` must be one of 'raise', 'nan'; got 'ignore'"),
+        ({"backend": "lapack"}, "`backend` must be one of 'native', 'scipy'; got 'lapack'"),
+    ],
+)
+def test_options(arguments, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        tfqz.qz(np.eye(2), np.eye(2), **arguments)
+
+
+def wrappers():
+    return [lambda f: f, tf.function]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("culprit", ["a", "b"])
+def test_not_finite(culprit, value, backend, rng):
+    pencil = {"a": deviates(rng, (2, 3, 4, 4), "float64"), "b": deviates(rng, (2, 3, 4, 4), "float64")}
+    pencil[culprit][1, 0, 3, 1] = pencil[culprit][1, 2, 0, 0] = value  # the first one is named
+    for wrap in wrappers():
+        words = rf"`{culprit}` must be finite; got NaN or Inf in batch element \[1, 0\]"
+        with pytest.raises(INVALID, match=words):
+            wrap(lambda a, b: tfqz.qz(a, b, backend=backend))(pencil["a"], pencil["b"])
+    with pytest.raises(INVALID, match=rf"`{culprit}` must be finite; got NaN or Inf(?! in batch)"):
+        tfqz.qz(pencil["a"][1, 0], pencil["b"][1, 0], backend=backend)
+
+
+@pytest.mark.parametrize("dtype", cases.NOT_CONVERGING.dtypes)
+def test_no_convergence(dtype, backend):
+    """LAPACK's real QZ iteration goes round in circles on this pencil."""
+    a, b = cases.NOT_CONVERGING(dtype)
+    letter = {"float32": "s", "float64": "d"}[dtype]
+    words = rf"`a`, `b` must be a pencil on which QZ converges; LAPACK's {letter}gges3? returned info = \d+"
+    for wrap in wrappers():
+        with pytest.raises(INVALID, match=words):
+            wrap(lambda a, b: tfqz.qz(a, b, backend=backend))(a, b)
+        with pytest.raises(INVALID, match=words + r" in batch element \[1\]"):
+            wrap(lambda a, b: tfqz.qz(a, b, backend=backend))(np.stack([b, a, a]), b)
+
+
+def test_nan_fills_the_failing_elements_alone(backend, rng):
+    a, b = deviates(rng, (4, 4, 4), "float64"), deviates(rng, (4, 4, 4), "float64")
+    good = tfqz.qz(a, b, backend=backend)
+    weights = [deviates(rng, (4, 4, 4), "float64") for _ in range(4)]
+
+    def f(a, b):
+        factors = tfqz.qz(a, b, backend=backend, on_failure="nan")
+        return tf.add_n([tf.reduce_sum(w * tf.gather(x, [0, 2])) for w, x in zip([w[:2] for w in weights], factors)])
+
+    expected = gradient(f, a, b)
+    a[1], b[1] = cases.NOT_CONVERGING("float64")
+    b[3, 0, 0] = np.inf
+    for got, reference in zip(tfqz.qz(a, b, backend=backend, on_failure="nan"), good):
+        assert np.isnan(got[1]).all() and np.isnan(got[3]).all()
+        assert np.array_equal(got[0], reference[0]) and np.array_equal(got[2], reference[2])
+    for got, reference in zip(gradient(f, a, b), expected):
+        assert np.array_equal(got[[0, 2]], reference[[0, 2]])
+
+
+def run(code, **environment):
+    import os
+
+    command = [sys.executable, "-W", "always", "-c", code]
+    clean = {name: value for name, value in os.environ.items() if name != _backends.VARIABLE}
+    return subprocess.run(command, capture_output=True, text=True, env=clean | environment)
+
+
+WITHOUT_LIBRARY = """
+from pathlib import Path
+from tfqz._backends import native
+native.LIBRARY = Path("/nowhere/libtfqz.so")
+import numpy as np, tfqz
+for _ in range(2):
+    print(tfqz.qz(np.eye(2), np.eye(2)).s.shape)
+"""
+
+
+@pytest.mark.slow
+def test_missing_library_falls_back_with_one_warning():
+    done = run(WITHOUT_LIBRARY)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("(2, 2)") == 2
+    assert done.stderr.count("RuntimeWarning: tfqz falls back") == 1
+    assert "the op library libtfqz.so was not built; install tfqz again" in done.stderr
+
+
+@pytest.mark.slow
+def test_missing_library_is_an_error_if_it_was_asked_for():
+    done = run(WITHOUT_LIBRARY, TFQZ_BACKEND="native")
+    assert done.returncode != 0
+    assert "RuntimeError: `backend` must be one that loads; got 'native': the op library" in done.stderr
+
+
+def test_unknown_backend_in_the_environment(monkeypatch):
+    monkeypatch.setenv(_backends.VARIABLE, "fortran")
+    with pytest.raises(ValueError, match="`TFQZ_BACKEND` must be one of 'native', 'scipy'; got 'fortran'"):
+        tfqz.qz(np.eye(2), np.eye(2))
+
+
+def test_environment_chooses(monkeypatch):
+    for name, module in _backends.BACKENDS.items():
+        monkeypatch.setenv(_backends.VARIABLE, name)
+        if module.why_not() is None:
+            assert _backends.choose() is module
+
+
+def test_library_of_another_tensorflow(monkeypatch, tmp_path):
+    """Names both versions and the remedy."""
+
+    def load(path):
+        raise tf.errors.NotFoundError(None, None, f"{path}: undefined symbol: _ZN10tensorflow8OpKernelE")
+
+    (tmp_path / "built.json").write_text(json.dumps({"tensorflow": "2.20.1"}))
+    (tmp_path / "libtfqz.so").touch()
+    monkeypatch.setattr(native, "LIBRARY", tmp_path / "libtfqz.so")
+    monkeypatch.setattr(native, "RECORD", tmp_path / "built.json")
+    monkeypatch.setattr(tf, "load_op_library", load)
+    native._load.cache_clear(), native._record.cache_clear()
+    try:
+        reason = native.why_not()
+    finally:
+        monkeypatch.undo()
+        native._load.cache_clear(), native._record.cache_clear()
+    assert f"built against TensorFlow 2.20.1, and TensorFlow {tf.__version__} is running" in reason
+    assert "pip install" in reason
