@@ -1,21 +1,21 @@
 """Gradients of any order for values that TensorFlow can't, or shouldn't, differentiate by itself."""
 
+import itertools
+
 import tensorflow as tf
 
+_pullbacks = {}
+_numbers = itertools.count()
 
-def register_pullback(name, outputs):
-    """Decorator: `pullback(inputs, outputs, cotangents)` returns the cotangents of the inputs; it has `outputs` outputs.
 
-    The outputs that it is given have this very gradient again, so what it computes from them can be differentiated too. `name`
-    stays in saved graphs.
+def register_pullback(name):
+    """Decorator for `pullback(inputs, outputs, cotangents)`, which returns the cotangents of the inputs.
+
+    The outputs that it is given have this very gradient again, so what it computes from them can be differentiated too.
     """
 
     def register(pullback):
-        @tf.RegisterGradient(name)
-        def gradient(op, *cotangents):
-            inputs, values = list(op.inputs)[outputs:], list(op.outputs)[:outputs]
-            return [None] * outputs + list(pullback(inputs, values, cotangents[:outputs]))
-
+        _pullbacks[name] = pullback
         return pullback
 
     return register
@@ -25,10 +25,24 @@ def register_pullback(name, outputs):
 def attach_gradient(name, inputs, outputs):
     """Returns `outputs`, computed from `inputs` anyhow, as functions of `inputs` with the pullback registered as `name`.
 
-    An IdentityN carries both and names its gradient, which finds all it needs among the op's inputs and outputs.
-    `tf.custom_gradient` would keep tensors in a closure: right once, wrong or out of reach where the gradient is itself
-    differentiated in another graph. The function around it is what makes tapes honour the name, eagerly and in graphs.
+    An IdentityN carries both and names its gradient, as `tf.custom_gradient` does. But that one's gradient keeps tensors in a
+    closure: right once, and out of reach where a gradient is itself differentiated in another graph. This one finds them among
+    the inputs and outputs of the op that it is called for, whichever copy of it that is. The function around it is what makes
+    tapes honour the name, eagerly and in graphs.
     """
+    traced = []
+
+    def gradient(op, *cotangents):
+        # Without an op it is traced to be saved with a model, which binds the closure's tensors.
+        tensors = (list(op.outputs), list(op.inputs)) if op is not None else (traced, traced)
+        values, arguments = tensors[0][: len(outputs)], tensors[1][len(outputs) :]
+        cotangents = _pullbacks[name](arguments, values, cotangents[: len(outputs)])
+        return [None] * len(outputs) + list(cotangents)
+
+    # A name for each trace: a saved model's gradients are looked up by name.
+    unique = f"{name}-{next(_numbers)}"
+    tf.RegisterGradient(unique)(gradient)
     graph = tf.compat.v1.get_default_graph()
-    with graph.gradient_override_map({"IdentityN": name}):
-        return tf.identity_n([*outputs, *inputs])[: len(outputs)]
+    with graph.gradient_override_map({"IdentityN": unique}):
+        traced.extend(tf.identity_n([*outputs, *inputs]))
+    return traced[: len(outputs)]

@@ -41,7 +41,7 @@ def strictly_lower(S):
     return lower - _blocks.place_below(tf.cast(_blocks.starts(S), S.dtype))
 
 
-@register_pullback("TfqzSolve", outputs=2)
+@register_pullback("TfqzSolve")
 def _solve_pullback(inputs, outputs, cotangents):
     S, T, _, _ = inputs
     X, V = outputs
@@ -49,7 +49,7 @@ def _solve_pullback(inputs, outputs, cotangents):
     return [*_coefficient_cotangents(S, X, V, E, F), E, F]
 
 
-@register_pullback("TfqzSolveAdjoint", outputs=2)
+@register_pullback("TfqzSolveAdjoint")
 def _solve_adjoint_pullback(inputs, outputs, cotangents):
     S, T, _, _ = inputs
     E, F = outputs

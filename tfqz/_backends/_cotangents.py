@@ -6,7 +6,7 @@ from tfqz import _gradient
 from tfqz._attach import register_pullback
 
 
-@register_pullback("TfqzQz", outputs=6)
+@register_pullback("TfqzQz")
 def pullback(inputs, outputs, cotangents):
     """Cotangents of `a` and `b` from those of S, T, Q, Z, alpha, beta."""
     a, b = inputs
