@@ -2,6 +2,7 @@
 #ifndef TFQZ_BATCH_H_
 #define TFQZ_BATCH_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <mutex>
@@ -23,6 +24,11 @@ struct BatchArrays {
   std::vector<int64_t> a_indices, b_indices;
   Factors<T> factors;
 };
+
+// How many elements a thread should take at once: few enough to balance, and all that it can for one set of workspaces.
+inline int64_t range_size(int64_t elements, int64_t threads) {
+  return std::max<int64_t>(1, elements / (4 * std::max<int64_t>(1, threads)));
+}
 
 template <typename T>
 class QzBatch {

@@ -1,4 +1,5 @@
 // CPU kernel of `Tfqz>Qz`: buffers, TensorFlow's threads, dispatch on the dtype, registration.
+#include <algorithm>
 #include <complex>
 #include <cstdint>
 #include <string>
@@ -53,8 +54,11 @@ class QzKernel : public OpKernel {
                       factors},
                      fill_failures_);
     const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
-    tensorflow::Shard(workers.num_threads, workers.workers, batch_shape.num_elements(), batch.cost_per_element(),
-                      [&](int64_t begin, int64_t end) { batch.run(begin, end); });
+    // Shard makes ranges as short as pay for a thread; each would set up workspaces of its own.
+    const int64_t elements = batch_shape.num_elements();
+    const int64_t size = range_size(elements, workers.num_threads);
+    tensorflow::Shard(workers.num_threads, workers.workers, (elements + size - 1) / size, size * batch.cost_per_element(),
+                      [&](int64_t begin, int64_t end) { batch.run(begin * size, std::min(elements, end * size)); });
     const std::string failure = batch.failure(Sizes(batch_shape));
     OP_REQUIRES(context, failure.empty(), absl::InvalidArgumentError(failure));
   }

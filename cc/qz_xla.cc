@@ -39,8 +39,8 @@ void ParallelFor(ffi::ThreadPool& pool, int64_t total, int64_t cost, const Work&
   };
   const auto state = std::make_shared<State>();
   constexpr int64_t kWorthwhile = 20000;  // nanoseconds: less is not worth waking a thread
-  const int64_t threads = std::max<int64_t>(1, std::min(pool.num_threads(), total * cost / kWorthwhile));
-  const int64_t chunk = std::max<int64_t>(1, std::max(total / (4 * threads), kWorthwhile / std::max<int64_t>(cost, 1)));
+  const int64_t threads = std::min(pool.num_threads(), total * cost / kWorthwhile);
+  const int64_t chunk = range_size(total, threads);
   const auto drain = [state, total, chunk, &work] {
     for (;;) {
       {

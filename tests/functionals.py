@@ -23,7 +23,7 @@ def cotangents(rng, a, output="real"):
 
 def inner(xs, ys):
     """sum <X, Y> = Re tr(X^H Y), a real scalar tensor."""
-    return tf.add_n([tf.reduce_sum(tf.math.real(tf.math.conj(x) * y)) for x, y in zip(xs, ys)])
+    return tf.add_n([tf.reduce_sum(tf.math.real(tf.math.conj(tf.cast(x, y.dtype)) * y)) for x, y in zip(xs, ys)])
 
 
 def linear(cotangents, backend=None, output="real"):

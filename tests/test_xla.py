@@ -39,6 +39,29 @@ def test_train_step_and_second_derivative(dtype, output, rng):
         assert np.abs(eager - compiled).max() <= tolerance * np.abs(eager).max()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_graphs_made_for_unknown_shapes(dtype, rng):
+    """As Keras makes them: batch and n are known only when XLA compiles; n on either side of one block."""
+    unknown = tf.TensorSpec([None, None, None], dtype)
+
+    def gradients(a, b):
+        with tf.GradientTape() as outer:
+            outer.watch([a, b])
+            with tf.GradientTape() as inside:
+                inside.watch([a, b])
+                value = inner([1.0] * 4, [x * x * x for x in tfqz.qz(a, b, backend="native")])
+            first = inside.gradient(value, [a, b])
+            derivative = inner([1.0] * 2, first)
+        return [*first, *outer.gradient(derivative, [a, b])]
+
+    compiled = tf.function(gradients, input_signature=[unknown, unknown], jit_compile=True)
+    for shape in ((2, 5, 5), (1, 33, 33)):
+        a, b = tf.constant(deviates(rng, shape, dtype)), tf.constant(deviates(rng, shape, dtype))
+        for expected, got in zip(gradients(a, b), compiled(a, b)):
+            assert np.abs(expected - got).max() <= 1e-10 * np.abs(expected).max()
+
+
 def test_errors_and_empty_input():
     compiled = tf.function(tfqz.qz, jit_compile=True)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"`a` must be finite; got NaN or Inf in batch element \[1\]"):

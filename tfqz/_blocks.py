@@ -43,6 +43,12 @@ def place_above(x):
     return _roll(tf.linalg.diag(x), 1, -1)
 
 
+def with_diagonal(X, x):
+    """X with x, [..., n], on its diagonal. (tf.linalg.set_diag has a gradient that XLA can't compile for unknown shapes.)"""
+    i = tf.range(tf.shape(X)[-1])
+    return tf.where(tf.equal(i[:, None], i[None, :]), x[..., None, :], X)
+
+
 def starts(S):
     """[..., n]: true at the first row of each 2 x 2 block. Always false for complex dtypes."""
     if S.dtype.is_complex:

@@ -10,7 +10,7 @@ The rules, which `cc/canonical.h` has too:
 
 import tensorflow as tf
 
-from tfqz import _tolerances
+from tfqz import _blocks, _tolerances
 
 
 def canonicalize(S, T, Q, Z):
@@ -23,8 +23,8 @@ def canonicalize(S, T, Q, Z):
     left = _phase(left)
     S, T, Q = conj(left)[..., :, None] * S, conj(left)[..., :, None] * T, Q * left[..., None, :]
     # Rounding leaves imaginary parts where the convention has none.
-    T = tf.linalg.set_diag(T, _modulus(t))
-    S = tf.linalg.set_diag(S, tf.where(tf.equal(t, 0), _modulus(s), tf.linalg.diag_part(S)))
+    T = _blocks.with_diagonal(T, _modulus(t))
+    S = _blocks.with_diagonal(S, tf.where(tf.equal(t, 0), _modulus(s), tf.linalg.diag_part(S)))
     return S, T, Q, Z
 
 

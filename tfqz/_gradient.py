@@ -74,7 +74,7 @@ def _on_pattern(S, T, Sb, Tb, from_alpha, from_beta):
     diagonal = tf.linalg.diag_part(Tb)
     if S.dtype.is_complex:
         real = _blocks.to_complex(tf.math.real(diagonal))
-        return Sb, tf.linalg.set_diag(Tb, tf.where(_zero_beta(T), diagonal, real))
+        return Sb, _blocks.with_diagonal(Tb, tf.where(_zero_beta(T), diagonal, real))
     start = _blocks.starts(S)
     mean = (_blocks.above(Tb) + _blocks.below(Tb)) / 2
     change_above = tf.where(start, tf.where(_unequal(S, T), 0 * mean, mean) - _blocks.above(Tb), 0 * mean)
@@ -110,7 +110,7 @@ def _largest_entries(Z, G_W, G_Y):
     row = tf.matmul(_canonical.is_largest(Z), Z, transpose_a=True)  # [..., j, l]: z_kl for the k of column j
     quotient = _divide(g, tf.math.real(tf.linalg.diag_part(row)))
     weight = tf.complex(tf.zeros_like(quotient), -quotient)
-    return weight[..., None, :] * tf.linalg.adjoint(tf.linalg.set_diag(row, tf.zeros_like(weight)))
+    return weight[..., None, :] * tf.linalg.adjoint(_blocks.with_diagonal(row, tf.zeros_like(weight)))
 
 
 def _rotations(S, T, G_W, G_Y, noise):

@@ -19,7 +19,7 @@ the exact gradient of every function that does not see inside a cluster of equal
 
 import tensorflow as tf
 
-from tfqz import _blocks, _tolerances
+from tfqz import _blocks, _strips, _tolerances
 from tfqz._attach import attach_gradient, register_pullback
 
 
@@ -130,46 +130,47 @@ def _substitute(S, T, first, second, lower, adjoint):
     """
     n = tf.shape(S)[-1]
     size = tf.where(n <= _LARGEST_BLOCK, tf.maximum(n, 1), _BLOCK)
-    strips = _Strips(tf.shape(S)[0], (n + size - 1) // size, size)
+    count = (n + size - 1) // size
     inverse = [lower * entry for entry in _inverse(S, T, adjoint)]
     if adjoint:
         S, T, second = tf.linalg.adjoint(S), tf.linalg.adjoint(T), -second
     # Padding with zeros adds rows and columns that nothing refers to: their solution is 0.
-    S, T, first, second, *inverse = (strips.pad(x) for x in (S, T, first, second, *inverse))
-    rows = [strips.rows(S), strips.rows(T)]
-    columns = [strips.columns(S), strips.columns(T)]
-    first, second, *inverse = (strips.blocks(x) for x in (first, second, *inverse))
-    diagonal_blocks = [strips.subdiagonal(strips.blocks(x), 0) for x in (S, T)]
+    margin = [[0, 0], [0, count * size - n], [0, count * size - n]]
+    S, T, first, second, *inverse = (
+        _strips.cut(tf.pad(x, margin), count, size) for x in (S, T, first, second, *inverse)
+    )
+    rows = [_strips.rows(S), _strips.rows(T)]
+    columns = [_strips.columns(S), _strips.columns(T)]
+    diagonal_blocks = [_strips.subdiagonal(S, 0), _strips.subdiagonal(T, 0)]
 
     def block_subdiagonal(step, lefts, rights):
-        d = step if adjoint else strips.count - 1 - step
-        right_columns = [strips.shift(x, d) for x in columns]
-        known = _operator(rows, right_columns, lefts, [strips.shift(x, d) for x in rights], adjoint)
-        residuals = [strips.subdiagonal(x, d) - y for x, y in zip((first, second), known)]
+        d = step if adjoint else count - 1 - step
+        right_columns = [_strips.shift(x, d) for x in columns]
+        known = _operator(rows, right_columns, lefts, [_strips.shift(x, d) for x in rights], adjoint)
+        residuals = [_strips.subdiagonal(x, d) - y for x, y in zip((first, second), known)]
         unknowns = _substitute_within_blocks(
             diagonal_blocks,
-            [strips.shift(x, d) for x in diagonal_blocks],
+            [_strips.shift(x, d) for x in diagonal_blocks],
             residuals,
-            [strips.subdiagonal(entry, d) for entry in inverse],
+            [_strips.subdiagonal(entry, d) for entry in inverse],
             tf.equal(d, 0),
             adjoint,
         )
         into_left, into_right = _sides(unknowns, adjoint)
-        lefts = [strips.place_in_rows(x, new, d) for x, new in zip(lefts, into_left)]
-        rights = [strips.place_in_columns(x, new, d) for x, new in zip(rights, into_right)]
+        lefts = [_strips.place_in_rows(x, new, d) for x, new in zip(lefts, into_left)]
+        rights = [_strips.place_in_columns(x, new, d) for x, new in zip(rights, into_right)]
         return step + 1, lefts, rights
 
-    zeros = tf.zeros_like(S)
-    lefts, rights = _sides([zeros, zeros], adjoint)
+    lefts, rights = _sides([tf.zeros_like(S)] * 2, adjoint)
     _, lefts, rights = tf.while_loop(
-        lambda step, *_: step < strips.count,
+        lambda step, *_: step < count,
         block_subdiagonal,
-        (0, [strips.rows(x) for x in lefts], [strips.columns(x) for x in rights]),
+        (0, [_strips.rows(x) for x in lefts], [_strips.columns(x) for x in rights]),
         parallel_iterations=1,
     )
-    unknowns = [strips.from_rows(x) for x in lefts]
+    unknowns = [_strips.from_rows(x) for x in lefts]
     if not adjoint:
-        unknowns.append(strips.from_columns(rights[0]))
+        unknowns.append(_strips.from_columns(rights[0]))
     return [unknown[..., :n, :n] for unknown in unknowns]
 
 
@@ -234,57 +235,3 @@ def _inverse(S, T, adjoint):
     regular = [k[1][1], -k[0][1], -k[1][0], k[0][0]]
     singular = [conj(k[0][0]), conj(k[1][0]), conj(k[0][1]), conj(k[1][1])]
     return [tf.where(equal, x * by_square, y * by_determinant) for x, y in zip(singular, regular)]
-
-
-class _Strips:
-    """Matrices [batch, count * size, count * size] as strips of blocks.
-
-    Row strip I is [size, count * size], column strip J is [count * size, size]; strips stack along axis 1.
-    """
-
-    def __init__(self, batch, count, size):
-        self.batch, self.count, self.size = batch, count, size
-
-    def pad(self, x):
-        margin = self.count * self.size - tf.shape(x)[-1]
-        return tf.pad(x, [[0, 0], [0, margin], [0, margin]])
-
-    def rows(self, x):
-        return tf.reshape(x, [self.batch, self.count, self.size, self.count * self.size])
-
-    def columns(self, x):
-        blocks = tf.reshape(x, [self.batch, self.count * self.size, self.count, self.size])
-        return tf.transpose(blocks, [0, 2, 1, 3])
-
-    def from_rows(self, strips):
-        return tf.reshape(strips, [self.batch, self.count * self.size, self.count * self.size])
-
-    def from_columns(self, strips):
-        return self.from_rows(tf.transpose(strips, [0, 2, 1, 3]))
-
-    def shift(self, strips, d):
-        """Strip J = I - d at place I, cyclic: the blocks above the diagonal that this brings in are solved to 0."""
-        return tf.roll(strips, d, axis=1)
-
-    def blocks(self, x):
-        """[batch, count * count, size, size], in row-major order."""
-        blocks = tf.reshape(x, [self.batch, self.count, self.size, self.count, self.size])
-        blocks = tf.transpose(blocks, [0, 1, 3, 2, 4])
-        return tf.reshape(blocks, [self.batch, self.count * self.count, self.size, self.size])
-
-    def subdiagonal(self, blocks, d):
-        """The blocks (I, I - d), cyclic: [batch, count, size, size]."""
-        row = tf.range(self.count)
-        return tf.gather(blocks, row * self.count + (row - d) % self.count, axis=1)
-
-    def place_in_rows(self, strips, blocks, d):
-        here = tf.equal(tf.range(self.count)[None, :], (tf.range(self.count)[:, None] - d) % self.count)
-        split = tf.reshape(strips, [self.batch, self.count, self.size, self.count, self.size])
-        split = tf.where(here[:, None, :, None], blocks[:, :, :, None, :], split)
-        return tf.reshape(split, tf.shape(strips))
-
-    def place_in_columns(self, strips, blocks, d):
-        here = tf.equal(tf.range(self.count)[None, :], (tf.range(self.count)[:, None] + d) % self.count)
-        split = tf.reshape(strips, [self.batch, self.count, self.count, self.size, self.size])
-        split = tf.where(here[:, :, None, None], self.shift(blocks, -d)[:, :, None, :, :], split)
-        return tf.reshape(split, tf.shape(strips))
