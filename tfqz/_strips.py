@@ -43,6 +43,11 @@ def shift(strips, d):
     return tf.roll(strips, d, axis=1)
 
 
+def shift_rows(blocks, d):
+    """Row i - d of each block at place i, cyclic."""
+    return tf.roll(blocks, d, axis=2)
+
+
 def subdiagonal(blocks, d):
     """The blocks (I, I - d), cyclic: [batch, count, size, size]. Those above the diagonal have the solution 0."""
     batch, count, _, size, _ = tf.unstack(tf.shape(blocks))

@@ -179,37 +179,54 @@ def _sides(unknowns, adjoint):
     return (unknowns, unknowns) if adjoint else (unknowns[:1], unknowns[1:])
 
 
-def _operator(rows, columns, lefts, rights, adjoint):
-    """The left-hand sides of both equations from strips, or blocks, of the coefficients and the unknowns."""
+def _operator(rows, columns, lefts, rights, adjoint, multiply=tf.matmul):
+    """The left-hand sides of both equations from rows and columns of the coefficients and the unknowns."""
     S_rows, T_rows = rows
     S_columns, T_columns = columns
     if adjoint:
         (E_rows, F_rows), (E_columns, F_columns) = lefts, rights
-        return E_rows @ S_columns + F_rows @ T_columns, S_rows @ E_columns + T_rows @ F_columns
+        first = multiply(E_rows, S_columns) + multiply(F_rows, T_columns)
+        return first, multiply(S_rows, E_columns) + multiply(T_rows, F_columns)
     (X_rows,), (V_columns,) = lefts, rights
-    return X_rows @ S_columns - S_rows @ V_columns, X_rows @ T_columns - T_rows @ V_columns
+    first = multiply(X_rows, S_columns) - multiply(S_rows, V_columns)
+    return first, multiply(X_rows, T_columns) - multiply(T_rows, V_columns)
 
 
 def _substitute_within_blocks(left_blocks, right_blocks, residuals, inverse, on_diagonal, adjoint):
-    """Solves for blocks, [batch, count, size, size], given what the other blocks leave of the right-hand sides."""
+    """Solves for blocks, [batch, count, size, size], given what the other blocks leave of the right-hand sides.
+
+    On subdiagonal c the operator is needed in the elements (i, i - c) alone: row i of a left factor times row i - c of the
+    transpose of a right one. So each unknown that stands right is carried as its transpose.
+    """
     size = tf.shape(residuals[0])[-1]
-    subdiagonal = tf.range(size)[:, None] - tf.range(size)[None, :]
+    i = tf.range(size)
     # Blocks on the diagonal have unknowns below their own diagonal only.
     shortest = tf.where(on_diagonal, 1, 1 - size)
+    transposed = [tf.linalg.matrix_transpose(x) for x in right_blocks]
 
-    def element_subdiagonal(step, x, y):
+    def element_subdiagonal(step, unknowns, transposes):
         c = shortest + step if adjoint else size - 1 - step
-        known = _operator(left_blocks, right_blocks, *_sides([x, y], adjoint), adjoint)
+        columns = [_strips.shift_rows(x, c) for x in transposed]
+        lefts, rights = _sides(unknowns, adjoint)[0], _sides(transposes, adjoint)[1]
+        rights = [_strips.shift_rows(x, c) for x in rights]
+        known = _operator(left_blocks, columns, lefts, rights, adjoint, _dot_rows)
         p, r = residuals[0] - known[0], residuals[1] - known[1]
-        here = tf.equal(subdiagonal, c)
-        x = tf.where(here, inverse[0] * p + inverse[1] * r, x)
-        y = tf.where(here, inverse[2] * p + inverse[3] * r, y)
-        return step + 1, x, y
+        here = tf.equal(i[:, None] - i[None, :], c)
+        zero = tf.zeros_like(p)
+        new = [tf.where(here, inverse[k] * p + inverse[k + 1] * r, zero) for k in (0, 2)]
+        unknowns = [x + y for x, y in zip(unknowns, new)]
+        transposes = [x + tf.linalg.matrix_transpose(y) for x, y in zip(transposes, new)]
+        return step + 1, unknowns, transposes
 
-    zeros = tf.zeros_like(residuals[0])
+    zeros = [tf.zeros_like(x) for x in residuals]
     return tf.while_loop(
         lambda step, *_: step < size - shortest, element_subdiagonal, (0, zeros, zeros), parallel_iterations=1
-    )[1:]
+    )[1]
+
+
+def _dot_rows(x, y):
+    """Row i of x times row i of y, without conjugation: [..., size, 1]."""
+    return tf.reduce_sum(x * y, axis=-1, keepdims=True)
 
 
 def _inverse(S, T, adjoint):
