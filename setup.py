@@ -85,7 +85,7 @@ setup(
     ext_modules=[
         Extension(
             "tfqz.libtfqz",
-            sources=[f"cc/{name}.cc" for name in ("batch", "canonical", "qz", "qz_kernel", "qz_op", "qz_xla", "shapes")],
+            sources=[f"cc/{name}.cc" for name in ("batch", "canonical", "qz", "qz_ffi", "qz_kernel", "qz_op", "qz_xla", "shapes")],
             depends=[f"cc/{name}.h" for name in ("batch", "canonical", "lapack", "matrix", "qz", "shapes")],
             include_dirs=["cc"],
             language="c++",

@@ -46,6 +46,7 @@ REGISTER_OP("Tfqz>Qz")
     .Attr("T: {float, double, complex64, complex128}")
     .Attr("Tcomplex: {complex64, complex128}")
     .Attr("on_failure: {'raise', 'nan'} = 'raise'")
+    .Attr("body: list(func) = []")
     .SetShapeFn(QzShape)
     .Doc(R"doc(
 QZ (generalized Schur) decomposition of pencils, a = q s z^H and b = q t z^H, in canonical form.
@@ -59,6 +60,7 @@ z: Unitary (orthogonal).
 alpha: [..., n]; alpha / beta are the generalized eigenvalues. Tcomplex is the complex dtype of T's precision.
 beta: [..., n], real values >= 0.
 on_failure: 'raise' names the batch element, 'nan' fills it with NaN.
+body: Nothing, or one function of a and b, [batch, n, n], with these outputs, which XLA compiles for devices other than the CPU.
 )doc");
 
 }  // namespace

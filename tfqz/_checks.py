@@ -10,7 +10,7 @@ OUTPUTS = {"real": "real", "r": "real", "complex": "complex", "c": "complex"}  #
 ON_FAILURE = ("raise", "nan")
 
 FINITE = "`{name}` must be finite; got NaN or Inf{where}"
-CONVERGENCE = "`a`, `b` must be a pencil on which QZ converges; LAPACK's {routine} returned info = {info}{where}"
+CONVERGENCE = "`a`, `b` must be a pencil on which QZ converges; {why}{where}"
 
 
 def pencil(a, b):

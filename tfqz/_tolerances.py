@@ -50,3 +50,9 @@ def cancellation(dtype, n):
 def equal_block_entries(dtype):
     """T's block diag(a, d) in a 2 x 2 block has a = d up to rounding if (a - d) / (a + d) is below this."""
     return 64 * epsilon(dtype)
+
+
+def negligible(dtype):
+    """Beside matrices of norm 1 an entry below this is 0, however small its neighbours are: flushed denormals and products
+    that underflow must not keep an iteration going."""
+    return epsilon(dtype) ** 4

@@ -9,9 +9,9 @@ import os
 import warnings
 
 from tfqz import _checks
-from tfqz._backends import native, scipy
+from tfqz._backends import graph, native, scipy
 
-BACKENDS = {"native": native, "scipy": scipy}  # the best first
+BACKENDS = {"native": native, "scipy": scipy, "graph": graph}  # the best first
 VARIABLE = "TFQZ_BACKEND"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfqz._backends import _cotangents
+from tfqz._backends import _cotangents, graph
 
 _FOLDER = Path(__file__).resolve().parent.parent
 LIBRARY = _FOLDER / "libtfqz.so"
@@ -29,7 +29,16 @@ def versions():
 
 def decompose(a, b, on_failure):
     Tcomplex = tf.complex64 if a.dtype in (tf.float32, tf.complex64) else tf.complex128
-    return list(_load()[0].tfqz_qz(a, b, Tcomplex=Tcomplex, on_failure=on_failure))
+    body = [] if tf.executing_eagerly() else [_body(a.dtype)]
+    return list(_load()[0].tfqz_qz(a, b, Tcomplex=Tcomplex, on_failure=on_failure, body=body))
+
+
+@functools.cache
+def _body(dtype):
+    """What the op in a graph carries for XLA on devices other than the CPU: the decomposition in TensorFlow ops."""
+    matrices = tf.TensorSpec([None, None, None], dtype)
+    with tf.init_scope():
+        return graph.factorize.get_concrete_function(matrices, matrices)
 
 
 @tf.RegisterGradient("Tfqz>Qz")

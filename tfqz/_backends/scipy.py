@@ -62,8 +62,8 @@ def _one_qz(a, b, where):
     (gges,) = scipy.linalg.get_lapack_funcs(("gges",), (a, b))
     s, t, *_, q, z, _, info = gges(lambda *_: None, a, b)
     if info != 0:
-        routine = f"{gges.typecode}gges"
-        raise ValueError(_checks.CONVERGENCE.format(routine=routine, info=info, where=where))
+        why = f"LAPACK's {gges.typecode}gges returned info = {info}"
+        raise ValueError(_checks.CONVERGENCE.format(why=why, where=where))
     return s, t, q, z
 
 

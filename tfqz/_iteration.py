@@ -1,0 +1,346 @@
+r"""The QZ decomposition of a batch of pencils in TensorFlow operations alone.
+
+The algorithm of Moler and Stewart (1973) as LAPACK's xGGHRD and xHGEQZ organise it:
+
+ 1. B = Q T by QR; then S = Q^H A becomes upper Hessenberg, one entry at a time, while T stays triangular.
+ 2. Sweeps with implicit shifts: a bulge enters at the top of a window in which no subdiagonal entry of S vanishes, and is chased
+    out at its end. Complex dtypes take one shift, the eigenvalue of the trailing 2 x 2 pencil nearest its last entry; real ones
+    take two at once where they are a conjugate pair. The bulge has as many rows as there may be shifts.
+ 3. Where t_jj = 0, an infinite eigenvalue is chased to the end of the window instead, and splits off there.
+ 4. Real dtypes: what remains are 1 x 1 blocks and 2 x 2 blocks with complex eigenvalues, in which T is made diagonal.
+
+All pencils of a batch go step by step together, each at its own place: a step is a small unitary matrix for each pencil,
+applied to as many neighbouring rows or columns, and the identity for those that are through. Sweeps go from the end of the
+matrix up. References: C. B. Moler and G. W. Stewart, SIAM J. Numer. Anal. 10 (1973) 241-256; G. H. Golub and C. F. Van Loan,
+Matrix Computations, section 7.7.
+
+Every size inside a loop is read off the loop's own variables: only so is it a constant to XLA for graphs of unknown shapes.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfqz import _blocks, _tolerances
+from tfqz._blocks import following, preceding
+
+# LAPACK allows 30 sweeps for each eigenvalue; every tenth without success it takes an unusual shift.
+SWEEPS = 30
+_PATIENCE = 10
+
+
+class _Factors(NamedTuple):
+    """S and T side by side row for row, [batch, N, 2, N]; Q^H and Z^T, [batch, N, N]: rows are what can be replaced."""
+
+    ST: tf.Tensor
+    Q_H: tf.Tensor
+    Z_T: tf.Tensor
+
+
+class _Window(NamedTuple):
+    """Where a sweep goes on, [batch] each: rows first..last of S have no zero below the diagonal. `start` to `end` are the
+    places of the first and last step, none where start > end; `chase`: an infinite eigenvalue goes to the end, no bulge."""
+
+    first: tf.Tensor
+    last: tf.Tensor
+    chase: tf.Tensor
+    start: tf.Tensor
+    end: tf.Tensor
+
+
+def qz(A, B):
+    """S, T, Q, Z, [batch, n, n], and whether the iteration converged, [batch]. A and B, [batch, n, n], must be finite.
+
+    S and T have their (quasi) triangular pattern exactly, T's 2 x 2 blocks are diagonal, signs and phases are arbitrary.
+    """
+    n = tf.shape(A)[-1]
+    bulge = _bulge(A)
+    norms = [_scale(X) for X in (A, B)]
+    # Zeros beyond the end, so that every step has as many rows as any other.
+    margin = [[0, 0], [0, bulge], [0, bulge]]
+    A, B = (tf.pad(X / norm, margin) for X, norm in zip((A, B), norms))
+    factors = _to_hessenberg_triangular(A, B, n)
+    factors, converged = _iterate(factors, n)
+    S, T = factors.ST[:, :n, 0, :n], factors.ST[:, :n, 1, :n]
+    Q, Z = tf.linalg.adjoint(factors.Q_H)[:, :n, :n], tf.linalg.matrix_transpose(factors.Z_T)[:, :n, :n]
+    if not S.dtype.is_complex:
+        S, T, Q, Z = _with_diagonal_blocks(S, T, Q, Z)
+    return S * norms[0], T * norms[1], Q, Z, converged
+
+
+def _bulge(X):
+    """As many rows as a bulge has below its first one."""
+    return 1 if X.dtype.is_complex else 2
+
+
+def _scale(X):
+    """[batch, 1, 1]: the largest real or imaginary part, or 1 for a zero matrix."""
+    largest = tf.reduce_max(_size(X), axis=[-2, -1], keepdims=True)
+    return tf.cast(tf.where(largest > 0, largest, tf.ones_like(largest)), X.dtype)
+
+
+def _size(X):
+    """|x| without squares, up to a factor of sqrt(2)."""
+    return tf.maximum(tf.abs(tf.math.real(X)), tf.abs(tf.math.imag(X))) if X.dtype.is_complex else tf.abs(X)
+
+
+def _to_hessenberg_triangular(A, B, n):
+    """S upper Hessenberg, T upper triangular. The entry (i, j) of S goes for j = 0, 1, ... and i = n - 1, ..., j + 2."""
+    Q, T = tf.linalg.qr(B)
+    S = tf.matmul(Q, A, adjoint_a=True)
+    factors = _Factors(tf.stack([S, T], axis=2), tf.linalg.adjoint(Q), tf.eye(tf.shape(S)[-1], batch_shape=tf.shape(S)[:1], dtype=S.dtype))
+
+    def step(i, j, factors):
+        above = tf.fill(tf.shape(factors.ST)[:1], i - 1)
+        pair = i - 1 + tf.range(2)
+        column = tf.gather(factors.ST[:, :, 0, j], pair, axis=1)
+        factors, rows = _on_rows(factors, above, _reflector(column, 0))
+        row = tf.gather(rows[:, 1, 1], pair, axis=1)
+        factors = _on_columns(factors, above, _reflector(tf.math.conj(row), 1))
+        finished = i <= j + 2
+        return tf.where(finished, n - 1, i - 1), tf.where(finished, j + 1, j), factors
+
+    _, _, factors = tf.while_loop(
+        lambda i, j, _: j < n - 2, step, (n - 1, tf.constant(0), factors), parallel_iterations=1
+    )
+    # What was eliminated is left as rounding errors.
+    S, T = tf.linalg.band_part(factors.ST[:, :, 0], 1, -1), tf.linalg.band_part(factors.ST[:, :, 1], 0, -1)
+    return factors._replace(ST=tf.stack([S, T], axis=2))
+
+
+def _iterate(factors, n):
+    norm = tf.sqrt(tf.reduce_sum(tf.abs(factors.ST[:, :, 1]) ** 2, axis=[-2, -1]))[:, None]
+    zero_beta = _tolerances.epsilon(norm.dtype) * norm
+    batch = tf.shape(norm)[:1]
+
+    def sweep(count, factors, last, stuck, _):
+        S, T = _deflate(factors.ST[:, :, 0], factors.ST[:, :, 1], zero_beta)
+        factors = factors._replace(ST=tf.stack([S, T], axis=2))
+        window = _find_window(S, T)
+        stuck = tf.where(tf.equal(window.last, last) & ~window.chase, stuck + 1, tf.zeros_like(stuck))
+        entering = _first_column(S, T, window, tf.equal(stuck % _PATIENCE, _PATIENCE - 1))
+        factors = _sweep(factors, window, entering)
+        return count + 1, factors, window.last, stuck, window.start <= window.end
+
+    start = (tf.constant(0), factors, tf.fill(batch, -1), tf.fill(batch, 0), tf.fill(batch, True))
+    _, factors, _, _, active = tf.while_loop(
+        lambda count, factors, last, stuck, active: (count <= SWEEPS * n) & tf.reduce_any(active),
+        sweep,
+        start,
+        parallel_iterations=1,
+    )
+    return factors, ~active
+
+
+def _deflate(S, T, zero_beta):
+    """Drops what eliminations left and what is negligible: s_{j+1,j} beside its neighbours on the diagonal, t_jj in T."""
+    s, t, low = tf.linalg.diag_part(S), tf.linalg.diag_part(T), _blocks.below(S)
+    small = _tolerances.epsilon(S.dtype) * (tf.abs(s) + tf.abs(following(s)))
+    small = tf.maximum(small, _tolerances.negligible(S.dtype))
+    low = tf.where(tf.abs(low) <= small, tf.zeros_like(low), low)
+    t = tf.where(tf.abs(t) <= zero_beta, tf.zeros_like(t), t)
+    S = tf.linalg.band_part(S, 0, -1) + _blocks.place_below(low)
+    return S, _blocks.with_diagonal(tf.linalg.band_part(T, 0, -1), t)
+
+
+def _find_window(S, T):
+    """The last window that isn't finished: a single row is, and so are, for real dtypes, two with complex eigenvalues."""
+    t = tf.linalg.diag_part(T)
+    linked = tf.not_equal(_blocks.below(S), 0)  # row j to row j + 1
+    pending = linked
+    if not S.dtype.is_complex:
+        alone = linked & ~preceding(linked) & ~following(linked)
+        pending = linked & ~(alone & _is_complex_pair(S, T))
+    j = tf.range(tf.shape(t)[-1])
+    end = tf.reduce_max(tf.where(pending, j, -1), axis=-1)
+    last = end + 1
+    first = tf.reduce_max(tf.where(~linked & (j < end[:, None]), j + 1, 0), axis=-1)
+    inside = (j >= first[:, None]) & (j <= last[:, None])
+    infinite = tf.reduce_max(tf.where(inside & tf.equal(t, 0), j, -1), axis=-1)
+    active, chase = end >= 0, (infinite >= 0) & (end >= 0)
+    start = tf.where(chase, infinite, first)
+    end = tf.where(chase, last, end)
+    return _Window(first, last, chase, start, tf.where(active, end, start - 1))
+
+
+def _is_complex_pair(S, T):
+    """[batch, N]: the 2 x 2 pencil at (j, j + 1) has complex eigenvalues. The discriminant times (t_jj t_{j+1,j+1})^2."""
+
+    def entries(X):
+        x = [tf.linalg.diag_part(X), _blocks.above(X), _blocks.below(X), following(tf.linalg.diag_part(X))]
+        largest = tf.reduce_max(tf.abs(tf.stack(x)), axis=0)
+        return [entry / tf.where(largest > 0, largest, tf.ones_like(largest)) for entry in x]
+
+    (p, q, r, s), (a, m, _, d) = entries(S), entries(T)
+    half = (p * d - s * a + r * m) / 2
+    return half * half + (r * d) * (q * a - p * m) < 0
+
+
+def _first_column(S, T, window, unusual):
+    """[batch, bulge + 1]: the first column of (M - x_1) ... (M - x_k), M = S T^{-1} on the window, for the shifts x."""
+    s, t, one = tf.linalg.diag_part(S), tf.linalg.diag_part(T), tf.ones_like(tf.linalg.diag_part(T))
+    finite_t = tf.where(tf.equal(t, 0), one, t)  # where there are zeros the window's work is another
+    low, next_t = _blocks.below(S), following(finite_t)
+    m11, m21 = s / finite_t, low / finite_t
+    m12, m22 = (_blocks.above(S) - m11 * _blocks.above(T)) / next_t, (following(s) - m21 * _blocks.above(T)) / next_t
+    m32 = following(low) / next_t
+    table = tf.stack([m11, m12, m21, m22, m32, s, finite_t, low], axis=1)
+    j = tf.maximum(tf.stack([window.first, window.last - 1], axis=1), 0)
+    table = tf.gather(table, j, axis=2, batch_dims=1)
+    m11, m12, m21, m22, m32, s, t, low = tf.unstack(table[:, :, 0], axis=1)
+    n11, n12, n21, n22, *_ = tf.unstack(table[:, :, 1], axis=1)
+
+    half, product = (n11 - n22) / 2, n12 * n21
+    discriminant = half * half + product
+    if S.dtype.is_complex:
+        root = tf.sqrt(discriminant)
+        root = tf.where(tf.math.real(tf.math.conj(half) * root) >= 0, root, -root)
+    else:
+        root = tf.sqrt(tf.maximum(discriminant, 0))
+        root = tf.where(half >= 0, root, -root)
+    shift = n22 - tf.math.divide_no_nan(product, half + root)
+    shift = tf.where(unusual, n22 + 0.75 * tf.cast(tf.abs(n21), n21.dtype), shift)
+    single = [s - shift * t, low]
+    if S.dtype.is_complex:
+        return tf.stack(single, axis=1)
+    # A conjugate pair x +- iy; written so that x near m11 loses no digits.
+    x = (n11 + n22) / 2
+    pair = [(m11 - x) ** 2 - discriminant + m12 * m21, m21 * ((m11 - x) + (m22 - x)), m21 * m32]
+    double = (discriminant < 0) & ~unusual
+    return tf.stack([tf.where(double, y, z) for y, z in zip(pair, [*single, tf.zeros_like(s)])], axis=1)
+
+
+def _sweep(factors, window, entering):
+    """One sweep through each window, from the first column of the shifted pencil or for an infinite eigenvalue."""
+    _, last, chase, start, end = window
+
+    def step(i, factors):
+        k = start + i
+        active = k <= end
+        k = tf.where(active, k, tf.maximum(end, 0))
+        factors = _chase_infinite_or_bulge(factors, k, active, window, entering)
+        return i + 1, factors
+
+    steps = tf.reduce_max(end - start + 1)
+    _, factors = tf.while_loop(lambda i, _: i < steps, step, (tf.constant(0), factors), parallel_iterations=1)
+    # The infinite eigenvalue has arrived: t_jj and the entry of S beside s_jj are 0 but for rounding.
+    here = chase[:, None] & tf.equal(tf.range(tf.shape(factors.Q_H)[-1]), last[:, None])
+    keep = tf.cast(~here, factors.ST.dtype)
+    S, T = factors.ST[:, :, 0], factors.ST[:, :, 1]
+    S = tf.linalg.band_part(S, 0, -1) + _blocks.place_below(_blocks.below(S) * following(keep))
+    T = _blocks.with_diagonal(T, tf.linalg.diag_part(T) * keep)
+    return factors._replace(ST=tf.stack([S, T], axis=2))
+
+
+def _chase_infinite_or_bulge(factors, k, active, window, entering):
+    """One step at row k of each pencil.
+
+    A bulge: rows k, ... turn so that column k - 1 of S is that of a Hessenberg matrix again (k = first: so that the bulge
+    enters), then columns k, ... so that T is triangular. An infinite eigenvalue, t_kk = 0: rows k and k + 1 turn so that the
+    next diagonal entry of T is 0, then columns k - 1 and k so that S is Hessenberg again.
+    """
+    first, last, chase = window.first, window.last, window.chase[:, None]
+    size = _bulge(factors.ST) + 1
+    offset = tf.range(size)
+    inside = active[:, None] & (k[:, None] + offset <= last[:, None])
+    two = inside & (offset < 2)
+
+    rows = tf.gather(factors.ST, k[:, None] + offset, batch_dims=1)
+    column = tf.gather(rows[:, :, 0], tf.maximum(k - 1, 0), axis=2, batch_dims=1)
+    column = tf.where(tf.equal(k, first)[:, None], entering, column)
+    column = _masked(column, inside & ~chase) + _masked(
+        tf.gather(rows[:, :, 1], k + 1, axis=2, batch_dims=1), two & chase
+    )
+    factors, rows = _on_rows(factors, k, _reflector(column, 0))
+
+    left = tf.where(window.chase, tf.maximum(k - 1, 0), k)
+    places = left[:, None] + offset
+    block = tf.gather(rows, places, axis=3, batch_dims=1)  # of S and T, [batch, row, 2, column]
+    within = active[:, None] & (places <= last[:, None])
+    right = tf.eye(size, batch_shape=tf.shape(k), dtype=rows.dtype)
+    T = block[:, :, 1]
+    for i in range(size - 1, 1, -1):
+        row = _masked(T[:, i], within & inside[:, i : i + 1] & ~chase)
+        H = _reflector(tf.math.conj(row), i)
+        right, T = right @ H, T @ H
+    of_bulge = _masked(T[:, 1], within & inside[:, 1:2] & (offset < 2) & ~chase)
+    of_infinite = tf.where((k < last)[:, None], block[:, 1, 0], block[:, 0, 0])
+    of_infinite = _masked(of_infinite, (active & (k > first))[:, None] & (offset < 2) & chase)
+    right = right @ _reflector(tf.math.conj(of_bulge + of_infinite), 1)
+    return _on_columns(factors, left, right)
+
+
+def _masked(x, mask):
+    return tf.where(mask, x, tf.zeros_like(x))
+
+
+def _reflector(x, pivot):
+    """[batch, k, k]: a unitary Hermitian H = I - 2 v v^H / v^H v with H x = c e_pivot; the identity for x = 0. x: [batch, k]."""
+    scale = tf.reduce_max(_size(x), axis=-1, keepdims=True)
+    x = x / tf.cast(tf.where(scale > 0, scale, tf.ones_like(scale)), x.dtype)
+    norm = tf.sqrt(tf.reduce_sum(tf.abs(x) ** 2, axis=-1))
+    chosen = x[:, pivot]
+    modulus = tf.abs(chosen)
+    positive = modulus > 0
+    phase = chosen / tf.cast(tf.where(positive, modulus, tf.ones_like(modulus)), x.dtype)
+    phase = tf.where(positive, phase, tf.ones_like(phase))
+    unit = tf.one_hot(pivot, x.shape[-1], dtype=x.dtype)
+    v = x + (phase * tf.cast(norm, x.dtype))[:, None] * unit
+    weight = tf.math.divide_no_nan(tf.constant(2, norm.dtype), tf.reduce_sum(tf.abs(v) ** 2, axis=-1))
+    v_H = tf.math.conj(v)[:, None, :] * tf.cast(weight, x.dtype)[:, None, None]
+    return tf.eye(x.shape[-1], dtype=x.dtype) - v[:, :, None] * v_H
+
+
+def _on_rows(factors, first, L):
+    """L times the rows first, first + 1, ... of S, T and Q^H; also the new rows of S and T, [batch, k, 2, N]."""
+    ST, rows = _replace(factors.ST, first, L)
+    return factors._replace(ST=ST, Q_H=_replace(factors.Q_H[:, :, None], first, L)[0][:, :, 0]), rows
+
+
+def _on_columns(factors, first, R):
+    """The columns first, first + 1, ... of S, T and Z times R."""
+    R_T = tf.linalg.matrix_transpose(R)
+    columns, _ = _replace(tf.transpose(factors.ST, [0, 3, 2, 1]), first, R_T)
+    Z_T, _ = _replace(factors.Z_T[:, :, None], first, R_T)
+    return factors._replace(ST=tf.transpose(columns, [0, 3, 2, 1]), Z_T=Z_T[:, :, 0])
+
+
+def _replace(x, first, U):
+    """x, [batch, N, c, N], with U times its rows first, first + 1, ... in their place; and these."""
+    shape = tf.shape(x)
+    index = first[:, None] + tf.range(U.shape[-1])
+    rows = tf.gather(tf.reshape(x, [shape[0], shape[1], shape[2] * shape[3]]), index, batch_dims=1)
+    rows = tf.reshape(U @ rows, [shape[0], U.shape[-1], shape[2], shape[3]])
+    batch = tf.broadcast_to(tf.range(shape[0])[:, None], tf.shape(index))
+    return tf.tensor_scatter_nd_update(x, tf.stack([batch, index], axis=-1), rows), rows
+
+
+def _with_diagonal_blocks(S, T, Q, Z):
+    """Turns each 2 x 2 block of T, [p q; 0 s], into diag(a, d), a >= |d|: its singular value decomposition.
+
+    For rotations by w from the left and f from the right w - f = atan2(-q, p + s) and w + f = atan2(q, p - s).
+    """
+    start = _blocks.starts(S)
+    p, q, s = tf.linalg.diag_part(T), _blocks.above(T), following(tf.linalg.diag_part(T))
+    difference, total = tf.atan2(-q, p + s), tf.atan2(q, p - s)
+    zero = tf.zeros_like(p)
+    left = _rotations(tf.where(start, (total + difference) / 2, zero))
+    right = _rotations(tf.where(start, (total - difference) / 2, zero))
+
+    def turned(X):
+        return left.adjoint().rows(right.columns(X))
+
+    T = tf.linalg.band_part(turned(T), 0, -1)
+    T = tf.where(tf.cast(_blocks.place_above(tf.cast(start, T.dtype)), tf.bool), tf.zeros_like(T), T)
+    below = tf.where(start, _blocks.below(turned(S)), zero)
+    S = tf.linalg.band_part(turned(S), 0, -1) + _blocks.place_below(below)
+    return S, T, left.columns(Q), right.columns(Z)
+
+
+def _rotations(angle):
+    """The BlockDiagonal of [cos -sin; sin cos] for angle_j at (j, j + 1)."""
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    second = tf.not_equal(preceding(sine), 0)
+    return _blocks.BlockDiagonal(
+        tf.where(second, preceding(cosine), cosine), above=-sine, below=tf.where(second, preceding(sine), tf.zeros_like(sine))
+    )
