@@ -26,6 +26,12 @@ def inner(xs, ys):
     return tf.add_n([tf.reduce_sum(tf.math.real(tf.math.conj(tf.cast(x, y.dtype)) * y)) for x, y in zip(xs, ys)])
 
 
+def inner_each(xs, ys):
+    """`inner` of each batch element: [...]."""
+    products = [tf.math.real(tf.math.conj(tf.cast(x, y.dtype)) * y) for x, y in zip(xs, ys)]
+    return tf.add_n([tf.reduce_sum(product, axis=[-2, -1]) for product in products])
+
+
 def linear(cotangents, backend=None, output="real"):
     """(a, b) -> <Sb, S> + <Tb, T> + <Qb, Q> + <Zb, Z>."""
     return lambda a, b: inner(cotangents, tfqz.qz(a, b, output=output, backend=backend))

@@ -34,13 +34,23 @@ def central_difference(f, a, b, da, db, step=None, order=2):
     return (8 * odd_part(step) - odd_part(2 * step)) / (12 * step)
 
 
-def central_gradient(f, a, b, step=None, order=2):
-    """The gradient (Ab, Bb) of the real-valued `f(a, b)` by central differences in every entry.
+def central_gradient(f, a, b, step=None):
+    """The gradient (Ab, Bb) of the real-valued `f` by central differences in every entry.
 
-    `step` is relative to the largest entry of `a` and of `b`.
+    `f` takes stacks of pencils, [k, n, n], and returns as many values; `step` is relative to the largest entry of `a` and of `b`.
     """
-    step = step or _relative_step(a.dtype, order)
-    return _by_entries(lambda da, db, h: central_difference(f, a, b, da, db, step * h, order), a, b)
+    step = step or _relative_step(a.dtype, 2)
+    moved, steps = [], []
+
+    def collect(da, db, scale):
+        moved.extend((a + h * da, b + h * db) for h in (step * scale, -step * scale))
+        steps.append(step * scale)
+        return 0
+
+    _by_entries(collect, a, b)
+    values = np.asarray(f(*(np.stack(x) for x in zip(*moved)))).reshape(-1, 2)
+    derivatives = iter((values[:, 0] - values[:, 1]) / (2 * np.array(steps)))
+    return _by_entries(lambda *_: next(derivatives), a, b)
 
 
 def _relative_step(dtype, order):

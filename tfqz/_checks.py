@@ -46,6 +46,14 @@ def shapes(a, b):
         raise ValueError(f"`a` and `b` must have batch shapes that broadcast; {got}") from None
 
 
+def factor_shape(a, b):
+    """What is known of the shape of a factor, from checked static shapes of `a` and `b`."""
+    if a.rank is None or b.rank is None:
+        return tf.TensorShape(None)
+    n = a[-1:].merge_with(a[-2:-1]).merge_with(b[-1:]).merge_with(b[-2:-1])
+    return tf.broadcast_static_shape(a[:-2], b[:-2]).concatenate(n).concatenate(n)
+
+
 def choice(name, value, allowed):
     """`value`, or a ValueError that lists the allowed ones."""
     if value in allowed:

@@ -194,7 +194,11 @@ def _first_column(S, T, window, unusual):
     discriminant = half * half + product
     if S.dtype.is_complex:
         root = tf.sqrt(discriminant)
-        root = tf.where(tf.math.real(tf.math.conj(half) * root) >= 0, root, -root)
+        # Real pencils have conjugate pairs: rounding must not decide which of two equally near eigenvalues comes first.
+        tie = _tolerances.tie(S.dtype) * tf.abs(root)
+        real, imaginary = tf.math.real(root), tf.math.imag(root)
+        root = tf.where(tf.where(tf.abs(real) <= tie, imaginary < 0, real < 0), -root, root)
+        root = tf.where(tf.math.real(tf.math.conj(half) * root) < -tie * tf.abs(half), -root, root)
     else:
         root = tf.sqrt(tf.maximum(discriminant, 0))
         root = tf.where(half >= 0, root, -root)

@@ -10,7 +10,7 @@ _INFINITE_A, _INFINITE_B, _NO_CONVERGENCE = 1, 2, 3
 _TEXTS = {
     _INFINITE_A: _checks.FINITE.replace("{name}", "a"),
     _INFINITE_B: _checks.FINITE.replace("{name}", "b"),
-    _NO_CONVERGENCE: _checks.CONVERGENCE.replace("{why}", f"'graph' gave up after {_iteration.SWEEPS} n sweeps"),
+    _NO_CONVERGENCE: _checks.CONVERGENCE.replace("{why}", f"backend graph gave up after {_iteration.SWEEPS} n sweeps"),
 }
 
 
@@ -37,7 +37,7 @@ def factorize(a, b):
     shape = tf.shape(a)
     batch = tf.broadcast_dynamic_shape(shape[:-2], tf.shape(b)[:-2])
     shape = tf.concat([batch, shape[-2:]], axis=0)
-    static_shape = tf.broadcast_static_shape(a.shape, b.shape)
+    static_shape = _checks.factor_shape(a.shape, b.shape)
     a, b = (tf.reshape(tf.broadcast_to(x, shape), tf.concat([[-1], shape[-2:]], axis=0)) for x in (a, b))
 
     problems = tf.where(_is_finite(a), tf.where(_is_finite(b), 0, _INFINITE_B), _INFINITE_A)
@@ -88,7 +88,7 @@ def _assertions(problems):
     if tf.executing_eagerly():
         failing = np.argwhere(problems.numpy() > 0)
         if len(failing) > 0:
-            text = _TEXTS[int(problems[tuple(failing[0])])].format(where=_checks.batch_element(failing[0]))
+            text = _TEXTS[int(problems[tuple(failing[0])])].format(where=_checks.batch_element(tuple(failing[0])))
             raise tf.errors.InvalidArgumentError(None, None, text)
         return []
     shape = tf.shape(problems)

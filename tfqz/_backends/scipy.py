@@ -30,7 +30,7 @@ def decompose(a, b, on_failure):
     else:
         factors = tf.numpy_function(on_host, [a, b], [a.dtype] * 4, stateful=False)
         for factor in factors:
-            factor.set_shape(_static_shape(a.shape, b.shape))
+            factor.set_shape(_checks.factor_shape(a.shape, b.shape))
     factors = _canonical.canonicalize(*factors)
     return attach_gradient("TfqzQz", [a, b], [*factors, *_eigenvalues.alpha_beta(*factors[:2])])
 
@@ -65,10 +65,3 @@ def _one_qz(a, b, where):
         why = f"LAPACK's {gges.typecode}gges returned info = {info}"
         raise ValueError(_checks.CONVERGENCE.format(why=why, where=where))
     return s, t, q, z
-
-
-def _static_shape(a, b):
-    if a.rank is None or b.rank is None:
-        return tf.TensorShape(None)
-    n = a[-1:] if a[-1] is not None else b[-1:]
-    return tf.broadcast_static_shape(a[:-2], b[:-2]).concatenate(n).concatenate(n)
