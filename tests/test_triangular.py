@@ -115,7 +115,7 @@ def test_gradient_of_the_solvers(dtype, solver, rng):
     S, T = factors(rng, 5, dtype)
     M, N = lower_part(rng, S)[0], lower_part(rng, S)[0]
     weights = [deviates(rng, S.shape, dtype) for _ in range(2)]
-    pattern = 1 - _triangular.strictly_lower(tf.constant(S)).numpy()
+    pattern = ~_triangular.strictly_lower(tf.constant(S)).numpy()
     pattern_of_T = np.triu(np.ones_like(S)) * (1 - np.roll(np.diag(np.append(np.diag(S, -1) != 0, 0)), 1, axis=1))
     directions = [deviates(rng, S.shape, dtype) for _ in range(4)]
     directions = [d * p for d, p in zip(directions, [pattern, pattern_of_T, 1 - pattern, 1 - pattern])]

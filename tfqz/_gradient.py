@@ -69,8 +69,8 @@ def _on_pattern(S, T, Sb, Tb, from_alpha, from_beta):
     T's diagonal is real, and the two other entries of a block diag(a, d) are constant, but for t_jj = 0 and a = d: there all
     entries are taken to vary. A function that knows nothing of the convention then has its exact gradient, and others have none.
     """
-    upper = 1 - _triangular.strictly_lower(S)
-    Sb, Tb = upper * Sb + from_alpha, upper * Tb + from_beta
+    upper = ~_triangular.strictly_lower(S)
+    Sb, Tb = _triangular.masked(upper, Sb) + from_alpha, _triangular.masked(upper, Tb) + from_beta
     diagonal = tf.linalg.diag_part(Tb)
     if S.dtype.is_complex:
         real = _blocks.to_complex(tf.math.real(diagonal))

@@ -34,11 +34,17 @@ def solve_adjoint(S, T, P, R):
 
 
 def strictly_lower(S):
-    """[..., n, n]: 1 below the diagonal but for the entry inside each 2 x 2 block of S, else 0, in S's dtype."""
-    lower = tf.linalg.band_part(tf.ones_like(S), -1, 0) - tf.linalg.eye(tf.shape(S)[-1], dtype=S.dtype)
+    """[..., n, n]: true below the diagonal but for the entry inside each 2 x 2 block of S."""
+    i = tf.range(tf.shape(S)[-1])
+    lower = tf.broadcast_to(i[:, None] > i[None, :], tf.shape(S))
     if S.dtype.is_complex:
         return lower
-    return lower - _blocks.place_below(tf.cast(_blocks.starts(S), S.dtype))
+    return lower & tf.equal(_blocks.place_below(tf.cast(_blocks.starts(S), S.dtype)), 0)
+
+
+def masked(mask, x):
+    """x where the mask is true, else 0. (XLA would compute a mask of numbers when it compiles, and slowly.)"""
+    return tf.where(mask, x, tf.zeros_like(x))
 
 
 @register_pullback("TfqzSolve")
@@ -62,7 +68,7 @@ def _coefficient_cotangents(S, X, V, E, F):
     lower = strictly_lower(S)
 
     def cotangent(E):
-        return (1 - lower) * (tf.matmul(E, V, adjoint_b=True) - tf.matmul(X, E, adjoint_a=True))
+        return masked(~lower, tf.matmul(E, V, adjoint_b=True) - tf.matmul(X, E, adjoint_a=True))
 
     return cotangent(E), cotangent(F)
 
@@ -72,13 +78,13 @@ def _solve(S, T, first, second, adjoint):
     lower = strictly_lower(S)
     norms = [_norm(S), _norm(T)]
     S, T = S / norms[0], T / norms[1]
-    first, second = lower * first, lower * second
+    first, second = masked(lower, first), masked(lower, second)
     if not adjoint:
         first, second = first / norms[0], second / norms[1]
     unknowns = _solve_quasi_triangular(S, T, first, second, lower, adjoint)
     if adjoint:
         unknowns = [unknown / norm for unknown, norm in zip(unknowns, norms)]
-    return [lower * unknown for unknown in unknowns]
+    return [masked(lower, unknown) for unknown in unknowns]
 
 
 def _norm(X):
@@ -91,7 +97,7 @@ def _solve_quasi_triangular(S, T, first, second, lower, adjoint):
     if S.dtype.is_complex:
         return _solve_triangular(S, T, first, second, lower, adjoint)
     G, H = _blocks.triangularize(S, T)
-    S, T, first, second, lower = (_blocks.to_complex(x) for x in (S, T, first, second, lower))
+    S, T, first, second = (_blocks.to_complex(x) for x in (S, T, first, second))
 
     def upper(X):
         return tf.linalg.band_part(G.adjoint().rows(H.columns(X)), 0, -1)
@@ -116,9 +122,9 @@ def _solve_triangular(S, T, first, second, lower, adjoint):
     return [tf.reshape(unknown, shape) for unknown in unknowns]
 
 
-# Up to this size one block is quickest; beyond it, blocks of half as many rows.
-_LARGEST_BLOCK = 32
-_BLOCK = 16
+# One block, blocks of 16 rows, blocks of 32 rows: where each begins to be quickest under XLA. Outside the last gains as well.
+_TWO_BLOCKS = 33
+_LARGER_BLOCKS = 384
 
 
 @tf.function(reduce_retracing=True, autograph=False)
@@ -129,9 +135,9 @@ def _substitute(S, T, first, second, lower, adjoint):
     lower triangular unknowns that stand left and right of the coefficients.
     """
     n = tf.shape(S)[-1]
-    size = tf.where(n <= _LARGEST_BLOCK, tf.maximum(n, 1), _BLOCK)
+    size = tf.where(n < _TWO_BLOCKS, tf.maximum(n, 1), tf.where(n < _LARGER_BLOCKS, 16, 32))
     count = (n + size - 1) // size
-    inverse = [lower * entry for entry in _inverse(S, T, adjoint)]
+    inverse = [masked(lower, entry) for entry in _inverse(S, T, adjoint)]
     if adjoint:
         S, T, second = tf.linalg.adjoint(S), tf.linalg.adjoint(T), -second
     # Padding with zeros adds rows and columns that nothing refers to: their solution is 0.
@@ -139,6 +145,7 @@ def _substitute(S, T, first, second, lower, adjoint):
     S, T, first, second, *inverse = (
         _strips.cut(tf.pad(x, margin), count, size) for x in (S, T, first, second, *inverse)
     )
+    inverse = [_strips.skew(entry) for entry in inverse]
     rows = [_strips.rows(S), _strips.rows(T)]
     columns = [_strips.columns(S), _strips.columns(T)]
     diagonal_blocks = [_strips.subdiagonal(S, 0), _strips.subdiagonal(T, 0)]
@@ -195,38 +202,54 @@ def _operator(rows, columns, lefts, rights, adjoint, multiply=tf.matmul):
 def _substitute_within_blocks(left_blocks, right_blocks, residuals, inverse, on_diagonal, adjoint):
     """Solves for blocks, [batch, count, size, size], given what the other blocks leave of the right-hand sides.
 
-    On subdiagonal c the operator is needed in the elements (i, i - c) alone: row i of a left factor times row i - c of the
-    transpose of a right one. So each unknown that stands right is carried as its transpose.
+    Subdiagonal c of all blocks is solved, then what it adds to the left-hand sides: unknowns times right blocks row by row, left
+    blocks times unknowns column by column. For that blocks are kept skewed, subdiagonals as columns, those on the left transposed:
+    their subdiagonal -c. `inverse` comes skewed.
     """
     size = tf.shape(residuals[0])[-1]
     i = tf.range(size)
+    residuals = [_strips.skew(x) for x in residuals]
+    right_blocks = [_strips.skew(x) for x in right_blocks]
+    left_blocks = [_strips.skew(tf.linalg.matrix_transpose(x)) for x in left_blocks]
     # Blocks on the diagonal have unknowns below their own diagonal only.
     shortest = tf.where(on_diagonal, 1, 1 - size)
-    transposed = [tf.linalg.matrix_transpose(x) for x in right_blocks]
 
-    def element_subdiagonal(step, unknowns, transposes):
+    def element_subdiagonal(step, unknowns, by_rows, by_columns):
         c = shortest + step if adjoint else size - 1 - step
-        columns = [_strips.shift_rows(x, c) for x in transposed]
-        lefts, rights = _sides(unknowns, adjoint)[0], _sides(transposes, adjoint)[1]
-        rights = [_strips.shift_rows(x, c) for x in rights]
-        known = _operator(left_blocks, columns, lefts, rights, adjoint, _dot_rows)
-        p, r = residuals[0] - known[0], residuals[1] - known[1]
-        here = tf.equal(i[:, None] - i[None, :], c)
-        zero = tf.zeros_like(p)
-        new = [tf.where(here, inverse[k] * p + inverse[k + 1] * r, zero) for k in (0, 2)]
-        unknowns = [x + y for x, y in zip(unknowns, new)]
-        transposes = [x + tf.linalg.matrix_transpose(y) for x, y in zip(transposes, new)]
-        return step + 1, unknowns, transposes
+        known = [tf.roll(_strips.skewed_entries(x, -c), c, axis=2) for x in by_columns]
+        if adjoint:
+            known = [_strips.skewed_entries(by_rows[0], c), known[0]]
+        else:
+            known = [_strips.skewed_entries(x, c) - y for x, y in zip(by_rows, known)]
+        p, r = (_strips.skewed_entries(x, c) - y for x, y in zip(residuals, known))
+        entries = [_strips.skewed_entries(entry, c) for entry in inverse]
+        inside = (i >= c) & (i - c < size)
+        entries = [tf.where(inside, x, tf.zeros_like(x)) for x in entries]
+        matrices = tf.reshape(tf.stack(entries, axis=-1), tf.concat([tf.shape(p), [2, 2]], axis=0))
+        new = tf.unstack(tf.linalg.matvec(matrices, tf.stack([p, r], axis=-1)), axis=-1)
+        unknowns = [_strips.place_skewed_entries(x, y, inside, c) for x, y in zip(unknowns, new)]
 
-    zeros = [tf.zeros_like(x) for x in residuals]
-    return tf.while_loop(
-        lambda step, *_: step < size - shortest, element_subdiagonal, (0, zeros, zeros), parallel_iterations=1
-    )[1]
+        lefts, rights = _sides(new, adjoint)
+        rights = [tf.roll(x, -c, axis=2) for x in rights]
+        more_by_rows = _products(lefts, right_blocks, c, adjoint)
+        more_by_columns = _products(rights, left_blocks, -c, adjoint)
+        by_rows = [x + y for x, y in zip(by_rows, more_by_rows)]
+        by_columns = [x + y for x, y in zip(by_columns, more_by_columns)]
+        return step + 1, unknowns, by_rows, by_columns
+
+    zero = tf.zeros_like(residuals[0])
+    sums = [zero] if adjoint else [zero] * 2
+    _, unknowns, *_ = tf.while_loop(
+        lambda step, *_: step < size - shortest, element_subdiagonal, (0, [zero] * 2, sums, sums), parallel_iterations=1
+    )
+    return [_strips.unskew(x) for x in unknowns]
 
 
-def _dot_rows(x, y):
-    """Row i of x times row i of y, without conjugation: [..., size, 1]."""
-    return tf.reduce_sum(x * y, axis=-1, keepdims=True)
+def _products(entries, blocks, c, adjoint):
+    """(3): the sum of E with S and F with T, one side of one equation. (2): X, or V, with S and with T, for either equation."""
+    if adjoint:
+        return [tf.add_n([_strips.skewed_product(x, block, c) for x, block in zip(entries, blocks)])]
+    return [_strips.skewed_product(entries[0], block, c) for block in blocks]
 
 
 def _inverse(S, T, adjoint):

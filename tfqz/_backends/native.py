@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tfqz._attach import attach_gradient
 from tfqz._backends import _cotangents, graph
 
 _FOLDER = Path(__file__).resolve().parent.parent
@@ -28,9 +29,16 @@ def versions():
 
 
 def decompose(a, b, on_failure):
+    if tf.executing_eagerly():
+        return _qz(a, b, on_failure)
+    # Forward accumulators can't look into an op that carries a function: the gradient is attached beside it.
+    outputs = _qz(tf.stop_gradient(a), tf.stop_gradient(b), on_failure, body=[_body(a.dtype)])
+    return attach_gradient("TfqzQz", [a, b], outputs)
+
+
+def _qz(a, b, on_failure, body=()):
     Tcomplex = tf.complex64 if a.dtype in (tf.float32, tf.complex64) else tf.complex128
-    body = [] if tf.executing_eagerly() else [_body(a.dtype)]
-    return list(_load()[0].tfqz_qz(a, b, Tcomplex=Tcomplex, on_failure=on_failure, body=body))
+    return list(_load()[0].tfqz_qz(a, b, Tcomplex=Tcomplex, on_failure=on_failure, body=list(body)))
 
 
 @functools.cache
@@ -85,3 +93,7 @@ def _record():
 
 def _remedy():
     return "install tfqz again with `pip install --force-reinstall --no-deps --no-build-isolation tfqz`"
+
+
+# With the import, so that saved models which have the op can be loaded.
+_load()
