@@ -86,7 +86,7 @@ setup(
         Extension(
             "tfqz.libtfqz",
             sources=[f"cc/{name}.cc" for name in ("batch", "canonical", "qz", "qz_ffi", "qz_kernel", "qz_op", "qz_xla", "shapes")],
-            depends=[f"cc/{name}.h" for name in ("batch", "canonical", "lapack", "matrix", "qz", "shapes")],
+            depends=[f"cc/{name}.h" for name in ("batch", "canonical", "lapack", "matrix", "qz", "registration", "shapes")],
             include_dirs=["cc"],
             language="c++",
         )

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "batch.h"
+#include "registration.h"
 #include "shapes.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/util/matmul_bcast.h"
@@ -67,13 +68,7 @@ class QzKernel : public OpKernel {
   bool fill_failures_;
 };
 
-#define TFQZ_REGISTER(T) \
-  REGISTER_KERNEL_BUILDER(Name("Tfqz>Qz").Device(tensorflow::DEVICE_CPU).TypeConstraint<T>("T"), QzKernel<T>)
-TFQZ_REGISTER(float);
-TFQZ_REGISTER(double);
-TFQZ_REGISTER(std::complex<float>);
-TFQZ_REGISTER(std::complex<double>);
-#undef TFQZ_REGISTER
+[[maybe_unused]] const bool registered = RegisterKernels<QzKernel>("Tfqz>Qz", tensorflow::DEVICE_CPU);
 
 }  // namespace
 }  // namespace tfqz

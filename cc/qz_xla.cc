@@ -1,18 +1,17 @@
 // `Tfqz>Qz` in programs that XLA compiles: on the CPU a call of the handlers in qz_ffi.cc, elsewhere the function of TensorFlow
 // ops that the op carries.
-#include <complex>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "registration.h"
 #include "shapes.h"
 #include "tensorflow/compiler/tf2xla/lib/broadcast.h"
 #include "tensorflow/compiler/tf2xla/shape_util.h"
 #include "tensorflow/compiler/tf2xla/type_util.h"
 #include "tensorflow/compiler/tf2xla/xla_compiler.h"
 #include "tensorflow/compiler/tf2xla/xla_op_kernel.h"
-#include "tensorflow/core/framework/kernel_def_builder.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/util/matmul_bcast.h"
 #include "xla/hlo/builder/lib/constants.h"
@@ -141,19 +140,14 @@ class QzCpuKernel : public QzBodyKernel {
   bool fill_failures_;
 };
 
-// Not REGISTER_XLA_OP, which counts only before a process's first XLA compilation and aborts when the library is loaded twice.
-#define TFQZ_REGISTER_FOR(device, T, kernel) \
-  REGISTER_KERNEL_BUILDER(Name("Tfqz>Qz").Device(device).TypeConstraint<T>("T"), kernel)
-#define TFQZ_REGISTER(T)                              \
-  TFQZ_REGISTER_FOR("XLA_CPU_JIT", T, QzCpuKernel);   \
-  TFQZ_REGISTER_FOR("XLA_GPU_JIT", T, QzBodyKernel);  \
-  TFQZ_REGISTER_FOR("XLA_TPU_JIT", T, QzBodyKernel)
-TFQZ_REGISTER(float);
-TFQZ_REGISTER(double);
-TFQZ_REGISTER(std::complex<float>);
-TFQZ_REGISTER(std::complex<double>);
-#undef TFQZ_REGISTER
-#undef TFQZ_REGISTER_FOR
+// As ordinary kernels of the compilers' devices: REGISTER_XLA_OP counts only before a process's first XLA compilation.
+template <typename T>
+using CpuKernel = QzCpuKernel;
+template <typename T>
+using BodyKernel = QzBodyKernel;
+[[maybe_unused]] const bool registered[] = {RegisterKernels<CpuKernel>("Tfqz>Qz", "XLA_CPU_JIT"),
+                                            RegisterKernels<BodyKernel>("Tfqz>Qz", "XLA_GPU_JIT"),
+                                            RegisterKernels<BodyKernel>("Tfqz>Qz", "XLA_TPU_JIT")};
 
 }  // namespace
 }  // namespace tfqz

@@ -61,7 +61,10 @@ def _load():
         return None, f"the op library {LIBRARY.name} was not built; {_remedy()}"
     try:
         _load_openblas()
-        return tf.load_op_library(str(LIBRARY)), None
+        module = tf.load_op_library(str(LIBRARY))
+        if not hasattr(module, "tfqz_qz"):  # TensorFlow makes functions of an op for the first library that registers it
+            return None, "another copy of the op library was loaded before; import tfqz first"
+        return module, None
     except (tf.errors.NotFoundError, OSError, ImportError) as error:
         built, running = _record().get("tensorflow", "an unknown version"), tf.__version__
         if built.split(".")[:2] != running.split(".")[:2]:

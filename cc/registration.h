@@ -1,0 +1,41 @@
+// Kernels are registered for all dtypes at once, and once in a process: TensorFlow refuses to choose between the kernels of two
+// copies of this library, which a program may well load (a wheel's and a checkout's, or one for serving beside Python's).
+#ifndef TFQZ_REGISTRATION_H_
+#define TFQZ_REGISTRATION_H_
+
+#include <complex>
+
+#include "tensorflow/core/framework/kernel_def_builder.h"
+#include "tensorflow/core/framework/op_kernel.h"
+
+namespace tfqz {
+
+inline bool IsRegistered(const char* op, const char* device) {
+  const tensorflow::KernelList kernels = tensorflow::GetRegisteredKernelsForOp(op);
+  for (const tensorflow::KernelDef& kernel : kernels.kernel()) {
+    if (kernel.device_type() == device) return true;
+  }
+  return false;
+}
+
+template <typename T, typename Kernel>
+void RegisterFor(const char* op, const char* device) {
+  tensorflow::kernel_factory::OpKernelRegistrar(
+      tensorflow::KernelDefBuilder(op).Device(device).TypeConstraint<T>("T").Build(), op,
+      [](tensorflow::OpKernelConstruction* context) -> tensorflow::OpKernel* { return new Kernel(context); });
+}
+
+// Kernel<T> for the dtypes T of the op's attribute "T". Returns something to initialise a static with.
+template <template <typename> typename Kernel>
+bool RegisterKernels(const char* op, const char* device) {
+  if (IsRegistered(op, device)) return false;
+  RegisterFor<float, Kernel<float>>(op, device);
+  RegisterFor<double, Kernel<double>>(op, device);
+  RegisterFor<std::complex<float>, Kernel<std::complex<float>>>(op, device);
+  RegisterFor<std::complex<double>, Kernel<std::complex<double>>>(op, device);
+  return true;
+}
+
+}  // namespace tfqz
+
+#endif  // TFQZ_REGISTRATION_H_
