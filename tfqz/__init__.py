@@ -3,9 +3,17 @@
     s, t, q, z = tfqz.qz(a, b)        # a = q s z^H, b = q t z^H
 """
 
+import importlib
 from importlib.metadata import version as _version
 
 from tfqz._qz import QZ, qz
 
 __version__ = _version("tfqz")
 __all__ = ["QZ", "qz"]
+
+
+def __getattr__(name):
+    # `tfqz.keras` on first use: TensorFlow doesn't import Keras either before it is used.
+    if name == "keras":
+        return importlib.import_module("tfqz.keras")
+    raise AttributeError(f"module 'tfqz' has no attribute {name!r}")

@@ -22,11 +22,17 @@ def pencil(a, b):
     """
     a = tf.convert_to_tensor(a, name="a", dtype_hint=getattr(b, "dtype", None))
     b = tf.convert_to_tensor(b, name="b", dtype_hint=a.dtype)
-    if a.dtype != b.dtype or a.dtype.name not in DTYPES:
-        rule = f"`a` and `b` must have the same dtype, one of {', '.join(DTYPES)}"
-        raise TypeError(f"{rule}; got {a.dtype.name} and {b.dtype.name}")
+    dtypes(a.dtype, b.dtype)
     shapes(a.shape, b.shape)
     return a, b
+
+
+def dtypes(a, b):
+    """Checks two dtypes; raises TypeError."""
+    a, b = tf.as_dtype(a).name, tf.as_dtype(b).name
+    if a != b or a not in DTYPES:
+        rule = f"`a` and `b` must have the same dtype, one of {', '.join(DTYPES)}"
+        raise TypeError(f"{rule}; got {a} and {b}")
 
 
 def shapes(a, b):

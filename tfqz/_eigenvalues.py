@@ -26,6 +26,15 @@ def alpha_beta(S, T):
     return tf.complex(real, imaginary), beta
 
 
+def quotient(alpha, beta):
+    """alpha / beta, [..., n], complex: inf + 0i where beta = 0, NaN where alpha is 0 as well, both with gradient 0."""
+    beta = tf.math.real(beta)
+    infinite, undefined = tf.equal(beta, 0), tf.equal(beta, 0) & tf.equal(alpha, 0)
+    finite = alpha / _blocks.to_complex(tf.where(infinite, tf.ones_like(beta), beta))
+    nan, inf = (tf.cast(tf.complex(x, 0.0), alpha.dtype) for x in (float("nan"), float("inf")))
+    return tf.where(infinite, tf.where(undefined, nan, inf), finite)
+
+
 def pullback(S, T, alphab, betab):
     """Cotangents of S and T, nonzero in the diagonal blocks only.
 

@@ -1,0 +1,130 @@
+"""Keras layers around `tfqz.qz`. They have no weights, and take part in functional, sequential and subclassed models.
+
+    s, t, q, z = tfqz.keras.QZ()([a, b])
+    eigenvalues = tfqz.keras.GeneralizedEigenvalues()([a, b])
+
+Inputs keep their precision, whatever the layer's dtype policy says: a float64 pencil is decomposed in float64. Half precision,
+float16 or bfloat16, as the layers of a mixed-precision model give it, is cast to float32, and the outputs stay float32.
+"""
+
+import keras
+import tensorflow as tf
+
+from tfqz import _backends, _checks, _eigenvalues
+from tfqz._qz import QZ as _Factors
+from tfqz._qz import qz as _qz
+
+_HALF = ("float16", "bfloat16")
+
+
+class _PencilLayer(keras.layers.Layer):
+    """What the layers share: the options, and inputs that are two tensors."""
+
+    def __init__(self, backend=None, on_failure="raise", **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.backend = backend
+        self.on_failure = _checks.choice("on_failure", on_failure, _checks.ON_FAILURE)
+        # XLA can't call back into Python; `fit` looks at this when it decides about XLA by itself.
+        self.supports_jit = _backends.choose(backend) is not _backends.scipy
+        self.built = True
+
+    def get_config(self):
+        return super().get_config() | {"backend": self.backend, "on_failure": self.on_failure}
+
+    def call(self, inputs):
+        a, b = (tf.convert_to_tensor(x) for x in _pair(inputs))
+        return self.decompose(*(tf.cast(x, tf.float32) if x.dtype.name in _HALF else x for x in (a, b)))
+
+    def compute_output_spec(self, inputs):
+        a, b = _pair(inputs)
+        dtypes = ["float32" if keras.backend.standardize_dtype(x.dtype) in _HALF else x.dtype for x in (a, b)]
+        _checks.dtypes(*dtypes)
+        _checks.shapes(a.shape, b.shape)
+        shape = tuple(_checks.factor_shape(tf.TensorShape(a.shape), tf.TensorShape(b.shape)))
+        return self.spec(shape, dtypes[0])
+
+
+@keras.saving.register_keras_serializable(package="tfqz")
+class QZ(_PencilLayer):
+    """`tfqz.qz` as a layer: the factors of a = q s z^H, b = q t z^H.
+
+    Args:
+      output: "real" or "complex", the form of s for real input.
+      backend, on_failure: as in `tfqz.qz`.
+      **kwargs: those of `keras.layers.Layer`.
+
+    Call arguments:
+      inputs: `[a, b]`, each [..., n, n], both float32, float64, complex64 or complex128, or half precision, which becomes
+        float32; the batch shapes broadcast.
+
+    Returns:
+      `QZ(s, t, q, z)`, a namedtuple, each [..., n, n].
+
+    Raises:
+      ValueError, TypeError: at construction for an unknown option; at call for inputs that are no pair, or that `tfqz.qz` refuses.
+      tf.errors.InvalidArgumentError: as `tfqz.qz`, when the model runs.
+    """
+
+    def __init__(self, output="real", backend=None, on_failure="raise", **kwargs):
+        super().__init__(backend=backend, on_failure=on_failure, **kwargs)
+        self.output_form = _checks.choice("output", output, _checks.OUTPUTS)
+
+    def get_config(self):
+        return super().get_config() | {"output": self.output_form}
+
+    def decompose(self, a, b):
+        return _qz(a, b, self.output_form, backend=self.backend, on_failure=self.on_failure)
+
+    def spec(self, shape, dtype):
+        if _checks.OUTPUTS[self.output_form] == "complex":
+            dtype = _complex(dtype)
+        return _Factors(*(keras.KerasTensor(shape, dtype) for _ in range(4)))
+
+
+@keras.saving.register_keras_serializable(package="tfqz")
+class GeneralizedEigenvalues(_PencilLayer):
+    """The generalized eigenvalues of pencils, in the order in which QZ finds them.
+
+    Args:
+      homogeneous: whether alpha and beta are returned, of which alpha / beta are the eigenvalues, instead of these.
+      backend, on_failure: as in `tfqz.qz`.
+      **kwargs: those of `keras.layers.Layer`.
+
+    Call arguments:
+      inputs: `[a, b]`, as for the layer `QZ`.
+
+    Returns:
+      [..., n], complex64 or complex128; infinite eigenvalues are inf + 0i, with gradient 0, and 0/0 is NaN. If `homogeneous`,
+      `(alpha, beta)`: alpha [..., n], complex, and beta [..., n], of the inputs' dtype, with real values >= 0; both have
+      gradients at infinite eigenvalues too.
+
+    Raises:
+      As the layer `QZ`.
+    """
+
+    def __init__(self, homogeneous=False, backend=None, on_failure="raise", **kwargs):
+        super().__init__(backend=backend, on_failure=on_failure, **kwargs)
+        self.homogeneous = bool(homogeneous)
+
+    def get_config(self):
+        return super().get_config() | {"homogeneous": self.homogeneous}
+
+    def decompose(self, a, b):
+        a, b = _checks.pencil(a, b)
+        alpha, beta = _backends.choose(self.backend).decompose(a, b, self.on_failure)[4:]
+        return (alpha, beta) if self.homogeneous else _eigenvalues.quotient(alpha, beta)
+
+    def spec(self, shape, dtype):
+        eigenvalues = keras.KerasTensor(shape[:-1], _complex(dtype))
+        return (eigenvalues, keras.KerasTensor(shape[:-1], dtype)) if self.homogeneous else eigenvalues
+
+
+def _pair(inputs):
+    if isinstance(inputs, (list, tuple)) and len(inputs) == 2:
+        return inputs
+    got = f"{len(inputs)} of them" if isinstance(inputs, (list, tuple)) else f"a {type(inputs).__name__}"
+    raise ValueError(f"`inputs` must be a list of two tensors, [a, b]; got {got}")
+
+
+def _complex(dtype):
+    return "complex64" if tf.as_dtype(dtype) in (tf.float32, tf.complex64) else "complex128"
