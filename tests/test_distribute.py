@@ -46,8 +46,9 @@ def together(*processes):
         assert np.allclose(weights, expected, rtol=1e-10, atol=1e-12)
 
 
-def test_mirrored_strategy_on_two_virtual_devices():
-    together(start("fit", "none"), start("fit", "mirrored"))
+@pytest.mark.parametrize("backend", ["native", "graph", "scipy"], indirect=True)
+def test_mirrored_strategy_on_two_virtual_devices(backend):
+    together(*(start("fit", kind, TFQZ_BACKEND=backend) for kind in ("none", "mirrored")))
 
 
 def test_multi_worker_strategy_with_two_processes():

@@ -146,6 +146,7 @@ WITHOUT_LIBRARY = """
 from pathlib import Path
 from tfqz._backends import native
 native.LIBRARY = Path("/nowhere/libtfqz.so")
+native._load.cache_clear()
 import numpy as np, tfqz
 for _ in range(2):
     print(tfqz.qz(np.eye(2), np.eye(2)).s.shape)

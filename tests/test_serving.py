@@ -57,10 +57,12 @@ def test_numbers(out, backend):
     derived = dict(zip((("gradient", key) for key in ("value", "da", "db")), (f(a, b), *gradient(f, a, b))))
     got = outputs(make(out, backend))
     assert got.keys() == factors.keys() | derived.keys()
+    # TensorFlow's products of matrices round by the shapes that are known when the graph is made.
+    bound = 0 if backend == "native" else 1e-14
     for key, x in factors.items():
-        assert np.array_equal(got[key], x), key
+        assert relative_error([got[key]], [x]) <= bound, key
     for key, x in derived.items():
-        assert relative_error([got[key]], [x]) < 1e-15, key
+        assert relative_error([got[key]], [x]) <= max(bound, 1e-15), key
 
 
 @pytest.mark.skipif(native.why_not() is not None, reason="the op library doesn't load")

@@ -53,6 +53,11 @@ def test_factors_of_the_graph_backend(dtype, group, output):
 
 
 @pytest.mark.slow
+def test_a_large_pencil_of_the_graph_backend():
+    check([case for case in cases.CASES if case.name == "random-200"], "float64", "real", "graph")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype, group", stacks(*cases.ALL, sizes=(5,)))
 def test_gradients(dtype, group):
     """Finite for every pencil; where all factors have derivatives, those of eager code."""
@@ -151,6 +156,12 @@ def test_errors_of_the_graph_backend(rng):
     a[1, 2, 2] = np.inf
     got = compiled(a)
     assert np.isnan(got[1]).all() and np.array_equal(got[::2], expected[::2])
+
+
+def test_scipy_is_refused(rng):
+    """A host call has no place in a compiled program."""
+    with pytest.raises(tf.errors.InvalidArgumentError, match="PyFunc"):
+        tf.function(tfqz.qz, jit_compile=True)(np.eye(3), np.eye(3), backend="scipy")
 
 
 def test_errors_and_empty_input():

@@ -28,6 +28,9 @@ def decompose(a, b, on_failure):
     if on_failure == "raise":
         with tf.control_dependencies(_assertions(problems)):
             outputs = [tf.identity(output) for output in outputs]
+    shape = _checks.factor_shape(a.shape, b.shape)
+    for i, output in enumerate(outputs):
+        output.set_shape(shape if i < 4 else shape[:-1])
     return attach_gradient("TfqzQz", [a, b], outputs)
 
 
@@ -37,7 +40,6 @@ def factorize(a, b):
     shape = tf.shape(a)
     batch = tf.broadcast_dynamic_shape(shape[:-2], tf.shape(b)[:-2])
     shape = tf.concat([batch, shape[-2:]], axis=0)
-    static_shape = _checks.factor_shape(a.shape, b.shape)
     a, b = (tf.reshape(tf.broadcast_to(x, shape), tf.concat([[-1], shape[-2:]], axis=0)) for x in (a, b))
 
     problems = tf.where(_is_finite(a), tf.where(_is_finite(b), 0, _INFINITE_B), _INFINITE_A)
@@ -50,7 +52,6 @@ def factorize(a, b):
         failed = tf.reshape(problems > 0, tf.concat([[-1], tf.ones_like(tf.shape(x)[1:])], axis=0))
         x = tf.where(failed, tf.cast(float("nan"), x.dtype), x)
         x = tf.reshape(x, tf.concat([batch, tf.shape(x)[1:]], axis=0))
-        x.set_shape(static_shape if len(outputs) < 4 else static_shape[:-1])
         outputs.append(x)
     return [*outputs, tf.reshape(problems, batch)]
 
