@@ -162,7 +162,7 @@ def test_eigenvalues(dtype, backend, rng):
 def alpha_beta(a, b, backend):
     from tfqz import _backends
 
-    return _backends.choose(backend).decompose(a, b, "raise")[4:]
+    return _backends.choose(backend).decompose(a, b, "raise", eigenvalues=True)[4:]
 
 
 @pytest.mark.parametrize("name", ["random-5", "random-8", "rotations-hidden", "identity-b"])

@@ -6,10 +6,11 @@
 import importlib
 from importlib.metadata import version as _version
 
+from tfqz._eigvals import eigvals
 from tfqz._qz import QZ, qz
 
 __version__ = _version("tfqz")
-__all__ = ["QZ", "qz"]
+__all__ = ["QZ", "eigvals", "qz"]
 
 
 def __getattr__(name):

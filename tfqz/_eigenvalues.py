@@ -6,7 +6,7 @@ twice, and for alpha the eigenvalues x + iy and x - iy of [p rho, q; r, s / rho]
 
 import tensorflow as tf
 
-from tfqz import _blocks
+from tfqz import _blocks, _tolerances
 from tfqz._blocks import following, preceding
 
 
@@ -33,6 +33,40 @@ def quotient(alpha, beta):
     finite = alpha / _blocks.to_complex(tf.where(infinite, tf.ones_like(beta), beta))
     nan, inf = (tf.cast(tf.complex(x, 0.0), alpha.dtype) for x in (float("nan"), float("inf")))
     return tf.where(infinite, tf.where(undefined, nan, inf), finite)
+
+
+def taken_apart(S, T, alphab, betab):
+    """S with equal finite eigenvalues moved apart by about sqrt(epsilon), alphab and betab with them; T as it is.
+
+    At equal eigenvalues the solver takes one gradient of many, and that of a function which does not see inside a cluster is
+    another if the function still counts how B changes there, as a sum of eigenvalues does. A move by h costs errors h and
+    epsilon / h. It is for what rounding has hardly split: a defective cluster is split by sqrt(epsilon) already, and a move would
+    hide how cotangents differ inside it.
+    """
+    alpha, beta = (tf.stop_gradient(x) for x in alpha_beta(S, T))
+    beta = tf.math.real(beta)
+    norms = [_largest(X) for X in (S, T)]
+    x, y = alpha / _blocks.to_complex(norms[0]), beta / norms[1]
+    length = tf.sqrt(tf.abs(x) ** 2 + y**2)
+    y_ = _blocks.to_complex(y)
+    distance = tf.abs(x[..., :, None] * y_[..., None, :] - x[..., None, :] * y_[..., :, None])
+    close = distance < _tolerances.cluster(S.dtype) * length[..., :, None] * length[..., None, :]
+    j = tf.range(tf.shape(S)[-1])
+    place = tf.reduce_sum(tf.cast(close & (j[None, :] < j[:, None]), length.dtype), axis=-1)
+    start = _blocks.starts(S)
+    place = tf.where(preceding(start), preceding(place), place)  # a pair moves as one
+    finite = (y > 0) & (100 * y >= tf.abs(x))
+    square = tf.where(finite, length / tf.where(finite, y, tf.ones_like(y)), tf.zeros_like(y)) ** 2
+    move = _tolerances.move(S.dtype) * place * square * norms[0] / norms[1]  # of alpha / beta
+    S = S + tf.linalg.diag(tf.cast(move, S.dtype) * tf.linalg.diag_part(T))
+    # A function of alpha / beta has betab = -Re(conj(alphab) alpha) / beta.
+    return S, T, alphab, betab - tf.cast(move * tf.math.real(alphab), betab.dtype)
+
+
+def _largest(X):
+    """[..., 1], real: the largest modulus, or 1 for a zero matrix."""
+    largest = tf.reduce_max(tf.abs(tf.stop_gradient(X)), axis=[-2, -1])[..., None]
+    return tf.where(largest > 0, largest, tf.ones_like(largest))
 
 
 def pullback(S, T, alphab, betab):

@@ -32,18 +32,31 @@ from tfqz._blocks import following, preceding
 
 
 @tf.function(reduce_retracing=True, autograph=False)
-def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab, betab):
+def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None):
     """Cotangents of A and B.
 
     Args:
       S, T, Q, Z: [..., n, n], factors in canonical form.
       Sb, Tb, Qb, Zb: [..., n, n], their cotangents; what lies outside the pattern of S and T is ignored.
-      alphab, betab: [..., n], cotangents of alpha and beta.
+      alphab, betab: [..., n], cotangents of alpha and beta, if there are any.
 
     Returns:
       Ab, Bb: [..., n, n]. For the convention of TensorFlow, <Ab, dA> + <Bb, dB> = <Sb, dS> + ... also for complex dtypes.
     """
-    Sb, Tb = _on_pattern(S, T, Sb, Tb, *_eigenvalues.pullback(S, T, alphab, betab))
+    upper = ~_triangular.strictly_lower(S)
+    Ab, Bb = _pullback(S, T, Q, Z, _triangular.masked(upper, Sb), _triangular.masked(upper, Tb), Qb, Zb)
+    if alphab is None:
+        return Ab, Bb
+    # Eigenvalues by themselves, where those that coincide are taken apart: their sums have derivatives there.
+    S, T, alphab, betab = _eigenvalues.taken_apart(S, T, alphab, betab)
+    none = tf.zeros_like(Q)
+    more = _pullback(S, T, Q, Z, *_eigenvalues.pullback(S, T, alphab, betab), none, none)
+    return Ab + more[0], Bb + more[1]
+
+
+def _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb):
+    """The formula, for Sb and Tb that are zero outside the pattern of S and T."""
+    Tb = _where_it_varies(S, T, Tb)
     G_W = _mul(Q, Qb, left=True) - _mul(Sb, S, right=True) - _mul(Tb, T, right=True)
     G_Y = _mul(Z, Zb, left=True) + _mul(S, Sb, left=True) + _mul(T, Tb, left=True)
 
@@ -63,23 +76,21 @@ def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab, betab):
     return Ab, Bb
 
 
-def _on_pattern(S, T, Sb, Tb, from_alpha, from_beta):
-    """The cotangents of S and T where these vary: S on and above the block diagonal, T above it and on the diagonal.
+def _where_it_varies(S, T, Tb):
+    """The cotangent of T in its diagonal blocks, where these vary.
 
     T's diagonal is real, and the two other entries of a block diag(a, d) are constant, but for t_jj = 0 and a = d: there all
     entries are taken to vary. A function that knows nothing of the convention then has its exact gradient, and others have none.
     """
-    upper = ~_triangular.strictly_lower(S)
-    Sb, Tb = _triangular.masked(upper, Sb) + from_alpha, _triangular.masked(upper, Tb) + from_beta
     diagonal = tf.linalg.diag_part(Tb)
     if S.dtype.is_complex:
         real = _blocks.to_complex(tf.math.real(diagonal))
-        return Sb, _blocks.with_diagonal(Tb, tf.where(_zero_beta(T), diagonal, real))
+        return _blocks.with_diagonal(Tb, tf.where(_zero_beta(T), diagonal, real))
     start = _blocks.starts(S)
     mean = (_blocks.above(Tb) + _blocks.below(Tb)) / 2
     change_above = tf.where(start, tf.where(_unequal(S, T), 0 * mean, mean) - _blocks.above(Tb), 0 * mean)
     change_below = tf.where(start, tf.where(_unequal(S, T), 0 * mean, mean) - _blocks.below(Tb), 0 * mean)
-    return Sb, Tb + _blocks.place_above(change_above) + _blocks.place_below(change_below)
+    return Tb + _blocks.place_above(change_above) + _blocks.place_below(change_below)
 
 
 def _phases(S, T, G_W, noise):

@@ -60,4 +60,4 @@ def qz(a, b, output="real", *, backend=None, on_failure="raise", name=None):
         a, b = _checks.pencil(a, b)
         if _checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
             a, b = _blocks.to_complex(a), _blocks.to_complex(b)
-        return QZ(*decompose(a, b, on_failure)[:4])
+        return QZ(*decompose(a, b, on_failure))

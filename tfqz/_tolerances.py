@@ -56,3 +56,14 @@ def negligible(dtype):
     """Beside matrices of norm 1 an entry below this is 0, however small its neighbours are: flushed denormals and products
     that underflow must not keep an iteration going."""
     return epsilon(dtype) ** 4
+
+
+def cluster(dtype):
+    """Eigenvalues nearer than this, chordal, coincide for functions of eigenvalues alone: farther apart than rounding puts
+    semisimple ones, nearer than it puts defective ones."""
+    return epsilon(dtype) ** 0.75
+
+
+def move(dtype):
+    """How far, chordal, the gradient of functions of eigenvalues moves those apart that coincide."""
+    return epsilon(dtype) ** 0.5

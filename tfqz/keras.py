@@ -111,7 +111,7 @@ class GeneralizedEigenvalues(_PencilLayer):
 
     def decompose(self, a, b):
         a, b = _checks.pencil(a, b)
-        alpha, beta = _backends.choose(self.backend).decompose(a, b, self.on_failure)[4:]
+        alpha, beta = _backends.choose(self.backend).decompose(a, b, self.on_failure, eigenvalues=True)[4:]
         return (alpha, beta) if self.homogeneous else _eigenvalues.quotient(alpha, beta)
 
     def spec(self, shape, dtype):

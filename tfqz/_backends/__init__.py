@@ -2,7 +2,9 @@
 
     why_not()                        None if the backend can be used, else the reason and the remedy
     versions()                       a dict of what it was built against and runs with
-    decompose(a, b, on_failure)      [S, T, Q, Z, alpha, beta] of checked tensors, in canonical form, differentiable
+    decompose(a, b, on_failure, eigenvalues)
+                                     [S, T, Q, Z] of checked tensors, in canonical form, and alpha, beta if `eigenvalues`;
+                                     differentiable
 """
 
 import os

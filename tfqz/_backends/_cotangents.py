@@ -8,7 +8,7 @@ from tfqz._attach import register_pullback
 
 @register_pullback("TfqzQz")
 def pullback(inputs, outputs, cotangents):
-    """Cotangents of `a` and `b` from those of S, T, Q, Z, alpha, beta."""
+    """Cotangents of `a` and `b` from those of S, T, Q, Z and, if these are among the outputs, alpha, beta."""
     a, b = inputs
     Ab, Bb = _gradient.pullback(*outputs[:4], *cotangents)
     batch_a, batch_b = a.shape[:-2], b.shape[:-2]

@@ -22,7 +22,7 @@ def versions():
     return {"runs on": "what TensorFlow runs on"}
 
 
-def decompose(a, b, on_failure):
+def decompose(a, b, on_failure, eigenvalues=False):
     with tf.control_dependencies(_shape_assertions(a, b)):
         *outputs, problems = factorize(tf.stop_gradient(a), tf.stop_gradient(b))
     if on_failure == "raise":
@@ -31,7 +31,7 @@ def decompose(a, b, on_failure):
     shape = _checks.factor_shape(a.shape, b.shape)
     for i, output in enumerate(outputs):
         output.set_shape(shape if i < 4 else shape[:-1])
-    return attach_gradient("TfqzQz", [a, b], outputs)
+    return attach_gradient("TfqzQz", [a, b], outputs if eigenvalues else outputs[:4])
 
 
 @tf.function(reduce_retracing=True, autograph=False)

@@ -28,12 +28,13 @@ def versions():
     }
 
 
-def decompose(a, b, on_failure):
+def decompose(a, b, on_failure, eigenvalues=False):
+    count = 6 if eigenvalues else 4
     if tf.executing_eagerly():
-        return _qz(a, b, on_failure)
+        return _qz(a, b, on_failure)[:count]
     # Forward accumulators can't look into an op that carries a function: the gradient is attached beside it.
     outputs = _qz(tf.stop_gradient(a), tf.stop_gradient(b), on_failure, body=[_body(a.dtype)])
-    return attach_gradient("TfqzQz", [a, b], outputs)
+    return attach_gradient("TfqzQz", [a, b], outputs[:count])
 
 
 def _qz(a, b, on_failure, body=()):

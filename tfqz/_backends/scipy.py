@@ -18,7 +18,7 @@ def versions():
     return {"runs with SciPy": importlib.metadata.version("scipy")}
 
 
-def decompose(a, b, on_failure):
+def decompose(a, b, on_failure, eigenvalues=False):
     def on_host(a, b):
         return _host_qz(np.asarray(a), np.asarray(b), on_failure == "nan")
 
@@ -32,7 +32,7 @@ def decompose(a, b, on_failure):
         for factor in factors:
             factor.set_shape(_checks.factor_shape(a.shape, b.shape))
     factors = _canonical.canonicalize(*factors)
-    return attach_gradient("TfqzQz", [a, b], [*factors, *_eigenvalues.alpha_beta(*factors[:2])])
+    return attach_gradient("TfqzQz", [a, b], [*factors, *(_eigenvalues.alpha_beta(*factors[:2]) if eigenvalues else ())])
 
 
 def _host_qz(a, b, fill_failures):

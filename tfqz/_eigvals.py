@@ -1,0 +1,41 @@
+"""`tfqz.eigvals`, the generalized eigenvalues."""
+
+import tensorflow as tf
+
+from tfqz import _backends, _blocks, _checks, _eigenvalues
+
+
+def eigvals(a, b, homogeneous_eigvals=False, *, backend=None, on_failure="raise", name=None):
+    """Generalized eigenvalues of a pencil, or of a batch: the lambda for which a x = lambda b x has a solution x.
+
+    They come from QZ, in the order in which it finds them, and so does their gradient: for a simple eigenvalue with right and left
+    eigenvectors x and y it is y^H (da - lambda db) x / (y^H b x), whatever the distances of the others among themselves.
+    Where eigenvalues coincide single ones have no derivative; their gradient is finite, and functions in which those that coincide
+    count alike keep theirs, right to about the square root of the precision: a trace or the logarithm of a determinant where they
+    are semisimple; a trace also at one Jordan block of size 2 (of size 3: to the cube root). What is lost is the derivative of
+    curved functions where a defective eigenvalue comes out of QZ unsplit, and of any where several blocks have the same one.
+
+    Args:
+      a: [..., n, n], float32, float64, complex64 or complex128.
+      b: [..., n, n], of the same dtype; the batch shapes broadcast.
+      homogeneous_eigvals: whether to return alpha and beta, of which alpha / beta are the eigenvalues.
+      backend, on_failure, name: as in `tfqz.qz`.
+
+    Returns:
+      [..., n], complex64 or complex128. An infinite eigenvalue is inf + 0i and an undetermined one, 0/0, is NaN, both with
+      gradient 0. If `homogeneous_eigvals`, [..., 2, n]: alpha and beta, beta real and >= 0, which have gradients at infinite
+      eigenvalues too.
+
+    Raises:
+      As `tfqz.qz`.
+
+    References:
+      G. W. Stewart and J. Sun, Matrix Perturbation Theory, 1990, section VI.2.
+    """
+    _checks.choice("on_failure", on_failure, _checks.ON_FAILURE)
+    decompose = _backends.choose(backend).decompose
+    with tf.name_scope(name or "eigvals"):
+        alpha, beta = decompose(*_checks.pencil(a, b), on_failure, eigenvalues=True)[4:]
+        if not homogeneous_eigvals:
+            return _eigenvalues.quotient(alpha, beta)
+        return tf.stack([alpha, beta if beta.dtype.is_complex else _blocks.to_complex(beta)], axis=-2)
