@@ -13,6 +13,17 @@ def to_complex(x):
     return tf.complex(x, tf.zeros_like(x))
 
 
+def masked(mask, x):
+    """x where the mask is true, else 0. (XLA would compute a mask of numbers when it compiles, and slowly.)"""
+    return tf.where(mask, x, tf.zeros_like(x))
+
+
+def largest(X):
+    """[..., 1, 1], real: the largest modulus of a matrix, or 1 if it is zero."""
+    modulus = tf.reduce_max(tf.abs(X), axis=[-2, -1], keepdims=True)
+    return tf.where(modulus > 0, modulus, tf.ones_like(modulus))
+
+
 def below(X):
     """[..., n]: x_{j+1,j}, and 0 at the end."""
     return _all_but_last(tf.linalg.diag_part(_roll(X, -1, -2)))

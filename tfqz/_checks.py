@@ -60,6 +60,11 @@ def factor_shape(a, b):
     return tf.broadcast_static_shape(a[:-2], b[:-2]).concatenate(n).concatenate(n)
 
 
+def complex_dtype(dtype):
+    """The complex dtype of the same precision, for a supported dtype."""
+    return tf.complex64 if tf.as_dtype(dtype) in (tf.float32, tf.complex64) else tf.complex128
+
+
 def choice(name, value, allowed):
     """`value`, or a ValueError that lists the allowed ones."""
     if value in allowed:

@@ -36,7 +36,7 @@ def quotient(alpha, beta):
 
 
 def taken_apart(S, T, alphab, betab):
-    """S with equal finite eigenvalues moved apart by about sqrt(epsilon), alphab and betab with them; T as it is.
+    """S with equal finite eigenvalues moved apart by about sqrt(epsilon), and betab with them; T and alphab stay as they are.
 
     At equal eigenvalues the solver takes one gradient of many, and that of a function which does not see inside a cluster is
     another if the function still counts how B changes there, as a sum of eigenvalues does. A move by h costs errors h and
@@ -45,7 +45,7 @@ def taken_apart(S, T, alphab, betab):
     """
     alpha, beta = (tf.stop_gradient(x) for x in alpha_beta(S, T))
     beta = tf.math.real(beta)
-    norms = [_largest(X) for X in (S, T)]
+    norms = [tf.stop_gradient(_blocks.largest(X))[..., 0] for X in (S, T)]
     x, y = alpha / _blocks.to_complex(norms[0]), beta / norms[1]
     length = tf.sqrt(tf.abs(x) ** 2 + y**2)
     y_ = _blocks.to_complex(y)
@@ -60,13 +60,7 @@ def taken_apart(S, T, alphab, betab):
     move = _tolerances.move(S.dtype) * place * square * norms[0] / norms[1]  # of alpha / beta
     S = S + tf.linalg.diag(tf.cast(move, S.dtype) * tf.linalg.diag_part(T))
     # A function of alpha / beta has betab = -Re(conj(alphab) alpha) / beta.
-    return S, T, alphab, betab - tf.cast(move * tf.math.real(alphab), betab.dtype)
-
-
-def _largest(X):
-    """[..., 1], real: the largest modulus, or 1 for a zero matrix."""
-    largest = tf.reduce_max(tf.abs(tf.stop_gradient(X)), axis=[-2, -1])[..., None]
-    return tf.where(largest > 0, largest, tf.ones_like(largest))
+    return S, betab - tf.cast(move * tf.math.real(alphab), betab.dtype)
 
 
 def pullback(S, T, alphab, betab):

@@ -33,9 +33,13 @@ def eigvals(a, b, homogeneous_eigvals=False, *, backend=None, on_failure="raise"
       G. W. Stewart and J. Sun, Matrix Perturbation Theory, 1990, section VI.2.
     """
     _checks.choice("on_failure", on_failure, _checks.ON_FAILURE)
-    decompose = _backends.choose(backend).decompose
     with tf.name_scope(name or "eigvals"):
-        alpha, beta = decompose(*_checks.pencil(a, b), on_failure, eigenvalues=True)[4:]
+        alpha, beta = alpha_and_beta(a, b, backend, on_failure)
         if not homogeneous_eigvals:
             return _eigenvalues.quotient(alpha, beta)
         return tf.stack([alpha, beta if beta.dtype.is_complex else _blocks.to_complex(beta)], axis=-2)
+
+
+def alpha_and_beta(a, b, backend, on_failure):
+    """alpha, [..., n], complex, and beta, [..., n], of the pencil's dtype with real values >= 0."""
+    return _backends.choose(backend).decompose(*_checks.pencil(a, b), on_failure, eigenvalues=True)[4:]

@@ -32,23 +32,28 @@ from tfqz._blocks import following, preceding
 
 
 @tf.function(reduce_retracing=True, autograph=False)
-def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None):
+def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None, apart=True):
     """Cotangents of A and B.
 
     Args:
       S, T, Q, Z: [..., n, n], factors in canonical form.
       Sb, Tb, Qb, Zb: [..., n, n], their cotangents; what lies outside the pattern of S and T is ignored.
       alphab, betab: [..., n], cotangents of alpha and beta, if there are any.
+      apart: a Python bool, whether these are for eigenvalues that are taken apart where they coincide, by a solution of their own.
 
     Returns:
       Ab, Bb: [..., n, n]. For the convention of TensorFlow, <Ab, dA> + <Bb, dB> = <Sb, dS> + ... also for complex dtypes.
     """
     upper = ~_triangular.strictly_lower(S)
-    Ab, Bb = _pullback(S, T, Q, Z, _triangular.masked(upper, Sb), _triangular.masked(upper, Tb), Qb, Zb)
-    if alphab is None:
+    Sb, Tb = _blocks.masked(upper, Sb), _blocks.masked(upper, Tb)
+    if alphab is not None and not apart:
+        from_alpha, from_beta = _eigenvalues.pullback(S, T, alphab, betab)
+        Sb, Tb = Sb + from_alpha, Tb + from_beta
+    Ab, Bb = _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb)
+    if alphab is None or not apart:
         return Ab, Bb
-    # Eigenvalues by themselves, where those that coincide are taken apart: their sums have derivatives there.
-    S, T, alphab, betab = _eigenvalues.taken_apart(S, T, alphab, betab)
+    # Sums of eigenvalues that coincide have derivatives, which the solution above doesn't give.
+    S, betab = _eigenvalues.taken_apart(S, T, alphab, betab)
     none = tf.zeros_like(Q)
     more = _pullback(S, T, Q, Z, *_eigenvalues.pullback(S, T, alphab, betab), none, none)
     return Ab + more[0], Bb + more[1]

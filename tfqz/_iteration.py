@@ -22,7 +22,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfqz import _blocks, _tolerances
-from tfqz._blocks import following, preceding
+from tfqz._blocks import following, masked, preceding
 
 # LAPACK allows 30 sweeps for each eigenvalue; every tenth without success it takes an unusual shift.
 SWEEPS = 30
@@ -252,9 +252,8 @@ def _chase_infinite_or_bulge(factors, k, active, window, entering):
     rows = tf.gather(factors.ST, k[:, None] + offset, batch_dims=1)
     column = tf.gather(rows[:, :, 0], tf.maximum(k - 1, 0), axis=2, batch_dims=1)
     column = tf.where(tf.equal(k, first)[:, None], entering, column)
-    column = _masked(column, inside & ~chase) + _masked(
-        tf.gather(rows[:, :, 1], k + 1, axis=2, batch_dims=1), two & chase
-    )
+    following_column = tf.gather(rows[:, :, 1], k + 1, axis=2, batch_dims=1)
+    column = masked(inside & ~chase, column) + masked(two & chase, following_column)
     factors, rows = _on_rows(factors, k, _reflector(column, 0))
 
     left = tf.where(window.chase, tf.maximum(k - 1, 0), k)
@@ -264,18 +263,14 @@ def _chase_infinite_or_bulge(factors, k, active, window, entering):
     right = tf.eye(size, batch_shape=tf.shape(k), dtype=rows.dtype)
     T = block[:, :, 1]
     for i in range(size - 1, 1, -1):
-        row = _masked(T[:, i], within & inside[:, i : i + 1] & ~chase)
+        row = masked(within & inside[:, i : i + 1] & ~chase, T[:, i])
         H = _reflector(tf.math.conj(row), i)
         right, T = right @ H, T @ H
-    of_bulge = _masked(T[:, 1], within & inside[:, 1:2] & (offset < 2) & ~chase)
+    of_bulge = masked(within & inside[:, 1:2] & (offset < 2) & ~chase, T[:, 1])
     of_infinite = tf.where((k < last)[:, None], block[:, 1, 0], block[:, 0, 0])
-    of_infinite = _masked(of_infinite, (active & (k > first))[:, None] & (offset < 2) & chase)
+    of_infinite = masked((active & (k > first))[:, None] & (offset < 2) & chase, of_infinite)
     right = right @ _reflector(tf.math.conj(of_bulge + of_infinite), 1)
     return _on_columns(factors, left, right)
-
-
-def _masked(x, mask):
-    return tf.where(mask, x, tf.zeros_like(x))
 
 
 def _reflector(x, pivot):

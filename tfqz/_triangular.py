@@ -42,11 +42,6 @@ def strictly_lower(S):
     return lower & tf.equal(_blocks.place_below(tf.cast(_blocks.starts(S), S.dtype)), 0)
 
 
-def masked(mask, x):
-    """x where the mask is true, else 0. (XLA would compute a mask of numbers when it compiles, and slowly.)"""
-    return tf.where(mask, x, tf.zeros_like(x))
-
-
 @register_pullback("TfqzSolve")
 def _solve_pullback(inputs, outputs, cotangents):
     S, T, _, _ = inputs
@@ -68,7 +63,7 @@ def _coefficient_cotangents(S, X, V, E, F):
     lower = strictly_lower(S)
 
     def cotangent(E):
-        return masked(~lower, tf.matmul(E, V, adjoint_b=True) - tf.matmul(X, E, adjoint_a=True))
+        return _blocks.masked(~lower, tf.matmul(E, V, adjoint_b=True) - tf.matmul(X, E, adjoint_a=True))
 
     return cotangent(E), cotangent(F)
 
@@ -76,20 +71,15 @@ def _coefficient_cotangents(S, X, V, E, F):
 def _solve(S, T, first, second, adjoint):
     """Reduces to S and T of norm 1."""
     lower = strictly_lower(S)
-    norms = [_norm(S), _norm(T)]
+    norms = [tf.cast(_blocks.largest(X), X.dtype) for X in (S, T)]
     S, T = S / norms[0], T / norms[1]
-    first, second = masked(lower, first), masked(lower, second)
+    first, second = _blocks.masked(lower, first), _blocks.masked(lower, second)
     if not adjoint:
         first, second = first / norms[0], second / norms[1]
     unknowns = _solve_quasi_triangular(S, T, first, second, lower, adjoint)
     if adjoint:
         unknowns = [unknown / norm for unknown, norm in zip(unknowns, norms)]
-    return [masked(lower, unknown) for unknown in unknowns]
-
-
-def _norm(X):
-    largest = tf.reduce_max(tf.abs(X), axis=[-2, -1], keepdims=True)
-    return tf.cast(tf.where(largest > 0, largest, tf.ones_like(largest)), X.dtype)
+    return [_blocks.masked(lower, unknown) for unknown in unknowns]
 
 
 def _solve_quasi_triangular(S, T, first, second, lower, adjoint):
@@ -137,7 +127,7 @@ def _substitute(S, T, first, second, lower, adjoint):
     n = tf.shape(S)[-1]
     size = tf.where(n < _TWO_BLOCKS, tf.maximum(n, 1), tf.where(n < _LARGER_BLOCKS, 16, 32))
     count = (n + size - 1) // size
-    inverse = [masked(lower, entry) for entry in _inverse(S, T, adjoint)]
+    inverse = [_blocks.masked(lower, entry) for entry in _inverse(S, T, adjoint)]
     if adjoint:
         S, T, second = tf.linalg.adjoint(S), tf.linalg.adjoint(T), -second
     # Padding with zeros adds rows and columns that nothing refers to: their solution is 0.
@@ -186,17 +176,15 @@ def _sides(unknowns, adjoint):
     return (unknowns, unknowns) if adjoint else (unknowns[:1], unknowns[1:])
 
 
-def _operator(rows, columns, lefts, rights, adjoint, multiply=tf.matmul):
-    """The left-hand sides of both equations from rows and columns of the coefficients and the unknowns."""
+def _operator(rows, columns, lefts, rights, adjoint):
+    """The left-hand sides of both equations from strips of the coefficients and the unknowns."""
     S_rows, T_rows = rows
     S_columns, T_columns = columns
     if adjoint:
         (E_rows, F_rows), (E_columns, F_columns) = lefts, rights
-        first = multiply(E_rows, S_columns) + multiply(F_rows, T_columns)
-        return first, multiply(S_rows, E_columns) + multiply(T_rows, F_columns)
+        return E_rows @ S_columns + F_rows @ T_columns, S_rows @ E_columns + T_rows @ F_columns
     (X_rows,), (V_columns,) = lefts, rights
-    first = multiply(X_rows, S_columns) - multiply(S_rows, V_columns)
-    return first, multiply(X_rows, T_columns) - multiply(T_rows, V_columns)
+    return X_rows @ S_columns - S_rows @ V_columns, X_rows @ T_columns - T_rows @ V_columns
 
 
 def _substitute_within_blocks(left_blocks, right_blocks, residuals, inverse, on_diagonal, adjoint):
@@ -224,7 +212,7 @@ def _substitute_within_blocks(left_blocks, right_blocks, residuals, inverse, on_
         p, r = (_strips.skewed_entries(x, c) - y for x, y in zip(residuals, known))
         entries = [_strips.skewed_entries(entry, c) for entry in inverse]
         inside = (i >= c) & (i - c < size)
-        entries = [tf.where(inside, x, tf.zeros_like(x)) for x in entries]
+        entries = [_blocks.masked(inside, x) for x in entries]
         matrices = tf.reshape(tf.stack(entries, axis=-1), tf.concat([tf.shape(p), [2, 2]], axis=0))
         new = tf.unstack(tf.linalg.matvec(matrices, tf.stack([p, r], axis=-1)), axis=-1)
         unknowns = [_strips.place_skewed_entries(x, y, inside, c) for x, y in zip(unknowns, new)]

@@ -10,7 +10,9 @@ float16 or bfloat16, as the layers of a mixed-precision model give it, is cast t
 import keras
 import tensorflow as tf
 
-from tfqz import _backends, _checks, _eigenvalues
+from tfqz import _backends, _checks
+from tfqz._eigvals import alpha_and_beta as _alpha_and_beta
+from tfqz._eigvals import eigvals as _eigvals
 from tfqz._qz import QZ as _Factors
 from tfqz._qz import qz as _qz
 
@@ -77,7 +79,7 @@ class QZ(_PencilLayer):
 
     def spec(self, shape, dtype):
         if _checks.OUTPUTS[self.output_form] == "complex":
-            dtype = _complex(dtype)
+            dtype = _checks.complex_dtype(dtype).name
         return _Factors(*(keras.KerasTensor(shape, dtype) for _ in range(4)))
 
 
@@ -110,12 +112,12 @@ class GeneralizedEigenvalues(_PencilLayer):
         return super().get_config() | {"homogeneous": self.homogeneous}
 
     def decompose(self, a, b):
-        a, b = _checks.pencil(a, b)
-        alpha, beta = _backends.choose(self.backend).decompose(a, b, self.on_failure, eigenvalues=True)[4:]
-        return (alpha, beta) if self.homogeneous else _eigenvalues.quotient(alpha, beta)
+        if not self.homogeneous:
+            return _eigvals(a, b, backend=self.backend, on_failure=self.on_failure)
+        return _alpha_and_beta(a, b, self.backend, self.on_failure)
 
     def spec(self, shape, dtype):
-        eigenvalues = keras.KerasTensor(shape[:-1], _complex(dtype))
+        eigenvalues = keras.KerasTensor(shape[:-1], _checks.complex_dtype(dtype).name)
         return (eigenvalues, keras.KerasTensor(shape[:-1], dtype)) if self.homogeneous else eigenvalues
 
 
@@ -124,7 +126,3 @@ def _pair(inputs):
         return inputs
     got = f"{len(inputs)} of them" if isinstance(inputs, (list, tuple)) else f"a {type(inputs).__name__}"
     raise ValueError(f"`inputs` must be a list of two tensors, [a, b]; got {got}")
-
-
-def _complex(dtype):
-    return "complex64" if tf.as_dtype(dtype) in (tf.float32, tf.complex64) else "complex128"

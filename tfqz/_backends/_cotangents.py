@@ -7,10 +7,11 @@ from tfqz._attach import register_pullback
 
 
 @register_pullback("TfqzQz")
-def pullback(inputs, outputs, cotangents):
-    """Cotangents of `a` and `b` from those of S, T, Q, Z and, if these are among the outputs, alpha, beta."""
+def pullback(inputs, outputs, cotangents, apart=True):
+    """Cotangents of `a` and `b` from those of S, T, Q, Z and, if these are among the outputs, alpha, beta. `apart` as in
+    `_gradient.pullback`."""
     a, b = inputs
-    Ab, Bb = _gradient.pullback(*outputs[:4], *cotangents)
+    Ab, Bb = _gradient.pullback(*outputs[:4], *cotangents, apart=apart)
     batch_a, batch_b = a.shape[:-2], b.shape[:-2]
     if batch_a.is_fully_defined() and batch_a == batch_b:
         return [Ab, Bb]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tfqz import _checks
 from tfqz._attach import attach_gradient
 from tfqz._backends import _cotangents, graph
 
@@ -29,16 +30,16 @@ def versions():
 
 
 def decompose(a, b, on_failure, eigenvalues=False):
-    count = 6 if eigenvalues else 4
-    if tf.executing_eagerly():
-        return _qz(a, b, on_failure)[:count]
+    eager = tf.executing_eagerly()
+    if eager and not eigenvalues:
+        return _qz(a, b, on_failure)[:4]
     # Forward accumulators can't look into an op that carries a function: the gradient is attached beside it.
-    outputs = _qz(tf.stop_gradient(a), tf.stop_gradient(b), on_failure, body=[_body(a.dtype)])
-    return attach_gradient("TfqzQz", [a, b], outputs[:count])
+    outputs = _qz(tf.stop_gradient(a), tf.stop_gradient(b), on_failure, body=[] if eager else [_body(a.dtype)])
+    return attach_gradient("TfqzQz", [a, b], outputs if eigenvalues else outputs[:4])
 
 
 def _qz(a, b, on_failure, body=()):
-    Tcomplex = tf.complex64 if a.dtype in (tf.float32, tf.complex64) else tf.complex128
+    Tcomplex = _checks.complex_dtype(a.dtype)
     return list(_load()[0].tfqz_qz(a, b, Tcomplex=Tcomplex, on_failure=on_failure, body=list(body)))
 
 
@@ -52,7 +53,8 @@ def _body(dtype):
 
 @tf.RegisterGradient("Tfqz>Qz")
 def _gradient(op, *cotangents):
-    return _cotangents.pullback(list(op.inputs), list(op.outputs), cotangents)
+    # Those of alpha and beta are zeros for `qz`, which TensorFlow doesn't tell: one solution for all.
+    return _cotangents.pullback(list(op.inputs), list(op.outputs), cotangents, apart=False)
 
 
 @functools.cache
