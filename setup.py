@@ -85,8 +85,8 @@ setup(
     ext_modules=[
         Extension(
             "tfqz.libtfqz",
-            sources=[f"cc/{name}.cc" for name in ("batch", "canonical", "qz", "qz_ffi", "qz_kernel", "qz_op", "qz_xla", "shapes")],
-            depends=[f"cc/{name}.h" for name in ("batch", "canonical", "lapack", "matrix", "qz", "registration", "shapes")],
+            sources=sorted(str(path) for path in Path("cc").glob("*.cc")),
+            depends=sorted(str(path) for path in Path("cc").glob("*.h")),
             include_dirs=["cc"],
             language="c++",
         )

@@ -1,6 +1,7 @@
 #include "batch.h"
 
 #include <algorithm>
+#include <memory>
 
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -43,6 +44,25 @@ std::string batch_element(const std::vector<int64_t>& shape, int64_t index) {
   return " in batch element [" + text;
 }
 
+std::string said(const Outcome& outcome) {
+  return std::string("LAPACK's ") + outcome.routine + " returned info = " + std::to_string(outcome.info);
+}
+
+// The place of one element in arrays of factors.
+template <typename T>
+Factors<T> at(const Factors<T>& all, int n, int64_t index) {
+  const int64_t matrix = index * n * n, vector = index * n;
+  return {all.s + matrix, all.t + matrix, all.q + matrix, all.z + matrix, all.alpha + vector, all.beta + vector};
+}
+
+template <typename T>
+void fill(const Factors<T>& factors, int n) {
+  const Real<T> nan = std::numeric_limits<Real<T>>::quiet_NaN();
+  for (T* matrix : {factors.s, factors.t, factors.q, factors.z}) std::fill_n(matrix, static_cast<std::size_t>(n) * n, T(nan));
+  std::fill_n(factors.alpha, n, std::complex<Real<T>>(nan, nan));
+  std::fill_n(factors.beta, n, T(nan));
+}
+
 }  // namespace
 
 std::string shape_text(const std::vector<int64_t>& shape) {
@@ -51,71 +71,75 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return text + (shape.size() == 1 ? ",)" : ")");
 }
 
-template <typename T>
-void QzBatch<T>::run(int64_t begin, int64_t end) {
+void Batch::run(int64_t begin, int64_t end) {
   const GradualUnderflow gradual_underflow;
-  QzSolver<T> solver(n_);
+  const Worker worker = make_worker();
   for (int64_t index = begin; index < end; ++index) {
-    Outcome outcome = {};
-    const Problem problem = decompose(solver, index, &outcome);
-    if (problem == Problem::kNone) continue;
-    if (!fill_failures_) return report(index, problem, outcome);
-    const Factors<T> factors = factors_of(index);
+    const std::string problem = worker(index);
+    if (problem.empty()) continue;
+    if (fill_failures_) {
+      fill_with_nan(index);
+      continue;
+    }
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (index < failing_index_) {
+      failing_index_ = index;
+      problem_ = problem;
+    }
+    return;
+  }
+}
+
+std::string Batch::failure(const std::vector<int64_t>& batch_shape) const {
+  return problem_.empty() ? "" : problem_ + batch_element(batch_shape, failing_index_);
+}
+
+template <typename T>
+Batch::Worker QzBatch<T>::make_worker() const {
+  const auto solver = std::make_shared<QzSolver<T>>(n_);
+  return [this, solver](int64_t index) -> std::string {
     const std::size_t size = static_cast<std::size_t>(n_) * n_;
-    const Real<T> nan = std::numeric_limits<Real<T>>::quiet_NaN();
-    for (T* matrix : {factors.s, factors.t, factors.q, factors.z}) std::fill_n(matrix, size, T(nan));
-    std::fill_n(factors.alpha, n_, std::complex<Real<T>>(nan, nan));
-    std::fill_n(factors.beta, n_, T(nan));
-  }
+    const T* a = a_ + size * (a_indices_.empty() ? index : a_indices_[index]);
+    const T* b = b_ + size * (b_indices_.empty() ? index : b_indices_[index]);
+    if (!all_finite(a, size)) return "`a` must be finite; got NaN or Inf";
+    if (!all_finite(b, size)) return "`b` must be finite; got NaN or Inf";
+    const Outcome outcome = (*solver)(a, b, at(factors_, n_, index));
+    return outcome.info == 0 ? "" : "`a`, `b` must be a pencil on which QZ converges; " + said(outcome);
+  };
 }
 
 template <typename T>
-typename QzBatch<T>::Problem QzBatch<T>::decompose(QzSolver<T>& solver, int64_t index, Outcome* outcome) {
-  const int64_t size = int64_t{n_} * n_;
-  const T* a = arrays_.a + size * (arrays_.a_indices.empty() ? index : arrays_.a_indices[index]);
-  const T* b = arrays_.b + size * (arrays_.b_indices.empty() ? index : arrays_.b_indices[index]);
-  if (!all_finite(a, size)) return Problem::kInfiniteA;
-  if (!all_finite(b, size)) return Problem::kInfiniteB;
-  *outcome = solver(a, b, factors_of(index));
-  return outcome->info == 0 ? Problem::kNone : Problem::kNoConvergence;
+void QzBatch<T>::fill_with_nan(int64_t index) const {
+  fill(at(factors_, n_, index), n_);
 }
 
 template <typename T>
-Factors<T> QzBatch<T>::factors_of(int64_t index) const {
-  const int64_t matrix = index * n_ * n_, vector = index * n_;
-  const Factors<T>& all = arrays_.factors;
-  return {all.s + matrix, all.t + matrix, all.q + matrix, all.z + matrix, all.alpha + vector, all.beta + vector};
+Batch::Worker ReorderBatch<T>::make_worker() const {
+  const auto reorderer = std::make_shared<Reorderer<T>>(n_);
+  return [this, reorderer](int64_t index) -> std::string {
+    const int64_t matrix = index * n_ * n_;
+    const ConstFactors<T> factors = {factors_.s + matrix, factors_.t + matrix, factors_.q + matrix, factors_.z + matrix};
+    // NaN is what an element is filled with whose decomposition failed.
+    if (!all_finite(factors.s, static_cast<std::size_t>(n_) * n_)) return "`s` must be finite; got NaN or Inf";
+    const Outcome outcome = (*reorderer)(factors, labels_ + index * n_, at(reordered_, n_, index));
+    if (outcome.info == 0) return "";
+    return "`a`, `b` must be a pencil whose eigenvalues can be put in the order of `sort`, and this one is too ill-conditioned; " +
+           said(outcome);
+  };
 }
 
 template <typename T>
-void QzBatch<T>::report(int64_t index, Problem problem, Outcome outcome) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  if (index >= failing_index_) return;
-  failing_index_ = index;
-  problem_ = problem;
-  outcome_ = outcome;
+void ReorderBatch<T>::fill_with_nan(int64_t index) const {
+  fill(at(reordered_, n_, index), n_);
 }
 
-template <typename T>
-std::string QzBatch<T>::failure(const std::vector<int64_t>& batch_shape) const {
-  const auto where = [&] { return batch_element(batch_shape, failing_index_); };
-  switch (problem_) {
-    case Problem::kNone:
-      return "";
-    case Problem::kInfiniteA:
-      return "`a` must be finite; got NaN or Inf" + where();
-    case Problem::kInfiniteB:
-      return "`b` must be finite; got NaN or Inf" + where();
-    case Problem::kNoConvergence:
-      break;
-  }
-  return std::string("`a`, `b` must be a pencil on which QZ converges; LAPACK's ") + outcome_.routine +
-         " returned info = " + std::to_string(outcome_.info) + where();
-}
-
-template class QzBatch<float>;
-template class QzBatch<double>;
-template class QzBatch<std::complex<float>>;
-template class QzBatch<std::complex<double>>;
+#define TFQZ_INSTANTIATE(T)  \
+  template class QzBatch<T>; \
+  template class ReorderBatch<T>
+TFQZ_INSTANTIATE(float);
+TFQZ_INSTANTIATE(double);
+TFQZ_INSTANTIATE(std::complex<float>);
+TFQZ_INSTANTIATE(std::complex<double>);
+#undef TFQZ_INSTANTIATE
 
 }  // namespace tfqz

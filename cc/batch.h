@@ -1,66 +1,107 @@
-// The loop over a batch of pencils, for whoever has threads to run it: checks, decomposition, failures. No TensorFlow header.
+// The loops over a batch, for whoever has threads to run them: checks, the work, failures. No TensorFlow header.
 #ifndef TFQZ_BATCH_H_
 #define TFQZ_BATCH_H_
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "qz.h"
+#include "reorder.h"
 
 namespace tfqz {
 
 // (3, 4), as Python writes a shape.
 std::string shape_text(const std::vector<int64_t>& shape);
 
-// Row-major arrays: `a` and `b` [..., n, n], the factors [batch, n, n], alpha and beta [batch, n].
-template <typename T>
-struct BatchArrays {
-  const T *a, *b;
-  // Which matrix of `a` (`b`) belongs to each batch element where something is broadcast; empty: the one with its index.
-  std::vector<int64_t> a_indices, b_indices;
-  Factors<T> factors;
-};
-
 // How many elements a thread should take at once: few enough to balance, and all that it can for one set of workspaces.
 inline int64_t range_size(int64_t elements, int64_t threads) {
   return std::max<int64_t>(1, elements / (4 * std::max<int64_t>(1, threads)));
 }
 
-template <typename T>
-class QzBatch {
+class Batch {
  public:
   // `fill_failures`: NaN for the elements that fail, and no failure reported.
-  QzBatch(int n, const BatchArrays<T>& arrays, bool fill_failures)
-      : n_(n), arrays_(arrays), fill_failures_(fill_failures) {}
+  explicit Batch(bool fill_failures) : fill_failures_(fill_failures) {}
+  virtual ~Batch() = default;
 
-  // Decomposes the elements in [begin, end). Disjoint ranges may run at once.
+  // Does the elements in [begin, end). Disjoint ranges may run at once.
   void run(int64_t begin, int64_t end);
 
   // What went wrong, in the failing element of lowest index, whichever thread met it first; empty if nothing.
   std::string failure(const std::vector<int64_t>& batch_shape) const;
 
-  // In nanoseconds, near enough for sharing out: QZ takes some 60 n^3 flops.
-  int64_t cost_per_element() const { return 3000 + int64_t{20} * n_ * n_ * n_; }
+  // In nanoseconds, near enough for sharing out.
+  virtual int64_t cost_per_element() const = 0;
+
+ protected:
+  // Does one element, and says what is wrong with it; empty if nothing.
+  using Worker = std::function<std::string(int64_t index)>;
+
+  // One for each thread: it holds the workspaces.
+  virtual Worker make_worker() const = 0;
+  virtual void fill_with_nan(int64_t index) const = 0;
 
  private:
-  enum class Problem { kNone, kInfiniteA, kInfiniteB, kNoConvergence };
-
-  Problem decompose(QzSolver<T>& solver, int64_t index, Outcome* outcome);
-  Factors<T> factors_of(int64_t index) const;
-  void report(int64_t index, Problem problem, Outcome outcome);
-
-  const int n_;
-  const BatchArrays<T> arrays_;
   const bool fill_failures_;
-
   std::mutex mutex_;
   int64_t failing_index_ = std::numeric_limits<int64_t>::max();
-  Problem problem_ = Problem::kNone;
-  Outcome outcome_ = {};
+  std::string problem_;
+};
+
+// Row-major arrays: `a` and `b` [..., n, n], the factors [batch, n, n], alpha and beta [batch, n].
+template <typename T>
+class QzBatch : public Batch {
+ public:
+  // `a_indices`, `b_indices`: which matrix belongs to each batch element where something is broadcast; empty: the one with its
+  // index.
+  QzBatch(int n, const T* a, const T* b, std::vector<int64_t> a_indices, std::vector<int64_t> b_indices,
+          const Factors<T>& factors, bool fill_failures)
+      : Batch(fill_failures),
+        n_(n),
+        a_(a),
+        b_(b),
+        a_indices_(std::move(a_indices)),
+        b_indices_(std::move(b_indices)),
+        factors_(factors) {}
+
+  // QZ takes some 60 n^3 flops.
+  int64_t cost_per_element() const override { return 3000 + int64_t{20} * n_ * n_ * n_; }
+
+ protected:
+  Worker make_worker() const override;
+  void fill_with_nan(int64_t index) const override;
+
+ private:
+  const int n_;
+  const T *const a_, *const b_;
+  const std::vector<int64_t> a_indices_, b_indices_;
+  const Factors<T> factors_;
+};
+
+// Row-major arrays: factors [batch, n, n], labels [batch, n].
+template <typename T>
+class ReorderBatch : public Batch {
+ public:
+  ReorderBatch(int n, const ConstFactors<T>& factors, const int32_t* labels, const Factors<T>& reordered, bool fill_failures)
+      : Batch(fill_failures), n_(n), factors_(factors), labels_(labels), reordered_(reordered) {}
+
+  // An eigenvalue in two goes past half of the others.
+  int64_t cost_per_element() const override { return 1000 + int64_t{5} * n_ * n_ * n_; }
+
+ protected:
+  Worker make_worker() const override;
+  void fill_with_nan(int64_t index) const override;
+
+ private:
+  const int n_;
+  const ConstFactors<T> factors_;
+  const int32_t* const labels_;
+  const Factors<T> reordered_;
 };
 
 }  // namespace tfqz

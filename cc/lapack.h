@@ -1,5 +1,5 @@
-// LAPACK's QZ drivers as the package scipy-openblas32 exports them: 32-bit integers, prefix `scipy_`, Fortran's
-// hidden string lengths at the end. One overload set, so that a template over the dtype reads like the mathematics.
+// LAPACK's routines as the package scipy-openblas32 exports them: 32-bit integers, prefix `scipy_`, Fortran's hidden string
+// lengths at the end. One overload set, so that a template over the dtype reads like the mathematics.
 #ifndef TFQZ_LAPACK_H_
 #define TFQZ_LAPACK_H_
 
@@ -12,6 +12,12 @@ using LapackInt = int;
 
 enum class ComputeVectors : char { kYes = 'V', kNo = 'N' };
 enum class SortEigenvalues : char { kYes = 'S', kNo = 'N' };
+
+// What LAPACK said: `info` = 0 is success.
+struct Outcome {
+  const char* routine;
+  LapackInt info;
+};
 
 extern "C" void scipy_openblas_set_num_threads(int count);
 
@@ -42,6 +48,19 @@ TFQZ_DECLARE_COMPLEX(scipy_zgges3_, double);
 #undef TFQZ_DECLARE_REAL
 #undef TFQZ_DECLARE_COMPLEX
 
+// xTGEXC moves a diagonal block of a generalized Schur form up or down; only real ones take a workspace.
+#define TFQZ_DECLARE_TGEXC(routine, T, ...)                                                                      \
+  extern "C" void routine(const LapackInt* wantq, const LapackInt* wantz, const LapackInt* n, T* a,              \
+                          const LapackInt* lda, T* b, const LapackInt* ldb, T* q, const LapackInt* ldq, T* z,    \
+                          const LapackInt* ldz, LapackInt* ifst, LapackInt* ilst, __VA_ARGS__ LapackInt* info)
+#define TFQZ_WORK(T) T *work, const LapackInt *lwork,
+TFQZ_DECLARE_TGEXC(scipy_stgexc_, float, TFQZ_WORK(float));
+TFQZ_DECLARE_TGEXC(scipy_dtgexc_, double, TFQZ_WORK(double));
+TFQZ_DECLARE_TGEXC(scipy_ctgexc_, std::complex<float>, );
+TFQZ_DECLARE_TGEXC(scipy_ztgexc_, std::complex<double>, );
+#undef TFQZ_WORK
+#undef TFQZ_DECLARE_TGEXC
+
 template <typename T>
 struct RealOf {
   using type = T;
@@ -53,7 +72,7 @@ struct RealOf<std::complex<R>> {
 template <typename T>
 using Real = typename RealOf<T>::type;
 
-// What differs between the dtypes: the two drivers and their names.
+// What differs between the dtypes: the routines and their names.
 template <typename T>
 struct Lapack;
 #define TFQZ_LAPACK(T, letter)                                   \
@@ -61,8 +80,10 @@ struct Lapack;
   struct Lapack<T> {                                             \
     static constexpr auto gges = scipy_##letter##gges_;          \
     static constexpr auto gges3 = scipy_##letter##gges3_;        \
+    static constexpr auto tgexc = scipy_##letter##tgexc_;        \
     static constexpr const char* gges_name = #letter "gges";     \
     static constexpr const char* gges3_name = #letter "gges3";   \
+    static constexpr const char* tgexc_name = #letter "tgexc";   \
   }
 TFQZ_LAPACK(float, s);
 TFQZ_LAPACK(double, d);

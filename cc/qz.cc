@@ -17,39 +17,11 @@ constexpr int kLargestUnblocked = 64;
 // OpenBLAS; NumPy's and SciPy's are others.
 const int single_threaded = (scipy_openblas_set_num_threads(1), 0);
 
-// An odd number of cache lines: columns whose distance is a power of two would share a few sets of the cache.
-template <typename T>
-int padded_leading_dimension(int n) {
-  constexpr int per_line = 64 / sizeof(T);
-  if (n < 4 * per_line) return n;
-  const int lines = (n + per_line - 1) / per_line;
-  return (lines | 1) * per_line;
-}
-
-template <typename T>
-void transpose(const T* from, std::size_t from_stride, T* to, std::size_t to_stride, int n) {
-  constexpr int kTile = 16;  // both tiles stay in the first-level cache
-  for (int row = 0; row < n; row += kTile) {
-    for (int col = 0; col < n; col += kTile) {
-      for (int i = row; i < std::min(n, row + kTile); ++i) {
-        for (int j = col; j < std::min(n, col + kTile); ++j) to[j * to_stride + i] = from[i * from_stride + j];
-      }
-    }
-  }
-}
-
 }  // namespace
 
 template <typename T>
-QzSolver<T>::QzSolver(int n) : n_(n) {
-  const int leading = padded_leading_dimension<T>(n);
-  const std::size_t size = static_cast<std::size_t>(leading) * n;
-  buffer_.reset(new T[4 * size]);
-  T* next = buffer_.get();
-  for (Matrix<T>* matrix : {&S_, &T_, &Q_, &Z_}) {
-    *matrix = {next, n, leading};
-    next += size;
-  }
+QzSolver<T>::QzSolver(int n)
+    : n_(n), matrices_(n, 4), S_(matrices_[0]), T_(matrices_[1]), Q_(matrices_[2]), Z_(matrices_[3]) {
   real_work_.reset(new Real<T>[8 * static_cast<std::size_t>(n)]);
   vectors_.reset(new T[2 * static_cast<std::size_t>(n)]);
   work_.reset(new T[1]);
@@ -78,32 +50,26 @@ Outcome QzSolver<T>::call_driver(LapackInt lwork) {
 
 template <typename T>
 Outcome QzSolver<T>::operator()(const T* a, const T* b, const Factors<T>& factors) {
-  transpose(a, n_, S_.data, S_.leading, n_);
-  transpose(b, n_, T_.data, T_.leading, n_);
+  read(a, S_);
+  read(b, T_);
   const Outcome outcome = call_driver(lwork_);
-  if (outcome.info != 0) return outcome;
-  canonicalize(S_, T_, Q_, Z_);
-  alpha_beta(S_, T_, factors.alpha, factors.beta);
-  transpose(S_.data, S_.leading, factors.s, n_, n_);
-  transpose(T_.data, T_.leading, factors.t, n_, n_);
-  transpose(Q_.data, Q_.leading, factors.q, n_, n_);
-  transpose(Z_.data, Z_.leading, factors.z, n_, n_);
+  if (outcome.info == 0) finish(S_, T_, Q_, Z_, factors);
   return outcome;
 }
 
 template <typename T>
-bool all_finite(const T* x, std::size_t count) {
-  // x - x is 0 for finite x and NaN otherwise: a sum without branches, which vectorises.
-  const Real<T>* entries = reinterpret_cast<const Real<T>*>(x);
-  count *= sizeof(T) / sizeof(Real<T>);
-  Real<T> sum = 0;
-  for (std::size_t i = 0; i < count; ++i) sum += entries[i] - entries[i];
-  return sum == 0;
+void finish(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, const Factors<T>& factors) {
+  canonicalize(S, T_, Q, Z);
+  alpha_beta(S, T_, factors.alpha, factors.beta);
+  write(S, factors.s);
+  write(T_, factors.t);
+  write(Q, factors.q);
+  write(Z, factors.z);
 }
 
-#define TFQZ_INSTANTIATE(T)    \
-  template class QzSolver<T>;  \
-  template bool all_finite<T>(const T*, std::size_t)
+#define TFQZ_INSTANTIATE(T)   \
+  template class QzSolver<T>; \
+  template void finish<T>(Matrix<T>, Matrix<T>, Matrix<T>, Matrix<T>, const Factors<T>&)
 TFQZ_INSTANTIATE(float);
 TFQZ_INSTANTIATE(double);
 TFQZ_INSTANTIATE(std::complex<float>);

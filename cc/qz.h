@@ -11,12 +11,6 @@
 
 namespace tfqz {
 
-// What LAPACK said: `info` = 0 is success.
-struct Outcome {
-  const char* routine;
-  LapackInt info;
-};
-
 // Where one pencil's results go: row-major n x n matrices, and n entries each for alpha and beta.
 template <typename T>
 struct Factors {
@@ -24,6 +18,10 @@ struct Factors {
   std::complex<Real<T>>* alpha;
   T* beta;
 };
+
+// Puts factors in canonical form and writes them out, with their alpha and beta.
+template <typename T>
+void finish(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, const Factors<T>& factors);
 
 // Holds the workspace for pencils of one size; use one per thread, for as many pencils as there are.
 template <typename T>
@@ -39,17 +37,13 @@ class QzSolver {
   Outcome call_driver(LapackInt lwork);
 
   int n_;
-  std::unique_ptr<T[]> buffer_;
+  Matrices<T> matrices_;
   Matrix<T> S_, T_, Q_, Z_;
   std::unique_ptr<Real<T>[]> real_work_;  // alphar and alphai of real dtypes, rwork of complex ones
   std::unique_ptr<T[]> vectors_;          // beta, and alpha of complex dtypes
   std::unique_ptr<T[]> work_;
   LapackInt lwork_;
 };
-
-// True if every one of `count` entries is finite.
-template <typename T>
-bool all_finite(const T* x, std::size_t count);
 
 }  // namespace tfqz
 

@@ -36,4 +36,16 @@ absl::Status CheckShapes(const TensorShape& a, const TensorShape& b) {
   return absl::OkStatus();
 }
 
+absl::Status CheckFactorShapes(const std::vector<TensorShape>& factors, const TensorShape& labels) {
+  TensorShape matrix = labels;
+  if (labels.dims() >= 1) matrix.AddDim(labels.dim_size(labels.dims() - 1));
+  for (const TensorShape& factor : factors) {
+    if (labels.dims() < 1 || factor != matrix) {
+      return absl::InvalidArgumentError("`s`, `t`, `q`, `z` must be [..., n, n] where `labels` is [..., n]; got " +
+                                        shape_text(Sizes(factor)) + " and " + shape_text(Sizes(labels)));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace tfqz

@@ -1,4 +1,4 @@
-// What the op accepts, said in the same words as tfqz/_checks.py, for the CPU kernel and for XLA.
+// What the ops accept, for the CPU kernels and for XLA; of pencils in the words of tfqz/_checks.py.
 #ifndef TFQZ_SHAPES_H_
 #define TFQZ_SHAPES_H_
 
@@ -14,6 +14,9 @@ std::vector<int64_t> Sizes(const tensorflow::TensorShape& shape);
 
 // InvalidArgument unless both are [..., n, n] with one n that LAPACK can count, and batch shapes that broadcast.
 absl::Status CheckShapes(const tensorflow::TensorShape& a, const tensorflow::TensorShape& b);
+
+// InvalidArgument unless all factors are [..., n, n] of one shape, and the labels [..., n].
+absl::Status CheckFactorShapes(const std::vector<tensorflow::TensorShape>& factors, const tensorflow::TensorShape& labels);
 
 }  // namespace tfqz
 

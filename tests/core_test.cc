@@ -1,5 +1,5 @@
-// The mathematics without TensorFlow: prints `residual` of random pencils, or the outcome where the drivers fail.
-// With -DFAKE_DRIVERS every driver returns info = 2.
+// The mathematics without TensorFlow: prints residuals of random pencils, decomposed and reordered, or what the routines said.
+// With -DFAKE_DRIVERS every driver returns info = 2, and xTGEXC info = 1.
 #include <cmath>
 #include <complex>
 #include <cstdio>
@@ -28,6 +28,12 @@ using Size = std::size_t;
     if (*lwork == -1) work[0] = 1;                                                                                   \
     *info = *lwork == -1 ? 0 : 2;                                                                                    \
   }
+#define FAKE_EXCHANGE(name, T, ...)                                                                                  \
+  void name(const LapackInt*, const LapackInt*, const LapackInt*, T*, const LapackInt*, T*, const LapackInt*, T*,    \
+            const LapackInt*, T*, const LapackInt*, LapackInt*, LapackInt*, __VA_ARGS__ LapackInt* info) {           \
+    *info = 1;                                                                                                       \
+  }
+#define FAKE_WORK(T) T *, const LapackInt *,
 extern "C" {
 void scipy_openblas_set_num_threads(int) {}
 FAKE_REAL(scipy_sgges_, float)
@@ -38,32 +44,34 @@ FAKE_COMPLEX(scipy_cgges_, float)
 FAKE_COMPLEX(scipy_zgges_, double)
 FAKE_COMPLEX(scipy_cgges3_, float)
 FAKE_COMPLEX(scipy_zgges3_, double)
+FAKE_EXCHANGE(scipy_stgexc_, float, FAKE_WORK(float))
+FAKE_EXCHANGE(scipy_dtgexc_, double, FAKE_WORK(double))
+FAKE_EXCHANGE(scipy_ctgexc_, std::complex<float>, )
+FAKE_EXCHANGE(scipy_ztgexc_, std::complex<double>, )
 }
 #endif
 
 namespace {
 
+constexpr int kBatch = 2;
+
 template <typename T>
-void check(const char* dtype, int n) {
-  std::mt19937 generator(n);
-  std::normal_distribution<double> normal;
+struct Arrays {
+  explicit Arrays(int n)
+      : s(kBatch * n * n), t(s), q(s), z(s), beta(kBatch * n), alpha(kBatch * n), factors{s.data(), t.data(), q.data(), z.data(), alpha.data(), beta.data()} {}
+
+  std::vector<T> s, t, q, z, beta;
+  std::vector<std::complex<tfqz::Real<T>>> alpha;
+  tfqz::Factors<T> factors;
+};
+
+// max |A - Q S Z^H| over n eps, for entries of order 1.
+template <typename T>
+double residual(int n, const std::vector<T>& a, const Arrays<T>& arrays) {
+  double largest = 0;
   const std::size_t size = static_cast<std::size_t>(n) * n;
-  std::vector<T> a(2 * size), b(2 * size), s(2 * size), t(2 * size), q(2 * size), z(2 * size), beta(2 * n);
-  std::vector<std::complex<tfqz::Real<T>>> alpha(2 * n);
-  for (auto* x : {&a, &b}) {
-    for (T& entry : *x) entry = static_cast<T>(normal(generator));
-  }
-  tfqz::QzBatch<T> batch(n, {a.data(), b.data(), {}, {}, {s.data(), t.data(), q.data(), z.data(), alpha.data(), beta.data()}},
-                         /*fill_failures=*/false);
-  batch.run(0, 2);
-  const std::string failure = batch.failure({2});
-  if (!failure.empty()) {
-    std::printf("%s %d failure: %s\n", dtype, n, failure.c_str());
-    return;
-  }
-  double residual = 0;  // max |A - Q S Z^H| over n eps, for entries of order 1
-  for (std::size_t k = 0; k < 2; ++k) {
-    const T *A = &a[k * size], *S = &s[k * size], *Q = &q[k * size], *Z = &z[k * size];
+  for (std::size_t k = 0; k < kBatch; ++k) {
+    const T *A = &a[k * size], *S = &arrays.s[k * size], *Q = &arrays.q[k * size], *Z = &arrays.z[k * size];
     for (int i = 0; i < n; ++i) {
       for (int j = 0; j < n; ++j) {
         std::complex<double> sum = 0;
@@ -72,11 +80,40 @@ void check(const char* dtype, int n) {
           for (int m = 0; m < n; ++m) row += std::complex<double>(Q[i * n + m]) * std::complex<double>(S[m * n + l]);
           sum += row * std::conj(std::complex<double>(Z[j * n + l]));
         }
-        residual = std::max(residual, std::abs(sum - std::complex<double>(A[i * n + j])));
+        largest = std::max(largest, std::abs(sum - std::complex<double>(A[i * n + j])));
       }
     }
   }
-  std::printf("%s %d residual: %.3g\n", dtype, n, residual / (n * std::numeric_limits<tfqz::Real<T>>::epsilon()));
+  return largest / (n * std::numeric_limits<tfqz::Real<T>>::epsilon());
+}
+
+template <typename T>
+void run(const char* what, const char* dtype, int n, tfqz::Batch* batch, const std::vector<T>& a, const Arrays<T>& result) {
+  batch->run(0, kBatch);
+  const std::string failure = batch->failure({kBatch});
+  if (failure.empty()) {
+    std::printf("%s %s %d residual: %.3g\n", what, dtype, n, residual(n, a, result));
+  } else {
+    std::printf("%s %s %d failure: %s\n", what, dtype, n, failure.c_str());
+  }
+}
+
+template <typename T>
+void check(const char* dtype, int n) {
+  std::mt19937 generator(n);
+  std::normal_distribution<double> normal;
+  std::vector<T> a(kBatch * n * n), b(a);
+  for (auto* x : {&a, &b}) {
+    for (T& entry : *x) entry = static_cast<T>(normal(generator));
+  }
+  Arrays<T> found(n), reordered(n);
+  tfqz::QzBatch<T> decomposition(n, a.data(), b.data(), {}, {}, found.factors, /*fill_failures=*/false);
+  run("qz", dtype, n, &decomposition, a, found);
+  std::vector<int32_t> labels(kBatch * n);
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int32_t>(i % 3);
+  const tfqz::Factors<T>& f = found.factors;
+  tfqz::ReorderBatch<T> order(n, {f.s, f.t, f.q, f.z}, labels.data(), reordered.factors, /*fill_failures=*/false);
+  run("reorder", dtype, n, &order, a, reordered);
 }
 
 }  // namespace

@@ -7,10 +7,11 @@ import importlib
 from importlib.metadata import version as _version
 
 from tfqz._eigvals import eigvals
+from tfqz._ordqz import OrdQZ, ordqz
 from tfqz._qz import QZ, qz
 
 __version__ = _version("tfqz")
-__all__ = ["QZ", "eigvals", "qz"]
+__all__ = ["QZ", "OrdQZ", "eigvals", "ordqz", "qz"]
 
 
 def __getattr__(name):

@@ -11,6 +11,7 @@ ON_FAILURE = ("raise", "nan")
 
 FINITE = "`{name}` must be finite; got NaN or Inf{where}"
 CONVERGENCE = "`a`, `b` must be a pencil on which QZ converges; {why}{where}"
+ORDER = "`a`, `b` must be a pencil whose eigenvalues can be put in the order of `sort`, and this one is too ill-conditioned; {why}{where}"
 
 
 def pencil(a, b):
@@ -38,7 +39,7 @@ def dtypes(a, b):
 def shapes(a, b):
     """Checks what is known of two shapes; raises ValueError."""
     a, b = tf.TensorShape(a), tf.TensorShape(b)
-    got = f"got {_text(a)} and {_text(b)}"
+    got = f"got {text(a)} and {text(b)}"
     for name, shape in (("a", a), ("b", b)):
         if shape.rank is not None and (shape.rank < 2 or not shape[-2:-1].is_compatible_with(shape[-1:])):
             raise ValueError(f"`{name}` must be square, [..., n, n]; {got}")
@@ -78,5 +79,5 @@ def batch_element(index):
     return f" in batch element [{', '.join(str(i) for i in index)}]" if index else ""
 
 
-def _text(shape):
+def text(shape):
     return "(unknown rank)" if shape.rank is None else str(tuple(shape.as_list()))

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfqz import _backends, _blocks, _checks, _eigenvalues
+from tfqz import _backends, _blocks, _checks, _derivatives, _eigenvalues
 
 
 def eigvals(a, b, homogeneous_eigvals=False, *, backend=None, on_failure="raise", name=None):
@@ -42,4 +42,5 @@ def eigvals(a, b, homogeneous_eigvals=False, *, backend=None, on_failure="raise"
 
 def alpha_and_beta(a, b, backend, on_failure):
     """alpha, [..., n], complex, and beta, [..., n], of the pencil's dtype with real values >= 0."""
-    return _backends.choose(backend).decompose(*_checks.pencil(a, b), on_failure, eigenvalues=True)[4:]
+    backend = _backends.choose(backend)
+    return _derivatives.eigenvalues(*_checks.pencil(a, b), backend, on_failure)

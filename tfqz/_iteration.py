@@ -53,19 +53,30 @@ def qz(A, B):
 
     S and T have their (quasi) triangular pattern exactly, T's 2 x 2 blocks are diagonal, signs and phases are arbitrary.
     """
-    n = tf.shape(A)[-1]
-    bulge = _bulge(A)
-    norms = [_scale(X) for X in (A, B)]
-    # Zeros beyond the end, so that every step has as many rows as any other.
-    margin = [[0, 0], [0, bulge], [0, bulge]]
-    A, B = (tf.pad(X / norm, margin) for X, norm in zip((A, B), norms))
-    factors = _to_hessenberg_triangular(A, B, n)
-    factors, converged = _iterate(factors, n)
-    S, T = factors.ST[:, :n, 0, :n], factors.ST[:, :n, 1, :n]
-    Q, Z = tf.linalg.adjoint(factors.Q_H)[:, :n, :n], tf.linalg.matrix_transpose(factors.Z_T)[:, :n, :n]
+    A, B, norms, n = _normalized_with_margin(A, B)
+    S, T, Q, Z, converged = _iterate(_to_hessenberg_triangular(A, B, n), n, norms)
     if not S.dtype.is_complex:
-        S, T, Q, Z = _with_diagonal_blocks(S, T, Q, Z)
-    return S * norms[0], T * norms[1], Q, Z, converged
+        S, T, Q, Z = _with_diagonal_blocks(S, T, Q, Z, _blocks.starts(S))
+    return S, T, Q, Z, converged
+
+
+def standardize(S, T, Q, Z, start):
+    """The same for real factors with 2 x 2 blocks `start`, [batch, n], of which T's are full and some may have real eigenvalues."""
+    factors = _with_diagonal_blocks(S, T, Q, Z, start)
+    S, T, norms, n = _normalized_with_margin(*factors[:2])
+    Q_H, Z_T = (_with_margin(tf.linalg.matrix_transpose(X)) for X in factors[2:])
+    return _iterate(_Factors(tf.stack([S, T], axis=2), Q_H, Z_T), n, norms)
+
+
+def _normalized_with_margin(A, B):
+    """A and B over their norms, with a margin; the norms, and n."""
+    norms = [_scale(X) for X in (A, B)]
+    return *(_with_margin(X / norm) for X, norm in zip((A, B), norms)), norms, tf.shape(A)[-1]
+
+
+def _with_margin(X):
+    """Zeros beyond the end, so that every step has as many rows as any other."""
+    return tf.pad(X, [[0, 0], [0, _bulge(X)], [0, _bulge(X)]])
 
 
 def _bulge(X):
@@ -108,7 +119,8 @@ def _to_hessenberg_triangular(A, B, n):
     return factors._replace(ST=tf.stack([S, T], axis=2))
 
 
-def _iterate(factors, n):
+def _iterate(factors, n, norms):
+    """S, T times their norms, Q, Z, and whether the iteration converged, [batch]."""
     norm = tf.sqrt(tf.reduce_sum(tf.abs(factors.ST[:, :, 1]) ** 2, axis=[-2, -1]))[:, None]
     zero_beta = _tolerances.epsilon(norm.dtype) * norm
     batch = tf.shape(norm)[:1]
@@ -129,7 +141,9 @@ def _iterate(factors, n):
         start,
         parallel_iterations=1,
     )
-    return factors, ~active
+    S, T = factors.ST[:, :n, 0, :n], factors.ST[:, :n, 1, :n]
+    Q, Z = tf.linalg.adjoint(factors.Q_H)[:, :n, :n], tf.linalg.matrix_transpose(factors.Z_T)[:, :n, :n]
+    return S * norms[0], T * norms[1], Q, Z, ~active
 
 
 def _deflate(S, T, zero_beta):
@@ -314,14 +328,13 @@ def _replace(x, first, U):
     return tf.tensor_scatter_nd_update(x, tf.stack([batch, index], axis=-1), rows), rows
 
 
-def _with_diagonal_blocks(S, T, Q, Z):
-    """Turns each 2 x 2 block of T, [p q; 0 s], into diag(a, d), a >= |d|: its singular value decomposition.
+def _with_diagonal_blocks(S, T, Q, Z, start):
+    """Turns each 2 x 2 block of T, [p q; r s], into diag(a, d), a >= |d|: its singular value decomposition. Blocks `start`, [..., n].
 
-    For rotations by w from the left and f from the right w - f = atan2(-q, p + s) and w + f = atan2(q, p - s).
+    For rotations by w from the left and f from the right w - f = atan2(r - q, p + s) and w + f = atan2(r + q, p - s).
     """
-    start = _blocks.starts(S)
-    p, q, s = tf.linalg.diag_part(T), _blocks.above(T), following(tf.linalg.diag_part(T))
-    difference, total = tf.atan2(-q, p + s), tf.atan2(q, p - s)
+    p, q, r, s = tf.linalg.diag_part(T), _blocks.above(T), _blocks.below(T), following(tf.linalg.diag_part(T))
+    difference, total = tf.atan2(r - q, p + s), tf.atan2(r + q, p - s)
     zero = tf.zeros_like(p)
     left = _rotations(tf.where(start, (total + difference) / 2, zero))
     right = _rotations(tf.where(start, (total - difference) / 2, zero))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz import _backends, _blocks, _checks
+from tfqz import _backends, _blocks, _checks, _derivatives
 
 
 class QZ(NamedTuple):
@@ -55,9 +55,9 @@ def qz(a, b, output="real", *, backend=None, on_failure="raise", name=None):
     """
     _checks.choice("output", output, _checks.OUTPUTS)
     _checks.choice("on_failure", on_failure, _checks.ON_FAILURE)
-    decompose = _backends.choose(backend).decompose
+    backend = _backends.choose(backend)
     with tf.name_scope(name or "qz"):
         a, b = _checks.pencil(a, b)
         if _checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
             a, b = _blocks.to_complex(a), _blocks.to_complex(b)
-        return QZ(*decompose(a, b, on_failure))
+        return QZ(*_derivatives.factors(a, b, backend, on_failure))

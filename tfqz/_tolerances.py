@@ -58,6 +58,11 @@ def negligible(dtype):
     return epsilon(dtype) ** 4
 
 
+def exchange(dtype):
+    """What the exchange of two diagonal blocks may leave below them, relative to the norm of both: LAPACK's xTGEX2 has this bound."""
+    return 20 * epsilon(dtype)
+
+
 def cluster(dtype):
     """Eigenvalues nearer than this, chordal, coincide for functions of eigenvalues alone: farther apart than rounding puts
     semisimple ones, nearer than it puts defective ones."""

@@ -2,9 +2,12 @@
 
     why_not()                        None if the backend can be used, else the reason and the remedy
     versions()                       a dict of what it was built against and runs with
-    decompose(a, b, on_failure, eigenvalues)
-                                     [S, T, Q, Z] of checked tensors, in canonical form, and alpha, beta if `eigenvalues`;
-                                     differentiable
+    factorize(a, b, on_failure)      [S, T, Q, Z, alpha, beta] of checked tensors, in canonical form
+    reorder(factors, labels, on_failure)
+                                     the same for [S, T, Q, Z] in canonical form, with eigenvalues in descending order of their
+                                     labels, [..., n], int32, of which a 2 x 2 block has the same twice
+
+None of the results has a gradient: `_derivatives.py` attaches it.
 """
 
 import os

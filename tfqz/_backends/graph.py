@@ -3,14 +3,15 @@
 import numpy as np
 import tensorflow as tf
 
-from tfqz import _canonical, _checks, _eigenvalues, _iteration
-from tfqz._attach import attach_gradient
+from tfqz import _blocks, _canonical, _checks, _eigenvalues, _exchange, _iteration
 
-_INFINITE_A, _INFINITE_B, _NO_CONVERGENCE = 1, 2, 3
+_INFINITE_A, _INFINITE_B, _NO_CONVERGENCE, _INFINITE_S, _NO_ORDER = range(1, 6)
 _TEXTS = {
     _INFINITE_A: _checks.FINITE.replace("{name}", "a"),
     _INFINITE_B: _checks.FINITE.replace("{name}", "b"),
     _NO_CONVERGENCE: _checks.CONVERGENCE.replace("{why}", f"backend graph gave up after {_iteration.SWEEPS} n sweeps"),
+    _INFINITE_S: _checks.FINITE.replace("{name}", "s"),
+    _NO_ORDER: _checks.ORDER.replace("{why}", "backend graph refused an exchange"),
 }
 
 
@@ -22,38 +23,70 @@ def versions():
     return {"runs on": "what TensorFlow runs on"}
 
 
-def decompose(a, b, on_failure, eigenvalues=False):
+def factorize(a, b, on_failure):
     with tf.control_dependencies(_shape_assertions(a, b)):
-        *outputs, problems = factorize(tf.stop_gradient(a), tf.stop_gradient(b))
-    if on_failure == "raise":
-        with tf.control_dependencies(_assertions(problems)):
-            outputs = [tf.identity(output) for output in outputs]
-    shape = _checks.factor_shape(a.shape, b.shape)
-    for i, output in enumerate(outputs):
-        output.set_shape(shape if i < 4 else shape[:-1])
-    return attach_gradient("TfqzQz", [a, b], outputs if eigenvalues else outputs[:4])
+        *outputs, problems = factorize_or_tell(a, b)
+    return _checked(outputs, problems, on_failure, _checks.factor_shape(a.shape, b.shape))
+
+
+def reorder(factors, labels, on_failure):
+    *outputs, problems = reorder_or_tell(*factors, labels)
+    return _checked(outputs, problems, on_failure, factors[0].shape)
 
 
 @tf.function(reduce_retracing=True, autograph=False)
-def factorize(a, b):
+def factorize_or_tell(a, b):
     """S, T, Q, Z, alpha, beta in canonical form, NaN for each batch element that fails, and the problems: [...], 0 for none."""
     shape = tf.shape(a)
     batch = tf.broadcast_dynamic_shape(shape[:-2], tf.shape(b)[:-2])
     shape = tf.concat([batch, shape[-2:]], axis=0)
-    a, b = (tf.reshape(tf.broadcast_to(x, shape), tf.concat([[-1], shape[-2:]], axis=0)) for x in (a, b))
-
+    a, b = (_flat(tf.broadcast_to(x, shape)) for x in (a, b))
     problems = tf.where(_is_finite(a), tf.where(_is_finite(b), 0, _INFINITE_B), _INFINITE_A)
     usable = tf.equal(problems, 0)[:, None, None]
-    S, T, Q, Z, converged = _iteration.qz(*(tf.where(usable, x, tf.zeros_like(x)) for x in (a, b)))
+    *factors, converged = _iteration.qz(*(_blocks.masked(usable, x) for x in (a, b)))
     problems = tf.where(tf.equal(problems, 0) & ~converged, _NO_CONVERGENCE, problems)
-    factors = _canonical.canonicalize(S, T, Q, Z)
+    return _finish(factors, problems, batch)
+
+
+@tf.function(reduce_retracing=True, autograph=False)
+def reorder_or_tell(S, T, Q, Z, labels):
+    """The same for factors in canonical form, whose eigenvalues come in descending order of their labels then."""
+    batch = tf.shape(S)[:-2]
+    factors = [_flat(x) for x in (S, T, Q, Z)]
+    problems = tf.where(_is_finite(factors[0]), 0, _INFINITE_S)
+    usable = tf.equal(problems, 0)[:, None, None]
+    S, T, Q, Z = (_blocks.masked(usable, x) for x in factors)
+    *factors, pair, refused = _exchange.reorder(S, T, Q, Z, tf.reshape(labels, tf.shape(S)[:2]))
+    if not S.dtype.is_complex:
+        *factors, converged = _iteration.standardize(*factors, pair)
+        refused |= ~converged
+    problems = tf.where(tf.equal(problems, 0) & refused, _NO_ORDER, problems)
+    return _finish(factors, problems, batch)
+
+
+def _flat(x):
+    flat = tf.reshape(x, tf.concat([[tf.reduce_prod(tf.shape(x)[:-2])], tf.shape(x)[-2:]], axis=0))
+    flat.set_shape([None, None, None])
+    return flat
+
+
+def _finish(factors, problems, batch):
+    factors = _canonical.canonicalize(*factors)
     outputs = []
     for x in (*factors, *_eigenvalues.alpha_beta(*factors[:2])):
         failed = tf.reshape(problems > 0, tf.concat([[-1], tf.ones_like(tf.shape(x)[1:])], axis=0))
         x = tf.where(failed, tf.cast(float("nan"), x.dtype), x)
-        x = tf.reshape(x, tf.concat([batch, tf.shape(x)[1:]], axis=0))
-        outputs.append(x)
+        outputs.append(tf.reshape(x, tf.concat([batch, tf.shape(x)[1:]], axis=0)))
     return [*outputs, tf.reshape(problems, batch)]
+
+
+def _checked(outputs, problems, on_failure, shape):
+    if on_failure == "raise":
+        with tf.control_dependencies(_assertions(problems)):
+            outputs = [tf.identity(output) for output in outputs]
+    for i, output in enumerate(outputs):
+        output.set_shape(shape if i < 4 else shape[:-1])
+    return outputs
 
 
 def _is_finite(x):

@@ -1,4 +1,4 @@
-"""The C++ op `Tfqz>Qz`: LAPACK on the CPU, the batch shared over TensorFlow's threads."""
+"""The C++ ops `Tfqz>Qz` and `Tfqz>Reorder`: LAPACK on the CPU, the batch shared over TensorFlow's threads."""
 
 import ctypes
 import functools
@@ -9,8 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfqz import _checks
-from tfqz._attach import attach_gradient
-from tfqz._backends import _cotangents, graph
+from tfqz._backends import graph
 
 _FOLDER = Path(__file__).resolve().parent.parent
 LIBRARY = _FOLDER / "libtfqz.so"
@@ -29,32 +28,26 @@ def versions():
     }
 
 
-def decompose(a, b, on_failure, eigenvalues=False):
-    eager = tf.executing_eagerly()
-    if eager and not eigenvalues:
-        return _qz(a, b, on_failure)[:4]
-    # Forward accumulators can't look into an op that carries a function: the gradient is attached beside it.
-    outputs = _qz(tf.stop_gradient(a), tf.stop_gradient(b), on_failure, body=[] if eager else [_body(a.dtype)])
-    return attach_gradient("TfqzQz", [a, b], outputs if eigenvalues else outputs[:4])
+def factorize(a, b, on_failure):
+    return _call(_load()[0].tfqz_qz, [a, b], graph.factorize_or_tell, on_failure)
 
 
-def _qz(a, b, on_failure, body=()):
-    Tcomplex = _checks.complex_dtype(a.dtype)
-    return list(_load()[0].tfqz_qz(a, b, Tcomplex=Tcomplex, on_failure=on_failure, body=list(body)))
+def reorder(factors, labels, on_failure):
+    return _call(_load()[0].tfqz_reorder, [*factors, labels], graph.reorder_or_tell, on_failure)
+
+
+def _call(op, inputs, function, on_failure):
+    # Forward accumulators can't look into an op that carries a function: in eager code, which they are for, it carries none.
+    dtype = inputs[0].dtype
+    body = [] if tf.executing_eagerly() else [_body(function, dtype, tuple(x.dtype for x in inputs))]
+    return list(op(*inputs, Tcomplex=_checks.complex_dtype(dtype), on_failure=on_failure, body=body))
 
 
 @functools.cache
-def _body(dtype):
-    """What the op in a graph carries for XLA on devices other than the CPU: the decomposition in TensorFlow ops."""
-    matrices = tf.TensorSpec([None, None, None], dtype)
+def _body(function, dtype, dtypes):
+    """What an op in a graph carries for XLA on devices other than the CPU: the same in TensorFlow ops."""
     with tf.init_scope():
-        return graph.factorize.get_concrete_function(matrices, matrices)
-
-
-@tf.RegisterGradient("Tfqz>Qz")
-def _gradient(op, *cotangents):
-    # Those of alpha and beta are zeros for `qz`, which TensorFlow doesn't tell: one solution for all.
-    return _cotangents.pullback(list(op.inputs), list(op.outputs), cotangents, apart=False)
+        return function.get_concrete_function(*(tf.TensorSpec([None] * (3 if d == dtype else 2), d) for d in dtypes))
 
 
 @functools.cache

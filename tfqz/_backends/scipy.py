@@ -7,7 +7,6 @@ import scipy.linalg
 import tensorflow as tf
 
 from tfqz import _canonical, _checks, _eigenvalues
-from tfqz._attach import attach_gradient
 
 
 def why_not():
@@ -18,21 +17,37 @@ def versions():
     return {"runs with SciPy": importlib.metadata.version("scipy")}
 
 
-def decompose(a, b, on_failure, eigenvalues=False):
+def factorize(a, b, on_failure):
     def on_host(a, b):
         return _host_qz(np.asarray(a), np.asarray(b), on_failure == "nan")
 
+    return _finish(*_call(on_host, [a, b], _checks.factor_shape(a.shape, b.shape)))
+
+
+def reorder(factors, labels, on_failure):
+    def on_host(*inputs):
+        return _host_reorder(*(np.asarray(x) for x in inputs), on_failure == "nan")
+
+    return _finish(*_call(on_host, [*factors, labels], factors[0].shape))
+
+
+def _call(on_host, inputs, shape):
+    """Four matrices of the first input's dtype from a function of NumPy arrays."""
     if tf.executing_eagerly():
         try:
-            factors = [tf.constant(factor) for factor in on_host(a, b)]
+            return [tf.constant(factor) for factor in on_host(*inputs)]
         except ValueError as error:
             raise tf.errors.InvalidArgumentError(None, None, str(error)) from None
-    else:
-        factors = tf.numpy_function(on_host, [a, b], [a.dtype] * 4, stateful=False)
-        for factor in factors:
-            factor.set_shape(_checks.factor_shape(a.shape, b.shape))
-    factors = _canonical.canonicalize(*factors)
-    return attach_gradient("TfqzQz", [a, b], [*factors, *(_eigenvalues.alpha_beta(*factors[:2]) if eigenvalues else ())])
+    factors = tf.numpy_function(on_host, inputs, [inputs[0].dtype] * 4, stateful=False)
+    for factor in factors:
+        factor.set_shape(shape)
+    return factors
+
+
+@tf.function(reduce_retracing=True, autograph=False)
+def _finish(S, T, Q, Z):
+    factors = _canonical.canonicalize(S, T, Q, Z)
+    return [*factors, *_eigenvalues.alpha_beta(*factors[:2])]
 
 
 def _host_qz(a, b, fill_failures):
@@ -65,3 +80,47 @@ def _one_qz(a, b, where):
         why = f"LAPACK's {gges.typecode}gges returned info = {info}"
         raise ValueError(_checks.CONVERGENCE.format(why=why, where=where))
     return s, t, q, z
+
+
+def _host_reorder(s, t, q, z, labels, fill_failures):
+    """Factors of NumPy arrays with the eigenvalues in the order of their labels, as LAPACK leaves them. Raises ValueError."""
+    results = [np.empty_like(factor) for factor in (s, t, q, z)]
+    for index in np.ndindex(s.shape[:-2]):
+        try:
+            reordered = _one_reorder(*(x[index] for x in (s, t, q, z, labels)), _checks.batch_element(index))
+        except ValueError:
+            if not fill_failures:
+                raise
+            reordered = [np.nan] * 4
+        for result, factor in zip(results, reordered):
+            result[index] = factor
+    return results
+
+
+def _one_reorder(s, t, q, z, labels, where):
+    if not np.isfinite(s).all():
+        raise ValueError(_checks.FINITE.format(name="s", where=where))
+    (tgexc,) = scipy.linalg.get_lapack_funcs(("tgexc",), (s, t))
+    # xTGEXC measures what it leaves of S and T against a norm of both.
+    (s, scale_s), (t, scale_t) = _normalized(s), _normalized(t)
+    labels, to = labels.copy(), 0
+    while to < len(labels):
+        here = to + int(np.argmax(labels[to:]))
+        size = 2 if here + 1 < len(s) and s[here + 1, here] != 0 else 1
+        if here > to:
+            s, t, q, z, *_, info = tgexc(s, t, q, z, here + 1, to + 1)
+            if info != 0:
+                why = f"LAPACK's {tgexc.typecode}tgexc returned info = {info}"
+                raise ValueError(_checks.ORDER.format(why=why, where=where))
+            labels[to : here + size] = np.roll(labels[to : here + size], size)
+        to += 2 if to + 1 < len(s) and s[to + 1, to] != 0 else 1
+    return s * scale_s, t * scale_t, q, z
+
+
+def _normalized(x):
+    """x over the power of two that brings its largest entry near 1, and that; short of the ends of the range."""
+    real = x.real.dtype.type
+    limit = np.finfo(real).maxexp - 3
+    largest = max(np.abs(x.real).max(initial=0), np.abs(x.imag).max(initial=0))
+    scale = np.ldexp(real(1), int(np.clip(np.frexp(largest)[1], -limit, limit)))
+    return x / scale, scale

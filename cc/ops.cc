@@ -1,4 +1,4 @@
-// Registration and shape function of the op `Tfqz>Qz`.
+// Registration and shape functions of the ops.
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/shape_inference.h"
@@ -61,6 +61,51 @@ alpha: [..., n]; alpha / beta are the generalized eigenvalues. Tcomplex is the c
 beta: [..., n], real values >= 0.
 on_failure: 'raise' names the batch element, 'nan' fills it with NaN.
 body: Nothing, or one function of a and b, [batch, n, n], with these outputs, which XLA compiles for devices other than the CPU.
+)doc");
+
+absl::Status ReorderShape(InferenceContext* context) {
+  ShapeHandle vector, batch, matrix;
+  TF_RETURN_IF_ERROR(context->WithRankAtLeast(context->input(4), 1, &vector));
+  const DimensionHandle n = context->Dim(vector, -1);
+  TF_RETURN_IF_ERROR(context->Subshape(vector, 0, -1, &batch));
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Matrix(n, n), &matrix));
+  for (int factor = 0; factor < 4; ++factor) {
+    TF_RETURN_IF_ERROR(context->Merge(matrix, context->input(factor), &matrix));
+  }
+  for (int factor = 0; factor < 4; ++factor) context->set_output(factor, matrix);
+  context->set_output(4, vector);
+  context->set_output(5, vector);
+  return absl::OkStatus();
+}
+
+REGISTER_OP("Tfqz>Reorder")
+    .Input("s: T")
+    .Input("t: T")
+    .Input("q: T")
+    .Input("z: T")
+    .Input("labels: int32")
+    .Output("s_reordered: T")
+    .Output("t_reordered: T")
+    .Output("q_reordered: T")
+    .Output("z_reordered: T")
+    .Output("alpha: Tcomplex")
+    .Output("beta: T")
+    .Attr("T: {float, double, complex64, complex128}")
+    .Attr("Tcomplex: {complex64, complex128}")
+    .Attr("on_failure: {'raise', 'nan'} = 'raise'")
+    .Attr("body: list(func) = []")
+    .SetShapeFn(ReorderShape)
+    .Doc(R"doc(
+The factors of a QZ decomposition in canonical form with their eigenvalues in another order.
+
+s, t, q, z: [..., n, n], outputs of `Tfqz>Qz`.
+labels: [..., n]. Eigenvalues of larger labels come first, those of equal labels keep their order; a 2 x 2 block moves as one, with
+  the larger of its labels.
+alpha: [..., n]; alpha / beta are the generalized eigenvalues. Tcomplex is the complex dtype of T's precision.
+beta: [..., n], real values >= 0.
+on_failure: 'raise' names the batch element whose order can't be had, 'nan' fills it with NaN.
+body: Nothing, or one function of the inputs, [batch, n, n] and [batch, n], with these outputs, which XLA compiles for devices other
+  than the CPU.
 )doc");
 
 }  // namespace

@@ -1,0 +1,110 @@
+// CPU kernels of the ops: buffers, TensorFlow's threads, dispatch on the dtype, registration.
+#include <algorithm>
+#include <complex>
+#include <cstdint>
+#include <string>
+
+#include "batch.h"
+#include "registration.h"
+#include "shapes.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/util/matmul_bcast.h"
+#include "tensorflow/core/util/work_sharder.h"
+
+namespace tfqz {
+namespace {
+
+using tensorflow::MatMulBCast;
+using tensorflow::OpKernel;
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+
+bool FillFailures(OpKernelConstruction* context) {
+  std::string on_failure;
+  TF_CHECK_OK(context->GetAttr("on_failure", &on_failure));
+  return on_failure == "nan";
+}
+
+// Allocates the outputs of an op that has factors, alpha and beta.
+template <typename T>
+absl::Status AllocateFactors(OpKernelContext* context, const TensorShape& batch_shape, int64_t n, Factors<T>* factors) {
+  TensorShape vector = batch_shape;
+  vector.AddDim(n);
+  TensorShape matrix = vector;
+  matrix.AddDim(n);
+  Tensor* outputs[6];
+  for (int i = 0; i < 6; ++i) TF_RETURN_IF_ERROR(context->allocate_output(i, i < 4 ? matrix : vector, &outputs[i]));
+  const auto data = [&](int i) { return outputs[i]->flat<T>().data(); };
+  *factors = {data(0), data(1), data(2), data(3), outputs[4]->flat<std::complex<Real<T>>>().data(), data(5)};
+  return absl::OkStatus();
+}
+
+// Runs a batch on TensorFlow's threads.
+absl::Status Run(OpKernelContext* context, const TensorShape& batch_shape, Batch* batch) {
+  const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
+  // Shard makes ranges as short as pay for a thread; each would set up workspaces of its own.
+  const int64_t elements = batch_shape.num_elements();
+  const int64_t size = range_size(elements, workers.num_threads);
+  tensorflow::Shard(workers.num_threads, workers.workers, (elements + size - 1) / size, size * batch->cost_per_element(),
+                    [&](int64_t begin, int64_t end) { batch->run(begin * size, std::min(elements, end * size)); });
+  const std::string failure = batch->failure(Sizes(batch_shape));
+  return failure.empty() ? absl::OkStatus() : absl::InvalidArgumentError(failure);
+}
+
+template <typename T>
+class QzKernel : public OpKernel {
+ public:
+  explicit QzKernel(OpKernelConstruction* context) : OpKernel(context), fill_failures_(FillFailures(context)) {}
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor& a = context->input(0);
+    const Tensor& b = context->input(1);
+    OP_REQUIRES_OK(context, CheckShapes(a.shape(), b.shape()));
+    const MatMulBCast broadcast(a.shape().dim_sizes(), b.shape().dim_sizes());
+    const int64_t n = a.dim_size(a.dims() - 1);
+    const TensorShape batch_shape = broadcast.output_batch_shape();
+    Factors<T> factors;
+    OP_REQUIRES_OK(context, AllocateFactors(context, batch_shape, n, &factors));
+    if (n == 0 || batch_shape.num_elements() == 0) return;
+    QzBatch<T> batch(static_cast<int>(n), a.flat<T>().data(), b.flat<T>().data(), broadcast.x_batch_indices(),
+                     broadcast.y_batch_indices(), factors, fill_failures_);
+    OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
+  }
+
+ private:
+  const bool fill_failures_;
+};
+
+template <typename T>
+class ReorderKernel : public OpKernel {
+ public:
+  explicit ReorderKernel(OpKernelConstruction* context) : OpKernel(context), fill_failures_(FillFailures(context)) {}
+
+  void Compute(OpKernelContext* context) override {
+    const TensorShape& matrix = context->input(0).shape();
+    const TensorShape& vector = context->input(4).shape();
+    OP_REQUIRES_OK(context, CheckFactorShapes({matrix, context->input(1).shape(), context->input(2).shape(),
+                                               context->input(3).shape()}, vector));
+    const int64_t n = matrix.dim_size(matrix.dims() - 1);
+    TensorShape batch_shape = vector;
+    batch_shape.RemoveLastDims(1);
+    Factors<T> reordered;
+    OP_REQUIRES_OK(context, AllocateFactors(context, batch_shape, n, &reordered));
+    if (n == 0 || batch_shape.num_elements() == 0) return;
+    const auto data = [&](int i) { return context->input(i).flat<T>().data(); };
+    ReorderBatch<T> batch(static_cast<int>(n), {data(0), data(1), data(2), data(3)},
+                          context->input(4).flat<int32_t>().data(), reordered, fill_failures_);
+    OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
+  }
+
+ private:
+  const bool fill_failures_;
+};
+
+[[maybe_unused]] const bool registered[] = {RegisterKernels<QzKernel>("Tfqz>Qz", tensorflow::DEVICE_CPU),
+                                            RegisterKernels<ReorderKernel>("Tfqz>Reorder", tensorflow::DEVICE_CPU)};
+
+}  // namespace
+}  // namespace tfqz

@@ -1,0 +1,216 @@
+// The ops in programs that XLA compiles: on the CPU calls of the handlers in ffi.cc, elsewhere the functions of TensorFlow ops that
+// the ops carry.
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "registration.h"
+#include "shapes.h"
+#include "tensorflow/compiler/tf2xla/lib/broadcast.h"
+#include "tensorflow/compiler/tf2xla/shape_util.h"
+#include "tensorflow/compiler/tf2xla/type_util.h"
+#include "tensorflow/compiler/tf2xla/xla_compiler.h"
+#include "tensorflow/compiler/tf2xla/xla_op_kernel.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/util/matmul_bcast.h"
+#include "xla/hlo/builder/lib/constants.h"
+#include "xla/hlo/builder/xla_builder.h"
+
+namespace tfqz {
+namespace {
+
+using tensorflow::NameAttrList;
+using tensorflow::TensorShape;
+using tensorflow::XlaCompiler;
+using tensorflow::XlaOpKernelContext;
+
+constexpr int kOutputs = 6;  // s, t, q, z; alpha and beta: of all ops
+
+absl::Status StaticShape(XlaOpKernelContext* context, int input, TensorShape* shape) {
+  const absl::StatusOr<xla::Shape> xla_shape = context->InputXlaShape(input);
+  return xla_shape.ok() ? tensorflow::XLAShapeToTensorShape(*xla_shape, shape) : xla_shape.status();
+}
+
+// What an op makes of its inputs before the work: operands of one batch shape, whose first is [..., n, n].
+struct Operands {
+  std::vector<xla::XlaOp> values;
+  std::vector<TensorShape> shapes;
+};
+
+// A pencil, checked and broadcast.
+struct Qz {
+  static constexpr const char* kOp = "Tfqz>Qz";
+  static constexpr const char* kTarget = "tfqz_qz_";
+  static constexpr const char* kCall = "tfqz.qz";
+
+  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
+    TensorShape a_shape, b_shape;
+    TF_RETURN_IF_ERROR(StaticShape(context, 0, &a_shape));
+    TF_RETURN_IF_ERROR(StaticShape(context, 1, &b_shape));
+    TF_RETURN_IF_ERROR(CheckShapes(a_shape, b_shape));
+    const tensorflow::MatMulBCast broadcast(a_shape.dim_sizes(), b_shape.dim_sizes());
+    const int64_t n = a_shape.dim_size(a_shape.dims() - 1);
+    TensorShape matrix = broadcast.output_batch_shape();
+    matrix.AddDim(n);
+    matrix.AddDim(n);
+    for (int i = 0; i < 2; ++i) {
+      const auto value = tensorflow::BroadcastTo(context->Input(i), Sizes(matrix));
+      TF_RETURN_IF_ERROR(value.status());
+      operands->values.push_back(*value);
+      operands->shapes.push_back(matrix);
+    }
+    return absl::OkStatus();
+  }
+};
+
+// Factors and labels.
+struct Reorder {
+  static constexpr const char* kOp = "Tfqz>Reorder";
+  static constexpr const char* kTarget = "tfqz_reorder_";
+  static constexpr const char* kCall = "tfqz.ordqz";
+
+  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
+    for (int i = 0; i < 5; ++i) {
+      TensorShape shape;
+      TF_RETURN_IF_ERROR(StaticShape(context, i, &shape));
+      operands->values.push_back(context->Input(i));
+      operands->shapes.push_back(shape);
+    }
+    return CheckFactorShapes({operands->shapes.begin(), operands->shapes.end() - 1}, operands->shapes.back());
+  }
+};
+
+// Leaves the work to the two classes below.
+template <typename Op>
+class OpXlaKernel : public tensorflow::XlaOpKernel {
+ public:
+  using XlaOpKernel::XlaOpKernel;
+
+  void Compile(XlaOpKernelContext* context) override {
+    Operands operands;
+    OP_REQUIRES_OK(context, Op::Prepare(context, &operands));
+    const TensorShape& matrix = operands.shapes[0];
+    TensorShape vector = matrix;
+    vector.RemoveLastDims(1);
+    const xla::PrimitiveType type = context->input_xla_type(0);
+    const bool single = type == xla::F32 || type == xla::C64;
+    const xla::Shape factor = RowMajor(type, matrix);
+    const std::vector<xla::Shape> shapes = {
+        factor, factor, factor, factor, RowMajor(single ? xla::C64 : xla::C128, vector), RowMajor(type, vector)};
+    std::vector<xla::XlaOp> results(kOutputs);
+    if (xla::ShapeUtil::IsZeroElementArray(factor)) {
+      for (int i = 0; i < kOutputs; ++i) results[i] = xla::Zeros(context->builder(), shapes[i]);
+    } else {
+      OP_REQUIRES_OK(context, Work(context, operands, shapes, &results));
+    }
+    for (int i = 0; i < kOutputs; ++i) context->SetOutput(i, results[i]);
+  }
+
+ protected:
+  static xla::Shape RowMajor(xla::PrimitiveType type, const TensorShape& shape) {
+    return xla::ShapeUtil::MakeShapeWithDescendingLayout(type, Sizes(shape));
+  }
+
+  virtual absl::Status Work(XlaOpKernelContext* context, const Operands& operands, const std::vector<xla::Shape>& shapes,
+                            std::vector<xla::XlaOp>* results) = 0;
+};
+
+// Any device: the op's attribute `body`, a function of operands with one batch dimension. What fails is NaN there: programs can't
+// raise.
+template <typename Op>
+class BodyKernel : public OpXlaKernel<Op> {
+ public:
+  explicit BodyKernel(tensorflow::OpKernelConstruction* context) : OpXlaKernel<Op>(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("body", &body_));
+  }
+
+ protected:
+  absl::Status Work(XlaOpKernelContext* context, const Operands& operands, const std::vector<xla::Shape>& shapes,
+                    std::vector<xla::XlaOp>* results) override {
+    if (body_.empty()) {
+      return absl::UnimplementedError(std::string("`") + Op::kCall + "` must be called inside the function that XLA compiles; "
+                                      "got an op that carries no TensorFlow ops for it");
+    }
+    const int64_t n = shapes[0].dimensions().back();
+    const int64_t batch = xla::ShapeUtil::ElementsIn(shapes[0]) / (n * n);
+    const int batch_dimensions = static_cast<int>(shapes[0].dimensions().size()) - 2;
+    std::vector<XlaCompiler::Argument> arguments;
+    std::vector<xla::XlaOp> values;
+    for (std::size_t i = 0; i < operands.values.size(); ++i) {
+      TensorShape flat({batch});
+      for (int d = batch_dimensions; d < operands.shapes[i].dims(); ++d) flat.AddDim(operands.shapes[i].dim_size(d));
+      XlaCompiler::Argument argument;
+      argument.kind = XlaCompiler::Argument::kParameter;
+      argument.type = this->input_type(i);
+      argument.shape = flat;
+      arguments.push_back(argument);
+      values.push_back(xla::Reshape(operands.values[i], Sizes(flat)));
+    }
+    XlaCompiler::CompileOptions options;
+    options.is_entry_computation = false;
+    XlaCompiler::CompilationResult compiled;
+    TF_RETURN_IF_ERROR(context->compiler()->CompileFunction(options, body_[0], arguments, &compiled));
+    const xla::XlaOp tuple = xla::Call(context->builder(), *compiled.computation, values);
+    for (int i = 0; i < kOutputs; ++i) {
+      (*results)[i] = xla::Reshape(xla::GetTupleElement(tuple, i), shapes[i].dimensions());
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  std::vector<NameAttrList> body_;
+};
+
+// The CPU. The environment variable TFQZ_XLA=graph makes it compile the body all the same: for tests of that.
+template <typename Op>
+class CpuKernel : public BodyKernel<Op> {
+ public:
+  explicit CpuKernel(tensorflow::OpKernelConstruction* context) : BodyKernel<Op>(context) {
+    std::string on_failure;
+    OP_REQUIRES_OK(context, context->GetAttr("on_failure", &on_failure));
+    fill_failures_ = on_failure == "nan";
+  }
+
+ protected:
+  absl::Status Work(XlaOpKernelContext* context, const Operands& operands, const std::vector<xla::Shape>& shapes,
+                    std::vector<xla::XlaOp>* results) override {
+    const char* choice = std::getenv("TFQZ_XLA");
+    if (choice != nullptr && std::string(choice) == "graph") {
+      return BodyKernel<Op>::Work(context, operands, shapes, results);
+    }
+    const std::string target = Op::kTarget + tensorflow::DataTypeString(this->input_type(0));
+    std::vector<xla::Shape> layouts;
+    for (std::size_t i = 0; i < operands.values.size(); ++i) {
+      layouts.push_back(this->RowMajor(context->input_xla_type(i), operands.shapes[i]));
+    }
+    const xla::XlaOp tuple = xla::CustomCallWithLayout(
+        context->builder(), target, operands.values, xla::ShapeUtil::MakeTupleShape(shapes), layouts,
+        fill_failures_ ? "{fill_failures = 1 : i64}" : "{fill_failures = 0 : i64}", /*has_side_effect=*/false,
+        /*output_operand_aliasing=*/{}, /*literal=*/nullptr, xla::CustomCallSchedule::SCHEDULE_NONE,
+        xla::CustomCallApiVersion::API_VERSION_TYPED_FFI);
+    for (int i = 0; i < kOutputs; ++i) (*results)[i] = xla::GetTupleElement(tuple, i);
+    return absl::OkStatus();
+  }
+
+ private:
+  bool fill_failures_;
+};
+
+// As ordinary kernels of the compilers' devices: REGISTER_XLA_OP counts only before a process's first XLA compilation.
+template <typename Op>
+struct Kernels {
+  template <typename T>
+  using OnCpu = CpuKernel<Op>;
+  template <typename T>
+  using Elsewhere = BodyKernel<Op>;
+
+  static bool Register() {
+    return RegisterKernels<OnCpu>(Op::kOp, "XLA_CPU_JIT") | RegisterKernels<Elsewhere>(Op::kOp, "XLA_GPU_JIT") |
+           RegisterKernels<Elsewhere>(Op::kOp, "XLA_TPU_JIT");
+  }
+};
+[[maybe_unused]] const bool registered[] = {Kernels<Qz>::Register(), Kernels<Reorder>::Register()};
+
+}  // namespace
+}  // namespace tfqz

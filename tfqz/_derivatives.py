@@ -1,0 +1,56 @@
+"""What every backend computes, as differentiable functions of the pencil: which gradient belongs to which outputs."""
+
+import tensorflow as tf
+
+from tfqz import _gradient
+from tfqz._attach import attach_gradient, register_pullback
+from tfqz._backends import native
+
+
+def factors(a, b, backend, on_failure):
+    """[S, T, Q, Z]."""
+    if backend is native and tf.executing_eagerly():
+        return native.factorize(a, b, on_failure)[:4]  # the op has this gradient registered, which costs less than attaching it
+    outputs = backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)
+    return attach_gradient("TfqzQz", [a, b], outputs[:4])
+
+
+def eigenvalues(a, b, backend, on_failure):
+    """[alpha, beta]: the gradient takes those apart that coincide."""
+    outputs = backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)
+    return attach_gradient("TfqzEigvals", [a, b], outputs)[4:]
+
+
+def of_ordered(a, b, outputs):
+    """[S, T, Q, Z, alpha, beta] computed from `a` and `b` in any order of the eigenvalues: one solution for all."""
+    return attach_gradient("TfqzOrdQz", [a, b], outputs)
+
+
+@register_pullback("TfqzQz")
+@register_pullback("TfqzOrdQz")
+def _pullback(inputs, outputs, cotangents):
+    return _unbroadcast(inputs, _gradient.pullback(*outputs[:4], *cotangents, apart=False))
+
+
+@register_pullback("TfqzEigvals")
+def _pullback_taken_apart(inputs, outputs, cotangents):
+    return _unbroadcast(inputs, _gradient.pullback(*outputs[:4], *cotangents, apart=True))
+
+
+@tf.RegisterGradient("Tfqz>Qz")
+def _gradient_of_op(op, *cotangents):
+    return _pullback(list(op.inputs), list(op.outputs), cotangents)
+
+
+def _unbroadcast(inputs, gradients):
+    """Gradients by `a` and `b` from those by what they were broadcast to."""
+    a, b = inputs
+    Ab, Bb = gradients
+    batch_a, batch_b = a.shape[:-2], b.shape[:-2]
+    if batch_a.is_fully_defined() and batch_a == batch_b:
+        return [Ab, Bb]
+    reduce_a, reduce_b = tf.raw_ops.BroadcastGradientArgs(s0=tf.shape(a)[:-2], s1=tf.shape(b)[:-2])
+    return [
+        tf.reshape(tf.reduce_sum(Ab, reduce_a), tf.shape(a)),
+        tf.reshape(tf.reduce_sum(Bb, reduce_b), tf.shape(b)),
+    ]

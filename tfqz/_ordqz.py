@@ -1,0 +1,89 @@
+"""`tfqz.ordqz`, the QZ decomposition with its eigenvalues in a chosen order."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfqz import _backends, _blocks, _checks, _derivatives, _selection
+
+
+class OrdQZ(NamedTuple):
+    """The factors of a = q s z^H, b = q t z^H, each [..., n, n], and the eigenvalues alpha / beta, [..., n]; in SciPy's order."""
+
+    s: tf.Tensor
+    t: tf.Tensor
+    alpha: tf.Tensor
+    beta: tf.Tensor
+    q: tf.Tensor
+    z: tf.Tensor
+
+
+class OrdQZSdim(NamedTuple):
+    """An `OrdQZ` and how many eigenvalues were selected, [...], int32."""
+
+    s: tf.Tensor
+    t: tf.Tensor
+    alpha: tf.Tensor
+    beta: tf.Tensor
+    q: tf.Tensor
+    z: tf.Tensor
+    sdim: tf.Tensor
+
+
+def ordqz(
+    a, b, sort="lhp", output="real", *, tolerance=0.0, return_sdim=False, backend=None, on_failure="raise", name=None
+):
+    """QZ decomposition of a pencil, or of a batch, with chosen eigenvalues in the upper left corner.
+
+    As `tfqz.qz`, canonical form included, but for the order of the eigenvalues: those that `sort` selects come first, and those
+    that it treats alike keep the order in which QZ found them. The first `sdim` columns of z span the right deflating subspace of
+    the selected eigenvalues, those of q the left one. All outputs are differentiable as those of `tfqz.qz` are; the selection is
+    constant.
+
+    Args:
+      a: [..., n, n], float32, float64, complex64 or complex128.
+      b: [..., n, n], of the same dtype; the batch shapes broadcast.
+      sort: which eigenvalues lambda = alpha / beta come first.
+        "lhp", "rhp": Re lambda < tolerance, Re lambda > tolerance; "iuc", "ouc": |lambda| < 1 + tolerance, |lambda| > 1 + tolerance.
+          An infinite eigenvalue is "ouc" only; 0/0 is none.
+        A callable of the tensors (alpha, beta), [..., n], that returns booleans, or integers: eigenvalues come in descending order
+          of these, in any number of clusters. Both eigenvalues of a complex pair of the real form get the larger of their values.
+      output: "real" or "complex" ("r", "c"), as for `tfqz.qz`.
+      tolerance: a number, where the boundary of a keyword is: with `sort="iuc", tolerance=1e-8` unit roots are selected, with
+        `tolerance=-1e-8` they are not, whatever rounding did to them.
+      return_sdim: whether to return `sdim` too.
+      backend, on_failure, name: as for `tfqz.qz`.
+
+    Returns:
+      `OrdQZ(s, t, alpha, beta, q, z)`: s, t, q, z [..., n, n], alpha [..., n], complex, beta [..., n], of the factors' dtype with
+      real values >= 0. With `return_sdim` one field more: `sdim`, [...], int32, how many eigenvalues have True, or a label above 0.
+
+    Raises:
+      As `tfqz.qz`, and
+      ValueError, TypeError: `sort` is no keyword and no callable, or returns something else than a label for each eigenvalue.
+      tf.errors.InvalidArgumentError: the pencil is too ill-conditioned for the exchange of two eigenvalues; names the batch element.
+
+    References:
+      B. Kagstrom and P. Poromaa, Computing eigenspaces with specified eigenvalues of a regular matrix pair (A, B) and condition
+      estimation, Numer. Algorithms 12 (1996) 369-407. LAPACK's xTGEXC, as xTGSEN uses it.
+    """
+    _checks.choice("output", output, _checks.OUTPUTS)
+    _checks.choice("on_failure", on_failure, _checks.ON_FAILURE)
+    _selection.check(sort, tolerance)
+    backend = _backends.choose(backend)
+    with tf.name_scope(name or "ordqz"):
+        a, b = _checks.pencil(a, b)
+        if _checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
+            a, b = _blocks.to_complex(a), _blocks.to_complex(b)
+        factors, labels = reordered(a, b, sort, tolerance, backend, on_failure)
+        s, t, q, z, alpha, beta = _derivatives.of_ordered(a, b, factors)
+        if not return_sdim:
+            return OrdQZ(s, t, alpha, beta, q, z)
+        return OrdQZSdim(s, t, alpha, beta, q, z, _selection.count(labels))
+
+
+def reordered(a, b, sort, tolerance, backend, on_failure):
+    """[S, T, Q, Z, alpha, beta] in the order of `sort`, without gradients, and the labels in the order in which QZ found them."""
+    *factors, alpha, beta = backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)
+    labels = _selection.labels(sort, tolerance, alpha, beta, factors[0])
+    return backend.reorder(factors, labels, on_failure), labels
