@@ -9,9 +9,10 @@ from importlib.metadata import version as _version
 from tfqz._eigvals import eigvals
 from tfqz._ordqz import OrdQZ, ordqz
 from tfqz._qz import QZ, qz
+from tfqz._subspaces import DeflatingSubspace, deflating_subspace
 
 __version__ = _version("tfqz")
-__all__ = ["QZ", "OrdQZ", "eigvals", "ordqz", "qz"]
+__all__ = ["DeflatingSubspace", "OrdQZ", "QZ", "deflating_subspace", "eigvals", "ordqz", "qz"]
 
 
 def __getattr__(name):

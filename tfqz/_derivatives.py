@@ -26,6 +26,11 @@ def of_ordered(a, b, outputs):
     return attach_gradient("TfqzOrdQz", [a, b], outputs)
 
 
+def of_blocks(a, b, factors, count):
+    """[S, T, Q, Z] as functions of which only the subspaces matter that the first `count` columns of Q and Z span."""
+    return attach_gradient("TfqzBlocks", [a, b, count], factors)
+
+
 @register_pullback("TfqzQz")
 @register_pullback("TfqzOrdQz")
 def _pullback(inputs, outputs, cotangents):
@@ -35,6 +40,12 @@ def _pullback(inputs, outputs, cotangents):
 @register_pullback("TfqzEigvals")
 def _pullback_taken_apart(inputs, outputs, cotangents):
     return _unbroadcast(inputs, _gradient.pullback(*outputs[:4], *cotangents, apart=True))
+
+
+@register_pullback("TfqzBlocks")
+def _pullback_of_blocks(inputs, outputs, cotangents):
+    *pencil, count = inputs
+    return [*_unbroadcast(pencil, _gradient.blocks_pullback(*outputs, count, *cotangents)), None]
 
 
 @tf.RegisterGradient("Tfqz>Qz")

@@ -62,9 +62,7 @@ def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None, apart=True):
 def _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb):
     """The formula, for Sb and Tb that are zero outside the pattern of S and T."""
     Tb = _where_it_varies(S, T, Tb)
-    G_W = _mul(Q, Qb, left=True) - _mul(Sb, S, right=True) - _mul(Tb, T, right=True)
-    G_Y = _mul(Z, Zb, left=True) + _mul(S, Sb, left=True) + _mul(T, Tb, left=True)
-
+    G_W, G_Y = _rotation_cotangents(S, T, Q, Z, Sb, Tb, Qb, Zb)
     noise = _noise(S, T, Sb, Tb, Qb, Zb)
     C_A, C_B = _phases(S, T, G_W, noise) if S.dtype.is_complex else _rotations(S, T, G_W, G_Y, noise)
     S_H, T_H = tf.linalg.adjoint(S), tf.linalg.adjoint(T)
@@ -79,6 +77,35 @@ def _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb):
     Ab = _mul(Q @ (Sb + E), Z, right=True)
     Bb = _mul(Q @ (Tb + F), Z, right=True)
     return Ab, Bb
+
+
+@tf.function(reduce_retracing=True, autograph=False)
+def blocks_pullback(S, T, Q, Z, count, Sb, Tb, Qb, Zb):
+    """Cotangents of A and B where S and T are block triangular with two diagonal blocks, the first of `count` rows, and no more.
+
+    The form that (1) gives with W and Y zero inside the diagonal blocks, where dS and dT are full then: it needs the eigenvalues of
+    one block to be other ones than those of the other block, and nothing of those within a block. Functions that know only the
+    subspaces, which the first columns of Q and Z span, have this gradient whatever goes on inside the blocks.
+
+    Args:
+      S, T, Q, Z: [..., n, n], factors in canonical form.
+      count: [...], int32.
+      Sb, Tb, Qb, Zb: [..., n, n], cotangents.
+    """
+    second = tf.range(tf.shape(S)[-1]) >= count[..., None]
+    between = second[..., :, None] & ~second[..., None, :]
+    Sb, Tb = _blocks.masked(~between, Sb), _blocks.masked(~between, Tb)
+    G_W, G_Y = _rotation_cotangents(S, T, Q, Z, Sb, Tb, Qb, Zb)
+    P, R = _blocks.masked(between, _skew(G_W)), _blocks.masked(between, _skew(G_Y))
+    E, F = (_blocks.masked(between, X) for X in _triangular.solve_adjoint(S, T, P, R))
+    return _mul(Q @ (Sb + E), Z, right=True), _mul(Q @ (Tb + F), Z, right=True)
+
+
+def _rotation_cotangents(S, T, Q, Z, Sb, Tb, Qb, Zb):
+    """G_W and G_Y."""
+    G_W = _mul(Q, Qb, left=True) - _mul(Sb, S, right=True) - _mul(Tb, T, right=True)
+    G_Y = _mul(Z, Zb, left=True) + _mul(S, Sb, left=True) + _mul(T, Tb, left=True)
+    return G_W, G_Y
 
 
 def _where_it_varies(S, T, Tb):

@@ -47,7 +47,7 @@ def _solve_pullback(inputs, outputs, cotangents):
     S, T, _, _ = inputs
     X, V = outputs
     E, F = solve_adjoint(S, T, *cotangents)
-    return [*_coefficient_cotangents(S, X, V, E, F), E, F]
+    return [*_coefficient_cotangents(X, V, E, F), E, F]
 
 
 @register_pullback("TfqzSolveAdjoint")
@@ -55,17 +55,16 @@ def _solve_adjoint_pullback(inputs, outputs, cotangents):
     S, T, _, _ = inputs
     E, F = outputs
     X, V = solve(S, T, *cotangents)
-    return [*_coefficient_cotangents(S, X, V, E, F), X, V]
+    return [*_coefficient_cotangents(X, V, E, F), X, V]
 
 
-def _coefficient_cotangents(S, X, V, E, F):
-    """From <(E, F), (X dS - dS V, X dT - dT V)> with the minus sign of a derivative of an inverse."""
-    lower = strictly_lower(S)
+def _coefficient_cotangents(X, V, E, F):
+    """From <(E, F), (X dS - dS V, X dT - dT V)> with the minus sign of a derivative of an inverse.
 
-    def cotangent(E):
-        return _blocks.masked(~lower, tf.matmul(E, V, adjoint_b=True) - tf.matmul(X, E, adjoint_a=True))
-
-    return cotangent(E), cotangent(F)
+    Not only on the pattern of S and T: where X, V, E, F are zero but for one off-diagonal block, as for a deflating subspace, dS and
+    dT may be full beside it. Who has them on the pattern takes them on the pattern.
+    """
+    return [tf.matmul(E, V, adjoint_b=True) - tf.matmul(X, E, adjoint_a=True) for E in (E, F)]
 
 
 def _solve(S, T, first, second, adjoint):
