@@ -6,13 +6,25 @@
 import importlib
 from importlib.metadata import version as _version
 
+from tfqz._diagnosis import Sensitivity, gauge_residual, sensitivity
 from tfqz._eigvals import eigvals
 from tfqz._ordqz import OrdQZ, ordqz
 from tfqz._qz import QZ, qz
 from tfqz._subspaces import DeflatingSubspace, deflating_subspace
 
 __version__ = _version("tfqz")
-__all__ = ["DeflatingSubspace", "OrdQZ", "QZ", "deflating_subspace", "eigvals", "ordqz", "qz"]
+__all__ = [
+    "DeflatingSubspace",
+    "OrdQZ",
+    "QZ",
+    "Sensitivity",
+    "deflating_subspace",
+    "eigvals",
+    "gauge_residual",
+    "ordqz",
+    "qz",
+    "sensitivity",
+]
 
 
 def __getattr__(name):

@@ -30,10 +30,14 @@ def canonicalize(S, T, Q, Z):
 
 def is_largest(X):
     """[..., n, n] of X's dtype: 1 at each column's largest entry, else 0."""
-    modulus = tf.abs(X)
-    reach = (1 - _tolerances.tie(X.dtype)) * tf.reduce_max(modulus, axis=-2, keepdims=True)
-    reaches = tf.cast(modulus >= reach, tf.int32)
+    reaches = tf.cast(ties(X), tf.int32)
     return tf.cast(tf.equal(tf.cumsum(reaches, axis=-2) * reaches, 1), X.dtype)
+
+
+def ties(X):
+    """[..., n, n]: true at the entries of each column whose modulus is the largest up to ties."""
+    modulus = tf.abs(X)
+    return modulus >= (1 - _tolerances.tie(X.dtype)) * tf.reduce_max(modulus, axis=-2, keepdims=True)
 
 
 def _largest(X):

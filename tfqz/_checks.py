@@ -14,43 +14,44 @@ CONVERGENCE = "`a`, `b` must be a pencil on which QZ converges; {why}{where}"
 ORDER = "`a`, `b` must be a pencil whose eigenvalues can be put in the order of `sort`, and this one is too ill-conditioned; {why}{where}"
 
 
-def pencil(a, b):
-    """`a` and `b` as tensors of one supported dtype whose static shapes fit.
+def pencil(a, b, names=("a", "b")):
+    """`a` and `b` as tensors of one supported dtype whose static shapes fit; errors call them by `names`.
 
     Raises:
       TypeError: dtypes differ or are none of the four.
       ValueError: the static shapes show that the two are not square of one size, or that the batches don't broadcast.
     """
-    a = tf.convert_to_tensor(a, name="a", dtype_hint=getattr(b, "dtype", None))
-    b = tf.convert_to_tensor(b, name="b", dtype_hint=a.dtype)
-    dtypes(a.dtype, b.dtype)
-    shapes(a.shape, b.shape)
+    # Lists take the other one's dtype; what has a dtype keeps it.
+    a = tf.convert_to_tensor(a, name=names[0], dtype_hint=None if hasattr(a, "dtype") else getattr(b, "dtype", None))
+    b = tf.convert_to_tensor(b, name=names[1], dtype_hint=None if hasattr(b, "dtype") else a.dtype)
+    dtypes(a.dtype, b.dtype, names)
+    shapes(a.shape, b.shape, names)
     return a, b
 
 
-def dtypes(a, b):
+def dtypes(a, b, names=("a", "b")):
     """Checks two dtypes; raises TypeError."""
     a, b = tf.as_dtype(a).name, tf.as_dtype(b).name
     if a != b or a not in DTYPES:
-        rule = f"`a` and `b` must have the same dtype, one of {', '.join(DTYPES)}"
+        rule = f"`{names[0]}` and `{names[1]}` must have the same dtype, one of {', '.join(DTYPES)}"
         raise TypeError(f"{rule}; got {a} and {b}")
 
 
-def shapes(a, b):
+def shapes(a, b, names=("a", "b")):
     """Checks what is known of two shapes; raises ValueError."""
     a, b = tf.TensorShape(a), tf.TensorShape(b)
     got = f"got {text(a)} and {text(b)}"
-    for name, shape in (("a", a), ("b", b)):
+    for name, shape in zip(names, (a, b)):
         if shape.rank is not None and (shape.rank < 2 or not shape[-2:-1].is_compatible_with(shape[-1:])):
             raise ValueError(f"`{name}` must be square, [..., n, n]; {got}")
     if a.rank is None or b.rank is None:
         return
     if not a[-2:].is_compatible_with(b[-2:]):
-        raise ValueError(f"`b` must have the same inner shape as `a`; {got}")
+        raise ValueError(f"`{names[1]}` must have the same inner shape as `{names[0]}`; {got}")
     try:
         tf.broadcast_static_shape(a[:-2], b[:-2])
     except ValueError:
-        raise ValueError(f"`a` and `b` must have batch shapes that broadcast; {got}") from None
+        raise ValueError(f"`{names[0]}` and `{names[1]}` must have batch shapes that broadcast; {got}") from None
 
 
 def factor_shape(a, b):

@@ -35,6 +35,13 @@ def quotient(alpha, beta):
     return tf.where(infinite, tf.where(undefined, nan, inf), finite)
 
 
+def chordal_distance(alpha, beta):
+    """[..., n, n], real: the distances of alpha / beta, [..., n], complex, on a sphere of diameter 1; 0 from 0/0."""
+    length = tf.sqrt(tf.abs(alpha) ** 2 + tf.abs(beta) ** 2)
+    determinant = alpha[..., :, None] * beta[..., None, :] - alpha[..., None, :] * beta[..., :, None]
+    return tf.math.divide_no_nan(tf.abs(determinant), length[..., :, None] * length[..., None, :])
+
+
 def taken_apart(S, T, alphab, betab):
     """S with equal finite eigenvalues moved apart by about sqrt(epsilon), and betab with them; T and alphab stay as they are.
 
@@ -48,9 +55,7 @@ def taken_apart(S, T, alphab, betab):
     norms = [tf.stop_gradient(_blocks.largest(X))[..., 0] for X in (S, T)]
     x, y = alpha / _blocks.to_complex(norms[0]), beta / norms[1]
     length = tf.sqrt(tf.abs(x) ** 2 + y**2)
-    y_ = _blocks.to_complex(y)
-    distance = tf.abs(x[..., :, None] * y_[..., None, :] - x[..., None, :] * y_[..., :, None])
-    close = distance < _tolerances.cluster(S.dtype) * length[..., :, None] * length[..., None, :]
+    close = chordal_distance(x, _blocks.to_complex(y)) < _tolerances.cluster(S.dtype)
     j = tf.range(tf.shape(S)[-1])
     place = tf.reduce_sum(tf.cast(close & (j[None, :] < j[:, None]), length.dtype), axis=-1)
     start = _blocks.starts(S)

@@ -61,8 +61,15 @@ def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None, apart=True):
 
 def _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb):
     """The formula, for Sb and Tb that are zero outside the pattern of S and T."""
-    Tb = _where_it_varies(S, T, Tb)
-    G_W, G_Y = _rotation_cotangents(S, T, Q, Z, Sb, Tb, Qb, Zb)
+    Sb, Tb, P, R = with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb)
+    E, F = _triangular.solve_adjoint(S, T, P, R)
+    return _mul(Q @ (Sb + E), Z, right=True), _mul(Q @ (Tb + F), Z, right=True)
+
+
+def with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb):
+    """Sb, Tb, P and R (of which the strictly lower part counts) with what the canonical form adds to them."""
+    Tb = where_it_varies(S, T, Tb)
+    G_W, G_Y = rotation_cotangents(S, T, Q, Z, Sb, Tb, Qb, Zb)
     noise = _noise(S, T, Sb, Tb, Qb, Zb)
     C_A, C_B = _phases(S, T, G_W, noise) if S.dtype.is_complex else _rotations(S, T, G_W, G_Y, noise)
     S_H, T_H = tf.linalg.adjoint(S), tf.linalg.adjoint(T)
@@ -71,12 +78,7 @@ def _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb):
     G_Y = G_Y + C_A.columns(S_H) + C_B.columns(T_H)
     if S.dtype.is_complex:
         G_Y = G_Y + _largest_entries(Z, G_W, G_Y)
-
-    P, R = _skew(G_W), _skew(G_Y)
-    E, F = _triangular.solve_adjoint(S, T, P, R)
-    Ab = _mul(Q @ (Sb + E), Z, right=True)
-    Bb = _mul(Q @ (Tb + F), Z, right=True)
-    return Ab, Bb
+    return Sb, Tb, _skew(G_W), _skew(G_Y)
 
 
 @tf.function(reduce_retracing=True, autograph=False)
@@ -95,20 +97,20 @@ def blocks_pullback(S, T, Q, Z, count, Sb, Tb, Qb, Zb):
     second = tf.range(tf.shape(S)[-1]) >= count[..., None]
     between = second[..., :, None] & ~second[..., None, :]
     Sb, Tb = _blocks.masked(~between, Sb), _blocks.masked(~between, Tb)
-    G_W, G_Y = _rotation_cotangents(S, T, Q, Z, Sb, Tb, Qb, Zb)
+    G_W, G_Y = rotation_cotangents(S, T, Q, Z, Sb, Tb, Qb, Zb)
     P, R = _blocks.masked(between, _skew(G_W)), _blocks.masked(between, _skew(G_Y))
     E, F = (_blocks.masked(between, X) for X in _triangular.solve_adjoint(S, T, P, R))
     return _mul(Q @ (Sb + E), Z, right=True), _mul(Q @ (Tb + F), Z, right=True)
 
 
-def _rotation_cotangents(S, T, Q, Z, Sb, Tb, Qb, Zb):
+def rotation_cotangents(S, T, Q, Z, Sb, Tb, Qb, Zb):
     """G_W and G_Y."""
     G_W = _mul(Q, Qb, left=True) - _mul(Sb, S, right=True) - _mul(Tb, T, right=True)
     G_Y = _mul(Z, Zb, left=True) + _mul(S, Sb, left=True) + _mul(T, Tb, left=True)
     return G_W, G_Y
 
 
-def _where_it_varies(S, T, Tb):
+def where_it_varies(S, T, Tb):
     """The cotangent of T in its diagonal blocks, where these vary.
 
     T's diagonal is real, and the two other entries of a block diag(a, d) are constant, but for t_jj = 0 and a = d: there all
@@ -117,11 +119,11 @@ def _where_it_varies(S, T, Tb):
     diagonal = tf.linalg.diag_part(Tb)
     if S.dtype.is_complex:
         real = _blocks.to_complex(tf.math.real(diagonal))
-        return _blocks.with_diagonal(Tb, tf.where(_zero_beta(T), diagonal, real))
+        return _blocks.with_diagonal(Tb, tf.where(zero_beta(T), diagonal, real))
     start = _blocks.starts(S)
     mean = (_blocks.above(Tb) + _blocks.below(Tb)) / 2
-    change_above = tf.where(start, tf.where(_unequal(S, T), 0 * mean, mean) - _blocks.above(Tb), 0 * mean)
-    change_below = tf.where(start, tf.where(_unequal(S, T), 0 * mean, mean) - _blocks.below(Tb), 0 * mean)
+    change_above = tf.where(start, tf.where(unequal(S, T), 0 * mean, mean) - _blocks.above(Tb), 0 * mean)
+    change_below = tf.where(start, tf.where(unequal(S, T), 0 * mean, mean) - _blocks.below(Tb), 0 * mean)
     return Tb + _blocks.place_above(change_above) + _blocks.place_below(change_below)
 
 
@@ -140,7 +142,7 @@ def _phases(S, T, G_W, noise):
         return _blocks.BlockDiagonal(tf.complex(zero, x), zeros, zeros)
 
     C_A = imaginary_diagonal(_divide(tf.where(tf.equal(t, 0), g, zero), s))
-    C_B = imaginary_diagonal(_divide(tf.where(_zero_beta(T), zero, g), t))
+    C_B = imaginary_diagonal(_divide(tf.where(zero_beta(T), zero, g), t))
     return C_A, C_B
 
 
@@ -167,7 +169,7 @@ def _rotations(S, T, G_W, G_Y, noise):
     g_w, g_y = (_blocks.below(G) - _blocks.above(G) for G in (G_W, G_Y))
     zero = tf.zeros_like(a)
     noise = noise + following(noise)
-    even = _divide(tf.where(_unequal(S, T), _significant(g_w + g_y, noise), zero), 2 * (a - d))
+    even = _divide(tf.where(unequal(S, T), _significant(g_w + g_y, noise), zero), 2 * (a - d))
     odd = _divide(tf.where(start, g_w - g_y, zero), 2 * (a + d))
     nothing = _blocks.BlockDiagonal(zero, zero, zero)
     return nothing, _blocks.BlockDiagonal(zero, above=even - odd, below=preceding(even + odd))
@@ -191,13 +193,13 @@ def _significant(g, noise):
     return tf.where(tf.abs(g) > noise, g, tf.zeros_like(g))
 
 
-def _zero_beta(T):
+def zero_beta(T):
     """[..., n]: true where t_jj is 0 up to rounding, so that it has no phase."""
     largest = tf.reduce_max(tf.abs(T), axis=[-2, -1])[..., None]
     return tf.math.real(tf.linalg.diag_part(T)) <= _tolerances.zero_beta(T.dtype, tf.shape(T)[-1]) * largest
 
 
-def _unequal(S, T):
+def unequal(S, T):
     """[..., n]: true where a 2 x 2 block starts in which T's diag(a, d) has a != d, up to rounding."""
     a, d = tf.linalg.diag_part(T), following(tf.linalg.diag_part(T))
     return _blocks.starts(S) & (a - d > _tolerances.equal_block_entries(T.dtype) * (a + d))

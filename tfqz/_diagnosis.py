@@ -1,0 +1,181 @@
+"""`tfqz.sensitivity` and `tfqz.gauge_residual`: how well a gradient is defined, at a pencil and for a loss."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfqz import _blocks, _canonical, _checks, _eigenvalues, _gradient, _tolerances, _triangular
+from tfqz._blocks import masked
+
+
+class Sensitivity(NamedTuple):
+    """For each two neighbours on the diagonal of S and T, [..., n - 1], real; see `tfqz.sensitivity`."""
+
+    separation: tf.Tensor
+    dif: tf.Tensor
+    amplification: tf.Tensor
+
+
+def sensitivity(s, t, q=None, z=None, *, name=None):
+    """How far neighbouring eigenvalues of a generalized Schur form are apart, and what that does to gradients.
+
+    Entry j is about eigenvalues j and j + 1, with S and T divided by their Frobenius norms. Nothing depends on q and z: they may be
+    given so that `tfqz.sensitivity(*tfqz.qz(a, b))` can be written. Complex pairs of the real form are taken one by one, as in the
+    complex form. Work grows as n^4 and memory as n^3: this is for looking at a pencil, not for training.
+
+    Args:
+      s, t: [..., n, n], as `tfqz.qz` and `tfqz.ordqz` return them.
+      q, z: not used.
+      name: a name scope for the ops.
+
+    Returns:
+      `Sensitivity(separation, dif, amplification)`, each [..., n - 1], real:
+      separation: the chordal distance of both eigenvalues, between 0 and 1.
+      dif: Dif, the separation of the first j eigenvalues from the others: the smallest singular value of the map
+        (X, V) -> (X S11 - S22 V, X T11 - T22 V) between the blocks on both sides of a cut, estimated from above by inverse iteration.
+        Deflating subspaces cut there move by at most |(da / |a|, db / |b|)| / dif to first order. 0 where eigenvalues on both sides
+        coincide up to rounding.
+      amplification: how many times larger than a cotangent that turns columns j and j + 1 of q or z into each other its gradient by
+        (a / |a|, b / |b|) is; so many times does it amplify rounding errors. At most 1 / dif. inf where dif is 0.
+
+    Raises:
+      TypeError, ValueError: dtypes or static shapes that don't fit.
+
+    References:
+      G. W. Stewart, Error and perturbation bounds for subspaces associated with certain eigenvalue problems, SIAM Rev. 15 (1973)
+      727-764; B. Kagstrom and P. Poromaa, Numer. Algorithms 12 (1996) 369-407 (Dif, LAPACK's xTGSEN).
+    """
+    del q, z
+    with tf.name_scope(name or "sensitivity"):
+        return Sensitivity(*_sensitivity(*_checks.pencil(s, t, names=("s", "t"))))
+
+
+@tf.function(reduce_retracing=True, autograph=False)
+def _sensitivity(S, T):
+    if not S.dtype.is_complex:
+        G, H = _blocks.triangularize(S, T)
+        S, T = (G.adjoint().rows(H.columns(_blocks.to_complex(X))) for X in (S, T))
+    S, T = (_over_norm(tf.linalg.band_part(X, 0, -1)) for X in (S, T))
+    n = tf.shape(S)[-1]
+    row, cut = tf.range(n), tf.range(tf.maximum(n - 1, 0))
+    distance = _eigenvalues.chordal_distance(tf.linalg.diag_part(S), tf.linalg.diag_part(T))
+    separation = _blocks.below(distance)[..., :-1]
+
+    # A batch dimension for the cuts, before the last two.
+    S, T, distance = (X[..., None, :, :] for X in (S, T, distance))
+    across = (row[:, None] > cut[:, None, None]) & (row <= cut[:, None, None])
+    coincide = tf.reduce_any(across & (distance <= _tolerances.equal_eigenvalues(S.dtype, n)), axis=[-2, -1])
+    S, T = (tf.broadcast_to(X, tf.concat([tf.shape(X)[:-3], [tf.size(cut), n, n]], axis=0)) for X in (S, T))
+    neighbours = across & tf.equal(row[:, None], cut[:, None, None] + 1) & tf.equal(row, cut[:, None, None])
+    unit, zero = (tf.broadcast_to(tf.cast(x, S.dtype), tf.shape(S)) for x in (neighbours, tf.zeros_like(neighbours)))
+    columns = [_triangular.solve_adjoint(S, T, *x) for x in ((unit, zero), (zero, unit))]
+    # The largest singular value of what two cotangents give together.
+    gram = [[_inner(x, y) for y in columns] for x in columns]
+    a, b, d = tf.math.real(gram[0][0]), tf.abs(gram[0][1]), tf.math.real(gram[1][1])
+    amplification = tf.sqrt((a + d) / 2 + tf.sqrt(((a - d) / 2) ** 2 + b**2))
+
+    unknowns = [x + y for x, y in zip(*columns)]
+    gain = amplification
+    for _ in range(_ROUNDS):
+        unknowns, _ = _unit(unknowns)
+        unknowns = [masked(across, X) for X in _triangular.solve(S, T, *unknowns)]
+        unknowns, first = _unit(unknowns)
+        unknowns = _triangular.solve_adjoint(S, T, *unknowns)
+        gain = tf.maximum(gain, tf.maximum(first, _unit(unknowns)[1]))
+    infinity = tf.fill(tf.shape(gain), tf.constant(float("inf"), gain.dtype))
+    return separation, tf.where(coincide, tf.zeros_like(gain), 1 / gain), tf.where(coincide, infinity, amplification)
+
+
+# Of inverse iteration, two solutions each: what singular values near the smallest cost in accuracy is below a tenth then.
+_ROUNDS = 4
+
+
+def _over_norm(X):
+    """X over its Frobenius norm; 0 for 0."""
+    X = X / tf.cast(_blocks.largest(X), X.dtype)
+    return tf.math.divide_no_nan(X, tf.cast(tf.norm(X, axis=[-2, -1], keepdims=True), X.dtype))
+
+
+def _inner(xs, ys):
+    return tf.add_n([tf.reduce_sum(tf.math.conj(x) * y, axis=[-2, -1]) for x, y in zip(xs, ys)])
+
+
+def _unit(xs):
+    """Matrices over their common norm, and that."""
+    norm = tf.sqrt(tf.math.real(_inner(xs, xs)))
+    safe = tf.where(norm > 0, norm, tf.ones_like(norm))[..., None, None]
+    return [x / tf.cast(safe, x.dtype) for x in xs], norm
+
+
+def gauge_residual(factors, cotangents, *, name=None):
+    """How much of a cotangent acts on what the decomposition does not determine; 0 up to rounding for a loss that has a derivative.
+
+    Where eigenvalues coincide any mixture of their columns is as good a decomposition, where t_jj = 0 (complex dtypes) any phase of
+    column j of q, where T's part of a 2 x 2 block is a multiple of I any rotation in it, and where two entries of a column of z are
+    equally large (complex dtypes) either may be made positive. A loss that isn't the same for all of these has no derivative there,
+    and `tfqz.qz` gives it a finite gradient that means little. This tells the two apart:
+
+        with tf.GradientTape() as tape:
+            tape.watch([a, b])
+            factors = tfqz.qz(a, b)
+            loss = ...
+        tfqz.gauge_residual(factors, tape.gradient(loss, factors))
+
+    What can't be seen in a cotangent: signs of real factors at an infinite eigenvalue; and that single eigenvalues of a cluster have
+    no derivative where S and T are multiples of the identity in it, since mixing changes nothing there. `tfqz.sensitivity` shows both.
+
+    Args:
+      factors: `QZ` or `OrdQZ`, or any (s, t, q, z) or (s, t, alpha, beta, q, z), of [..., n, n] and [..., n].
+      cotangents: as many tensors of the same shapes and dtypes, the gradient of a loss with respect to `factors`; None counts as 0.
+      name: a name scope for the ops.
+
+    Returns:
+      [...], real, the norm of that part of the cotangent over the norm of the cotangent (of s and t times |s| and |t|). 0 for 0.
+
+    Raises:
+      ValueError: not 4 or 6 tensors, or another number of cotangents.
+    """
+    factors, cotangents = list(factors), list(cotangents)
+    if len(factors) not in (4, 6, 7) or len(cotangents) != len(factors):
+        got = f"{len(factors)} and {len(cotangents)} of them"
+        raise ValueError(f"`factors` and `cotangents` must be (s, t, q, z) or (s, t, alpha, beta, q, z); got {got}")
+    with tf.name_scope(name or "gauge_residual"):
+        factors = [tf.convert_to_tensor(x) for x in factors[:6]]
+        cotangents = [tf.zeros_like(x) if y is None else tf.cast(y, x.dtype) for x, y in zip(factors, cotangents)]
+        if len(factors) == 4:
+            return _gauge_residual(*factors, *cotangents)
+        s, t, _, _, q, z = factors
+        sb, tb, alphab, betab, qb, zb = cotangents
+        more = _eigenvalues.pullback(s, t, alphab, betab)
+        return _gauge_residual(s, t, q, z, sb + more[0], tb + more[1], qb, zb)
+
+
+@tf.function(reduce_retracing=True, autograph=False)
+def _gauge_residual(S, T, Q, Z, Sb, Tb, Qb, Zb):
+    # Of norm 1, so that no square overflows.
+    norms = [tf.cast(_blocks.largest(X), X.dtype) for X in (S, T)]
+    S, T, Sb, Tb = S / norms[0], T / norms[1], Sb * norms[0], Tb * norms[1]
+    lower = _triangular.strictly_lower(S)
+    Sb, Tb = masked(~lower, Sb), masked(~lower, Tb)
+    G_W, G_Y = _gradient.rotation_cotangents(S, T, Q, Z, Sb, _gradient.where_it_varies(S, T, Tb), Qb, Zb)
+    if S.dtype.is_complex:
+        g_w, g_y = (tf.math.imag(tf.linalg.diag_part(G)) for G in (G_W, G_Y))
+        tied = tf.math.count_nonzero(_canonical.ties(Z), axis=-2) > 1
+        turns = [masked(_gradient.zero_beta(T), g_w), masked(tied, g_w + g_y)]
+    else:
+        turn = sum(_blocks.below(G) - _blocks.above(G) for G in (G_W, G_Y))
+        turns = [masked(_blocks.starts(S) & ~_gradient.unequal(S, T), turn)]
+    # What the minimum-norm solution at equal eigenvalues leaves of equations (3).
+    _, _, P, R = _gradient.with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb)
+    E, F = _triangular.solve_adjoint(S, T, P, R)
+    rest = [
+        P - tf.matmul(E, S, adjoint_b=True) - tf.matmul(F, T, adjoint_b=True),
+        R + tf.matmul(S, E, adjoint_a=True) + tf.matmul(T, F, adjoint_a=True),
+    ]
+    undetermined = sum(_square(masked(lower, x)) for x in rest) + sum(tf.reduce_sum(x**2, axis=-1) for x in turns)
+    whole = _square(Qb) + _square(Zb) + _square(Sb) * _square(S) + _square(Tb) * _square(T)
+    return tf.sqrt(tf.math.divide_no_nan(undetermined, whole))
+
+
+def _square(X):
+    return tf.reduce_sum(tf.abs(X) ** 2, axis=[-2, -1])
