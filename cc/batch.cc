@@ -56,9 +56,14 @@ Factors<T> at(const Factors<T>& all, int n, int64_t index) {
 }
 
 template <typename T>
+void fill_matrix(T* matrix, int n) {
+  std::fill_n(matrix, static_cast<std::size_t>(n) * n, T(std::numeric_limits<Real<T>>::quiet_NaN()));
+}
+
+template <typename T>
 void fill(const Factors<T>& factors, int n) {
   const Real<T> nan = std::numeric_limits<Real<T>>::quiet_NaN();
-  for (T* matrix : {factors.s, factors.t, factors.q, factors.z}) std::fill_n(matrix, static_cast<std::size_t>(n) * n, T(nan));
+  for (T* matrix : {factors.s, factors.t, factors.q, factors.z}) fill_matrix(matrix, n);
   std::fill_n(factors.alpha, n, std::complex<Real<T>>(nan, nan));
   std::fill_n(factors.beta, n, T(nan));
 }
@@ -133,9 +138,27 @@ void ReorderBatch<T>::fill_with_nan(int64_t index) const {
   fill(at(reordered_, n_, index), n_);
 }
 
-#define TFQZ_INSTANTIATE(T)  \
-  template class QzBatch<T>; \
-  template class ReorderBatch<T>
+template <typename T>
+Batch::Worker SchurBatch<T>::make_worker() const {
+  const auto solver = std::make_shared<SchurSolver<T>>(n_);
+  return [this, solver](int64_t index) -> std::string {
+    const int64_t matrix = index * n_ * n_;
+    if (!all_finite(a_ + matrix, static_cast<std::size_t>(n_) * n_)) return "`a` must be finite; got NaN or Inf";
+    const Outcome outcome = (*solver)(a_ + matrix, {factors_.t + matrix, factors_.z + matrix});
+    return outcome.info == 0 ? "" : "`a` must be a matrix on which QR iterations converge; " + said(outcome);
+  };
+}
+
+template <typename T>
+void SchurBatch<T>::fill_with_nan(int64_t index) const {
+  const int64_t matrix = index * n_ * n_;
+  for (T* factor : {factors_.t, factors_.z}) fill_matrix(factor + matrix, n_);
+}
+
+#define TFQZ_INSTANTIATE(T)       \
+  template class QzBatch<T>;      \
+  template class ReorderBatch<T>; \
+  template class SchurBatch<T>
 TFQZ_INSTANTIATE(float);
 TFQZ_INSTANTIATE(double);
 TFQZ_INSTANTIATE(std::complex<float>);

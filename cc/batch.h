@@ -12,6 +12,7 @@
 
 #include "qz.h"
 #include "reorder.h"
+#include "schur.h"
 
 namespace tfqz {
 
@@ -102,6 +103,26 @@ class ReorderBatch : public Batch {
   const ConstFactors<T> factors_;
   const int32_t* const labels_;
   const Factors<T> reordered_;
+};
+
+// Row-major arrays [batch, n, n].
+template <typename T>
+class SchurBatch : public Batch {
+ public:
+  SchurBatch(int n, const T* a, const SchurFactors<T>& factors, bool fill_failures)
+      : Batch(fill_failures), n_(n), a_(a), factors_(factors) {}
+
+  // The Schur form takes some 25 n^3 flops.
+  int64_t cost_per_element() const override { return 2000 + int64_t{10} * n_ * n_ * n_; }
+
+ protected:
+  Worker make_worker() const override;
+  void fill_with_nan(int64_t index) const override;
+
+ private:
+  const int n_;
+  const T* const a_;
+  const SchurFactors<T> factors_;
 };
 
 }  // namespace tfqz

@@ -47,21 +47,30 @@ void scale(T* x, int count, int stride, T factor) {
   for (int i = 0; i < count; ++i) x[static_cast<std::size_t>(i) * stride] *= factor;
 }
 
+// Multiplies column j of Z by the phase that makes its largest entry real and positive, and returns that phase.
+template <typename T>
+T turn_column(Matrix<T> Z, int j) {
+  T* z = Z.column(j);
+  const int pivot = largest_entry(z, Z.n);
+  const T turn = conjugate(phase(z[pivot]));
+  if (turn != T(1)) {
+    scale(z, Z.n, 1, turn);
+    z[pivot] = std::abs(z[pivot]);
+  }
+  return turn;
+}
+
 }  // namespace
 
 template <typename T>
 void canonicalize(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) {
   const int n = S.n;
   for (int j = 0; j < n; ++j) {
-    T* z = Z.column(j);
-    const int pivot = largest_entry(z, n);
-    const T right = conjugate(phase(z[pivot]));
+    const T right = turn_column(Z, j);
     if (right != T(1)) {
       const int rows = std::min(n, j + 2);  // a 2 x 2 block reaches one row below the diagonal
-      scale(z, n, 1, right);
       scale(S.column(j), rows, 1, right);
       scale(T_.column(j), rows, 1, right);
-      z[pivot] = std::abs(z[pivot]);
     }
   }
   for (int j = 0; j < n; ++j) {
@@ -80,6 +89,29 @@ void canonicalize(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) {
     } else if (s != T(0)) {
       t = T(0);  // drops the sign of a negative zero
       s = std::abs(s);
+    }
+  }
+}
+
+template <typename T>
+void canonicalize_schur(Matrix<T> T_, Matrix<T> Z) {
+  const int n = T_.n;
+  for (int j = 0; j + 1 < n; ++j) {
+    if (std::abs(T_(j, j + 1)) >= std::abs(T_(j + 1, j)) || T_(j + 1, j) == T(0)) continue;
+    // A turn by 90 degrees but for the sign of a column: two rows and two columns change places.
+    std::swap_ranges(Z.column(j), Z.column(j) + n, Z.column(j + 1));
+    std::swap_ranges(T_.column(j), T_.column(j) + j + 2, T_.column(j + 1));
+    for (int k = j; k < n; ++k) std::swap(T_(j, k), T_(j + 1, k));
+  }
+  for (int j = 0; j < n; ++j) {
+    const T turn = turn_column(Z, j);
+    if (turn != T(1)) {
+      const int first = std::max(0, j - 1);
+      // The diagonal entry is turned forth and back.
+      const T diagonal = T_(j, j);
+      scale(T_.column(j), std::min(n, j + 2), 1, turn);
+      scale(&T_(j, first), n - first, T_.leading, conjugate(turn));
+      T_(j, j) = diagonal;
     }
   }
 }
@@ -108,6 +140,7 @@ void alpha_beta(Matrix<T> S, Matrix<T> T_, std::complex<Real<T>>* alpha, T* beta
 
 #define TFQZ_INSTANTIATE(T)                                                      \
   template void canonicalize<T>(Matrix<T>, Matrix<T>, Matrix<T>, Matrix<T>);     \
+  template void canonicalize_schur<T>(Matrix<T>, Matrix<T>);                     \
   template void alpha_beta<T>(Matrix<T>, Matrix<T>, std::complex<Real<T>>*, T*)
 TFQZ_INSTANTIATE(float);
 TFQZ_INSTANTIATE(double);

@@ -6,6 +6,10 @@
 //   2. In each column of Z the largest entry is real and positive.
 //   3. In a 2 x 2 block of the real form T's block is diag(a, d), a >= d > 0. LAPACK's xHGEQZ leaves it so (xLASV2).
 //
+// and of an ordinary Schur form, whose one unitary factor is Z: rule 2, and
+//
+//   3. A 2 x 2 block of the real form is [p b; c p], |b| >= |c|, b c < 0. LAPACK's xLANV2 leaves it so, or turned by 90 degrees.
+//
 // `The largest entry` of a column is the first whose modulus reaches (1 - tie) times the largest modulus: rounding must
 // not choose between equal moduli. tfqz/_canonical.py holds the same rules in TensorFlow ops.
 #ifndef TFQZ_CANONICAL_H_
@@ -20,6 +24,9 @@ namespace tfqz {
 
 template <typename T>
 void canonicalize(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z);
+
+template <typename T>
+void canonicalize_schur(Matrix<T> T_, Matrix<T> Z);
 
 // alpha and beta of canonical factors. 1 x 1 block: (s_jj, t_jj). 2 x 2 block of the real form, S block [p q; r s], T block
 // diag(a, d): beta = sqrt(a d) for both, and alpha, conj(alpha) the eigenvalues of [p rho, q; r, s / rho], rho = sqrt(d / a).

@@ -89,6 +89,14 @@ ffi::Error RunReorder(ffi::ThreadPool pool, ffi::Buffer<kType> s, ffi::Buffer<kT
   return Run(pool, BatchShape(s), &batch);
 }
 
+template <ffi::DataType kType, ffi::DataType, typename T>
+ffi::Error RunSchur(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::ResultBuffer<kType> t, ffi::ResultBuffer<kType> z,
+                    int64_t fill_failures) {
+  SchurBatch<T> batch(static_cast<int>(a.dimensions().back()), a.typed_data(), {t->typed_data(), z->typed_data()},
+                      fill_failures != 0);
+  return Run(pool, BatchShape(a), &batch);
+}
+
 template <ffi::DataType kType, ffi::DataType kComplexType>
 auto BindQz() {
   return ffi::Ffi::Bind()
@@ -122,12 +130,23 @@ auto BindReorder() {
       .template Attr<int64_t>("fill_failures");
 }
 
+template <ffi::DataType kType, ffi::DataType>
+auto BindSchur() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Attr<int64_t>("fill_failures");
+}
+
 #define TFQZ_HANDLER(op, Op, dtype, kType, kComplexType, T)                                                   \
   XLA_FFI_DEFINE_HANDLER(tfqz_##op##_##dtype, (Run##Op<kType, kComplexType, T>), (Bind##Op<kType, kComplexType>())); \
   XLA_FFI_REGISTER_HANDLER(XLA_FFI_GetApi(), "tfqz_" #op "_" #dtype, "Host", tfqz_##op##_##dtype)
 #define TFQZ_HANDLERS(dtype, kType, kComplexType, T)          \
   TFQZ_HANDLER(qz, Qz, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T); \
-  TFQZ_HANDLER(reorder, Reorder, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T)
+  TFQZ_HANDLER(reorder, Reorder, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T); \
+  TFQZ_HANDLER(schur, Schur, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T)
 TFQZ_HANDLERS(float, F32, C64, float);
 TFQZ_HANDLERS(double, F64, C128, double);
 TFQZ_HANDLERS(complex64, C64, C64, std::complex<float>);

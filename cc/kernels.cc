@@ -103,8 +103,32 @@ class ReorderKernel : public OpKernel {
   const bool fill_failures_;
 };
 
+template <typename T>
+class SchurKernel : public OpKernel {
+ public:
+  explicit SchurKernel(OpKernelConstruction* context) : OpKernel(context), fill_failures_(FillFailures(context)) {}
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor& a = context->input(0);
+    OP_REQUIRES_OK(context, CheckShape(a.shape()));
+    Tensor *t, *z;
+    OP_REQUIRES_OK(context, context->allocate_output(0, a.shape(), &t));
+    OP_REQUIRES_OK(context, context->allocate_output(1, a.shape(), &z));
+    if (a.NumElements() == 0) return;
+    TensorShape batch_shape = a.shape();
+    batch_shape.RemoveLastDims(2);
+    SchurBatch<T> batch(static_cast<int>(a.dim_size(a.dims() - 1)), a.flat<T>().data(),
+                        {t->flat<T>().data(), z->flat<T>().data()}, fill_failures_);
+    OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
+  }
+
+ private:
+  const bool fill_failures_;
+};
+
 [[maybe_unused]] const bool registered[] = {RegisterKernels<QzKernel>("Tfqz>Qz", tensorflow::DEVICE_CPU),
-                                            RegisterKernels<ReorderKernel>("Tfqz>Reorder", tensorflow::DEVICE_CPU)};
+                                            RegisterKernels<ReorderKernel>("Tfqz>Reorder", tensorflow::DEVICE_CPU),
+                                            RegisterKernels<SchurKernel>("Tfqz>Schur", tensorflow::DEVICE_CPU)};
 
 }  // namespace
 }  // namespace tfqz

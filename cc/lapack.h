@@ -48,6 +48,25 @@ TFQZ_DECLARE_COMPLEX(scipy_zgges3_, double);
 #undef TFQZ_DECLARE_REAL
 #undef TFQZ_DECLARE_COMPLEX
 
+// xGEES: the ordinary Schur form, of the same two kinds.
+#define TFQZ_DECLARE_REAL(routine, Real)                                                                          \
+  extern "C" void routine(const char* jobvs, const char* sort, void* select, const LapackInt* n, Real* a,        \
+                          const LapackInt* lda, LapackInt* sdim, Real* wr, Real* wi, Real* vs,                   \
+                          const LapackInt* ldvs, Real* work, const LapackInt* lwork, LapackInt* bwork,           \
+                          LapackInt* info, std::size_t, std::size_t)
+#define TFQZ_DECLARE_COMPLEX(routine, Real)                                                                       \
+  extern "C" void routine(const char* jobvs, const char* sort, void* select, const LapackInt* n,                 \
+                          std::complex<Real>* a, const LapackInt* lda, LapackInt* sdim, std::complex<Real>* w,   \
+                          std::complex<Real>* vs, const LapackInt* ldvs, std::complex<Real>* work,               \
+                          const LapackInt* lwork, Real* rwork, LapackInt* bwork, LapackInt* info, std::size_t,   \
+                          std::size_t)
+TFQZ_DECLARE_REAL(scipy_sgees_, float);
+TFQZ_DECLARE_REAL(scipy_dgees_, double);
+TFQZ_DECLARE_COMPLEX(scipy_cgees_, float);
+TFQZ_DECLARE_COMPLEX(scipy_zgees_, double);
+#undef TFQZ_DECLARE_REAL
+#undef TFQZ_DECLARE_COMPLEX
+
 // xTGEXC moves a diagonal block of a generalized Schur form up or down; only real ones take a workspace.
 #define TFQZ_DECLARE_TGEXC(routine, T, ...)                                                                      \
   extern "C" void routine(const LapackInt* wantq, const LapackInt* wantz, const LapackInt* n, T* a,              \
@@ -81,9 +100,11 @@ struct Lapack;
     static constexpr auto gges = scipy_##letter##gges_;          \
     static constexpr auto gges3 = scipy_##letter##gges3_;        \
     static constexpr auto tgexc = scipy_##letter##tgexc_;        \
+    static constexpr auto gees = scipy_##letter##gees_;          \
     static constexpr const char* gges_name = #letter "gges";     \
     static constexpr const char* gges3_name = #letter "gges3";   \
     static constexpr const char* tgexc_name = #letter "tgexc";   \
+    static constexpr const char* gees_name = #letter "gees";     \
   }
 TFQZ_LAPACK(float, s);
 TFQZ_LAPACK(double, d);

@@ -108,5 +108,32 @@ body: Nothing, or one function of the inputs, [batch, n, n] and [batch, n], with
   than the CPU.
 )doc");
 
+absl::Status SchurShape(InferenceContext* context) {
+  DimensionHandle n;
+  ShapeHandle batch, matrix;
+  TF_RETURN_IF_ERROR(SquareMatrices(context, context->input(0), &n, &batch));
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Matrix(n, n), &matrix));
+  for (int factor = 0; factor < 2; ++factor) context->set_output(factor, matrix);
+  return absl::OkStatus();
+}
+
+REGISTER_OP("Tfqz>Schur")
+    .Input("a: T")
+    .Output("t: T")
+    .Output("z: T")
+    .Attr("T: {float, double, complex64, complex128}")
+    .Attr("on_failure: {'raise', 'nan'} = 'raise'")
+    .Attr("body: list(func) = []")
+    .SetShapeFn(SchurShape)
+    .Doc(R"doc(
+Schur form of matrices, a = z t z^H, in canonical form.
+
+a: [..., n, n].
+t: Upper triangular; for real T quasi upper triangular, with a 2 x 2 block for each complex pair of eigenvalues.
+z: Unitary (orthogonal).
+on_failure: 'raise' names the batch element, 'nan' fills it with NaN.
+body: Nothing, or one function of a, [batch, n, n], with these outputs, which XLA compiles for devices other than the CPU.
+)doc");
+
 }  // namespace
 }  // namespace tfqz

@@ -10,28 +10,38 @@ namespace tfqz {
 
 using tensorflow::TensorShape;
 
+namespace {
+
+absl::Status CheckMatrices(const TensorShape& shape, const std::string& name, const std::string& got) {
+  const int rank = shape.dims();
+  if (rank < 2 || shape.dim_size(rank - 1) != shape.dim_size(rank - 2)) {
+    return absl::InvalidArgumentError("`" + name + "` must be square, [..., n, n]; got " + got);
+  }
+  // LAPACK counts in 32 bits, its workspaces included (16 n is the largest multiple of n among them).
+  if (shape.dim_size(rank - 1) > std::numeric_limits<LapackInt>::max() / 64) {
+    return absl::InvalidArgumentError("`" + name + "` must have n < 2^25 for LAPACK's 32-bit integers; got " + got);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 std::vector<int64_t> Sizes(const TensorShape& shape) {
   const auto sizes = shape.dim_sizes();
   return {sizes.begin(), sizes.end()};
 }
 
+absl::Status CheckShape(const TensorShape& a) { return CheckMatrices(a, "a", shape_text(Sizes(a))); }
+
 absl::Status CheckShapes(const TensorShape& a, const TensorShape& b) {
-  const auto square = [](const TensorShape& shape) {
-    return shape.dims() >= 2 && shape.dim_size(shape.dims() - 1) == shape.dim_size(shape.dims() - 2);
-  };
-  const std::string got = "; got " + shape_text(Sizes(a)) + " and " + shape_text(Sizes(b));
-  if (!square(a)) return absl::InvalidArgumentError("`a` must be square, [..., n, n]" + got);
-  if (!square(b)) return absl::InvalidArgumentError("`b` must be square, [..., n, n]" + got);
-  const int64_t n = a.dim_size(a.dims() - 1);
-  if (n != b.dim_size(b.dims() - 1)) {
-    return absl::InvalidArgumentError("`b` must have the same inner shape as `a`" + got);
-  }
-  // LAPACK counts in 32 bits, its workspaces included (16 n is the largest multiple of n among them).
-  if (n > std::numeric_limits<LapackInt>::max() / 64) {
-    return absl::InvalidArgumentError("`a` must have n < 2^25 for LAPACK's 32-bit integers" + got);
+  const std::string got = shape_text(Sizes(a)) + " and " + shape_text(Sizes(b));
+  TF_RETURN_IF_ERROR(CheckMatrices(a, "a", got));
+  TF_RETURN_IF_ERROR(CheckMatrices(b, "b", got));
+  if (a.dim_size(a.dims() - 1) != b.dim_size(b.dims() - 1)) {
+    return absl::InvalidArgumentError("`b` must have the same inner shape as `a`; got " + got);
   }
   if (!tensorflow::MatMulBCast(a.dim_sizes(), b.dim_sizes()).IsValid()) {
-    return absl::InvalidArgumentError("`a` and `b` must have batch shapes that broadcast" + got);
+    return absl::InvalidArgumentError("`a` and `b` must have batch shapes that broadcast; got " + got);
   }
   return absl::OkStatus();
 }

@@ -1,4 +1,4 @@
-// What the ops accept, for the CPU kernels and for XLA; of pencils in the words of tfqz/_checks.py.
+// What the ops accept, for the CPU kernels and for XLA; in the words of tfqz/_checks.py.
 #ifndef TFQZ_SHAPES_H_
 #define TFQZ_SHAPES_H_
 
@@ -11,6 +11,9 @@
 namespace tfqz {
 
 std::vector<int64_t> Sizes(const tensorflow::TensorShape& shape);
+
+// InvalidArgument unless it is [..., n, n] with an n that LAPACK can count.
+absl::Status CheckShape(const tensorflow::TensorShape& a);
 
 // InvalidArgument unless both are [..., n, n] with one n that LAPACK can count, and batch shapes that broadcast.
 absl::Status CheckShapes(const tensorflow::TensorShape& a, const tensorflow::TensorShape& b);

@@ -25,14 +25,13 @@ using tensorflow::TensorShape;
 using tensorflow::XlaCompiler;
 using tensorflow::XlaOpKernelContext;
 
-constexpr int kOutputs = 6;  // s, t, q, z; alpha and beta: of all ops
-
 absl::Status StaticShape(XlaOpKernelContext* context, int input, TensorShape* shape) {
   const absl::StatusOr<xla::Shape> xla_shape = context->InputXlaShape(input);
   return xla_shape.ok() ? tensorflow::XLAShapeToTensorShape(*xla_shape, shape) : xla_shape.status();
 }
 
-// What an op makes of its inputs before the work: operands of one batch shape, whose first is [..., n, n].
+// What an op makes of its inputs before the work: operands of one batch shape, whose first is [..., n, n]. Its outputs are `kFactors`
+// matrices of that shape, then alpha and beta if it has `kEigenvalues`.
 struct Operands {
   std::vector<xla::XlaOp> values;
   std::vector<TensorShape> shapes;
@@ -40,6 +39,8 @@ struct Operands {
 
 // A pencil, checked and broadcast.
 struct Qz {
+  static constexpr int kFactors = 4;
+  static constexpr bool kEigenvalues = true;
   static constexpr const char* kOp = "Tfqz>Qz";
   static constexpr const char* kTarget = "tfqz_qz_";
   static constexpr const char* kCall = "tfqz.qz";
@@ -66,6 +67,8 @@ struct Qz {
 
 // Factors and labels.
 struct Reorder {
+  static constexpr int kFactors = 4;
+  static constexpr bool kEigenvalues = true;
   static constexpr const char* kOp = "Tfqz>Reorder";
   static constexpr const char* kTarget = "tfqz_reorder_";
   static constexpr const char* kCall = "tfqz.ordqz";
@@ -78,6 +81,23 @@ struct Reorder {
       operands->shapes.push_back(shape);
     }
     return CheckFactorShapes({operands->shapes.begin(), operands->shapes.end() - 1}, operands->shapes.back());
+  }
+};
+
+// A matrix, checked.
+struct Schur {
+  static constexpr int kFactors = 2;
+  static constexpr bool kEigenvalues = false;
+  static constexpr const char* kOp = "Tfqz>Schur";
+  static constexpr const char* kTarget = "tfqz_schur_";
+  static constexpr const char* kCall = "tfqz.schur";
+
+  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
+    TensorShape shape;
+    TF_RETURN_IF_ERROR(StaticShape(context, 0, &shape));
+    operands->values.push_back(context->Input(0));
+    operands->shapes.push_back(shape);
+    return CheckShape(shape);
   }
 };
 
@@ -96,15 +116,18 @@ class OpXlaKernel : public tensorflow::XlaOpKernel {
     const xla::PrimitiveType type = context->input_xla_type(0);
     const bool single = type == xla::F32 || type == xla::C64;
     const xla::Shape factor = RowMajor(type, matrix);
-    const std::vector<xla::Shape> shapes = {
-        factor, factor, factor, factor, RowMajor(single ? xla::C64 : xla::C128, vector), RowMajor(type, vector)};
-    std::vector<xla::XlaOp> results(kOutputs);
+    std::vector<xla::Shape> shapes(Op::kFactors, factor);
+    if (Op::kEigenvalues) {
+      shapes.push_back(RowMajor(single ? xla::C64 : xla::C128, vector));
+      shapes.push_back(RowMajor(type, vector));
+    }
+    std::vector<xla::XlaOp> results;
     if (xla::ShapeUtil::IsZeroElementArray(factor)) {
-      for (int i = 0; i < kOutputs; ++i) results[i] = xla::Zeros(context->builder(), shapes[i]);
+      for (const xla::Shape& shape : shapes) results.push_back(xla::Zeros(context->builder(), shape));
     } else {
       OP_REQUIRES_OK(context, Work(context, operands, shapes, &results));
     }
-    for (int i = 0; i < kOutputs; ++i) context->SetOutput(i, results[i]);
+    for (std::size_t i = 0; i < results.size(); ++i) context->SetOutput(i, results[i]);
   }
 
  protected:
@@ -152,8 +175,8 @@ class BodyKernel : public OpXlaKernel<Op> {
     XlaCompiler::CompilationResult compiled;
     TF_RETURN_IF_ERROR(context->compiler()->CompileFunction(options, body_[0], arguments, &compiled));
     const xla::XlaOp tuple = xla::Call(context->builder(), *compiled.computation, values);
-    for (int i = 0; i < kOutputs; ++i) {
-      (*results)[i] = xla::Reshape(xla::GetTupleElement(tuple, i), shapes[i].dimensions());
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+      results->push_back(xla::Reshape(xla::GetTupleElement(tuple, i), shapes[i].dimensions()));
     }
     return absl::OkStatus();
   }
@@ -189,7 +212,7 @@ class CpuKernel : public BodyKernel<Op> {
         fill_failures_ ? "{fill_failures = 1 : i64}" : "{fill_failures = 0 : i64}", /*has_side_effect=*/false,
         /*output_operand_aliasing=*/{}, /*literal=*/nullptr, xla::CustomCallSchedule::SCHEDULE_NONE,
         xla::CustomCallApiVersion::API_VERSION_TYPED_FFI);
-    for (int i = 0; i < kOutputs; ++i) (*results)[i] = xla::GetTupleElement(tuple, i);
+    for (std::size_t i = 0; i < shapes.size(); ++i) results->push_back(xla::GetTupleElement(tuple, i));
     return absl::OkStatus();
   }
 
@@ -210,7 +233,8 @@ struct Kernels {
            RegisterKernels<Elsewhere>(Op::kOp, "XLA_TPU_JIT");
   }
 };
-[[maybe_unused]] const bool registered[] = {Kernels<Qz>::Register(), Kernels<Reorder>::Register()};
+[[maybe_unused]] const bool registered[] = {Kernels<Qz>::Register(), Kernels<Reorder>::Register(),
+                                            Kernels<Schur>::Register()};
 
 }  // namespace
 }  // namespace tfqz

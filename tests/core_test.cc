@@ -1,4 +1,5 @@
-// The mathematics without TensorFlow: prints residuals of random pencils, decomposed and reordered, or what the routines said.
+// The mathematics without TensorFlow: prints residuals of random pencils, decomposed and reordered, and of matrices, or what the
+// routines said.
 // With -DFAKE_DRIVERS every driver returns info = 2, and xTGEXC info = 1.
 #include <cmath>
 #include <complex>
@@ -28,6 +29,19 @@ using Size = std::size_t;
     if (*lwork == -1) work[0] = 1;                                                                                   \
     *info = *lwork == -1 ? 0 : 2;                                                                                    \
   }
+#define FAKE_SCHUR_REAL(name, R)                                                                                     \
+  void name(const char*, const char*, void*, const LapackInt*, R*, const LapackInt*, LapackInt*, R*, R*, R*,         \
+            const LapackInt*, R* work, const LapackInt* lwork, LapackInt*, LapackInt* info, Size, Size) {            \
+    if (*lwork == -1) work[0] = 1;                                                                                   \
+    *info = *lwork == -1 ? 0 : 2;                                                                                    \
+  }
+#define FAKE_SCHUR_COMPLEX(name, R)                                                                                  \
+  void name(const char*, const char*, void*, const LapackInt*, std::complex<R>*, const LapackInt*, LapackInt*,       \
+            std::complex<R>*, std::complex<R>*, const LapackInt*, std::complex<R>* work, const LapackInt* lwork, R*, \
+            LapackInt*, LapackInt* info, Size, Size) {                                                               \
+    if (*lwork == -1) work[0] = 1;                                                                                   \
+    *info = *lwork == -1 ? 0 : 2;                                                                                    \
+  }
 #define FAKE_EXCHANGE(name, T, ...)                                                                                  \
   void name(const LapackInt*, const LapackInt*, const LapackInt*, T*, const LapackInt*, T*, const LapackInt*, T*,    \
             const LapackInt*, T*, const LapackInt*, LapackInt*, LapackInt*, __VA_ARGS__ LapackInt* info) {           \
@@ -44,6 +58,10 @@ FAKE_COMPLEX(scipy_cgges_, float)
 FAKE_COMPLEX(scipy_zgges_, double)
 FAKE_COMPLEX(scipy_cgges3_, float)
 FAKE_COMPLEX(scipy_zgges3_, double)
+FAKE_SCHUR_REAL(scipy_sgees_, float)
+FAKE_SCHUR_REAL(scipy_dgees_, double)
+FAKE_SCHUR_COMPLEX(scipy_cgees_, float)
+FAKE_SCHUR_COMPLEX(scipy_zgees_, double)
 FAKE_EXCHANGE(scipy_stgexc_, float, FAKE_WORK(float))
 FAKE_EXCHANGE(scipy_dtgexc_, double, FAKE_WORK(double))
 FAKE_EXCHANGE(scipy_ctgexc_, std::complex<float>, )
@@ -88,9 +106,8 @@ double residual(int n, const std::vector<T>& a, const Arrays<T>& arrays) {
 }
 
 template <typename T>
-void run(const char* what, const char* dtype, int n, tfqz::Batch* batch, const std::vector<T>& a, const Arrays<T>& result) {
-  batch->run(0, kBatch);
-  const std::string failure = batch->failure({kBatch});
+void report(const char* what, const char* dtype, int n, const tfqz::Batch& batch, const std::vector<T>& a, const Arrays<T>& result) {
+  const std::string failure = batch.failure({kBatch});
   if (failure.empty()) {
     std::printf("%s %s %d residual: %.3g\n", what, dtype, n, residual(n, a, result));
   } else {
@@ -106,14 +123,20 @@ void check(const char* dtype, int n) {
   for (auto* x : {&a, &b}) {
     for (T& entry : *x) entry = static_cast<T>(normal(generator));
   }
-  Arrays<T> found(n), reordered(n);
+  Arrays<T> found(n), reordered(n), of_one(n);
   tfqz::QzBatch<T> decomposition(n, a.data(), b.data(), {}, {}, found.factors, /*fill_failures=*/false);
-  run("qz", dtype, n, &decomposition, a, found);
+  decomposition.run(0, kBatch);
+  report("qz", dtype, n, decomposition, a, found);
   std::vector<int32_t> labels(kBatch * n);
   for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int32_t>(i % 3);
   const tfqz::Factors<T>& f = found.factors;
   tfqz::ReorderBatch<T> order(n, {f.s, f.t, f.q, f.z}, labels.data(), reordered.factors, /*fill_failures=*/false);
-  run("reorder", dtype, n, &order, a, reordered);
+  order.run(0, kBatch);
+  report("reorder", dtype, n, order, a, reordered);
+  tfqz::SchurBatch<T> schur(n, a.data(), {of_one.s.data(), of_one.q.data()}, /*fill_failures=*/false);
+  schur.run(0, kBatch);
+  of_one.z = of_one.q;
+  report("schur", dtype, n, schur, a, of_one);
 }
 
 }  // namespace

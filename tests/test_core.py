@@ -9,7 +9,7 @@ import pytest
 import scipy_openblas32
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = [ROOT / "tests/core_test.cc", *(ROOT / "cc" / name for name in ("batch.cc", "canonical.cc", "matrix.cc", "qz.cc", "reorder.cc"))]
+SOURCES = [ROOT / "tests/core_test.cc", *(ROOT / "cc" / name for name in ("batch.cc", "canonical.cc", "matrix.cc", "qz.cc", "reorder.cc", "schur.cc"))]
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
 
@@ -27,7 +27,7 @@ def run(tmp_path, *flags):
 def test_with_lapack_under_sanitizers(tmp_path):
     folder = scipy_openblas32.get_lib_dir()
     lines = run(tmp_path, f"-L{folder}", "-lscipy_openblas", f"-Wl,-rpath,{folder}", "-fsanitize=address,undefined")
-    assert len(lines) == 16
+    assert len(lines) == 24
     for line in lines:
         assert float(re.fullmatch(r"\w+ \w+ \d+ residual: (.*)", line).group(1)) < 30, line
 
@@ -41,4 +41,6 @@ def test_failures_carry_routine_and_info(tmp_path):
             said = f"{rule} on which QZ converges; LAPACK's {letter}{driver} returned info = 2"
             expected.append(f"qz {dtype} {n} failure: {said} in batch element [0]")
             expected.append(f"reorder {dtype} {n} failure: {order}; LAPACK's {letter}tgexc returned info = 1 in batch element [0]")
+            said = f"`a` must be a matrix on which QR iterations converge; LAPACK's {letter}gees returned info = 2"
+            expected.append(f"schur {dtype} {n} failure: {said} in batch element [0]")
     assert run(tmp_path, "-DFAKE_DRIVERS") == expected

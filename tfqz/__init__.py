@@ -10,6 +10,7 @@ from tfqz._diagnosis import Sensitivity, gauge_residual, sensitivity
 from tfqz._eigvals import eigvals
 from tfqz._ordqz import OrdQZ, ordqz
 from tfqz._qz import QZ, qz
+from tfqz._schur import Schur, schur
 from tfqz._subspaces import DeflatingSubspace, deflating_subspace
 
 __version__ = _version("tfqz")
@@ -17,12 +18,14 @@ __all__ = [
     "DeflatingSubspace",
     "OrdQZ",
     "QZ",
+    "Schur",
     "Sensitivity",
     "deflating_subspace",
     "eigvals",
     "gauge_residual",
     "ordqz",
     "qz",
+    "schur",
     "sensitivity",
 ]
 

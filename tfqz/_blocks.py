@@ -125,6 +125,15 @@ class BlockDiagonal(NamedTuple):
         )
 
 
+def rotations(angle):
+    """The BlockDiagonal of [cos -sin; sin cos] for angle_j at (j, j + 1); 0 where no block starts."""
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    second = tf.not_equal(preceding(sine), 0)
+    return BlockDiagonal(
+        tf.where(second, preceding(cosine), cosine), above=-sine, below=tf.where(second, preceding(sine), tf.zeros_like(sine))
+    )
+
+
 def triangularize(S, T):
     """G, H, block diagonal unitary, such that G^H S H and G^H T H are upper triangular: a complex QZ of each block.
 

@@ -28,6 +28,38 @@ def canonicalize(S, T, Q, Z):
     return S, T, Q, Z
 
 
+def canonicalize_schur(T, Z):
+    """The factors of an ordinary Schur form, [..., n, n], in canonical form: rule 2, and 2 x 2 blocks [p b; c p], |b| >= |c|."""
+    if not T.dtype.is_complex:
+        T, Z = _with_equal_diagonals(T, Z)
+    turn = tf.math.conj(_phase(_largest(Z)))
+    diagonal = tf.linalg.diag_part(T)  # turned forth and back
+    T = tf.math.conj(turn)[..., :, None] * T * turn[..., None, :]
+    return _blocks.with_diagonal(T, diagonal), _with_positive_largest(Z * turn[..., None, :])
+
+
+def _with_equal_diagonals(T, Z):
+    """Turns each 2 x 2 block so that both entries on its diagonal are equal and the larger one beside it is the upper one.
+
+    A rotation by w turns the traceless symmetric part [x y; y -x] by -2 w, to [0 z; z 0] here, and leaves the skew-symmetric part
+    [0 u; -u 0]; z has the sign of u.
+    """
+    start = _blocks.starts(T)
+    zero = tf.zeros_like(tf.linalg.diag_part(T))
+    p, b, c, s = tf.linalg.diag_part(T), _blocks.above(T), _blocks.below(T), _blocks.following(tf.linalg.diag_part(T))
+    x, y, u = (p - s) / 2, (b + c) / 2, (b - c) / 2
+    sign = tf.where(u < 0, -tf.ones_like(u), tf.ones_like(u))
+    angle = tf.atan2(-sign * x, sign * y) / 2
+    turn = _blocks.rotations(tf.where(start & (tf.not_equal(x, 0) | tf.not_equal(y, 0)), angle, zero))
+    T, Z = turn.adjoint().rows(turn.columns(T)), turn.columns(Z)
+    p, c = tf.linalg.diag_part(T), tf.where(start, _blocks.below(T), zero)
+    mean = (p + _blocks.following(p)) / 2
+    mean = tf.where(start, mean, tf.where(_blocks.preceding(start), _blocks.preceding(mean), p))
+    # What is as good as a double real eigenvalue to rounding: b c >= 0.
+    c = tf.where(_blocks.above(T) * tf.sign(c) < 0, c, zero)
+    return _blocks.with_diagonal(tf.linalg.band_part(T, 0, -1), mean) + _blocks.place_below(c), Z
+
+
 def is_largest(X):
     """[..., n, n] of X's dtype: 1 at each column's largest entry, else 0."""
     reaches = tf.cast(ties(X), tf.int32)

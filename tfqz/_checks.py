@@ -11,6 +11,7 @@ ON_FAILURE = ("raise", "nan")
 
 FINITE = "`{name}` must be finite; got NaN or Inf{where}"
 CONVERGENCE = "`a`, `b` must be a pencil on which QZ converges; {why}{where}"
+QR_CONVERGENCE = "`a` must be a matrix on which QR iterations converge; {why}{where}"
 ORDER = "`a`, `b` must be a pencil whose eigenvalues can be put in the order of `sort`, and this one is too ill-conditioned; {why}{where}"
 
 
@@ -29,6 +30,20 @@ def pencil(a, b, names=("a", "b")):
     return a, b
 
 
+def matrix(a):
+    """`a` as a tensor of a supported dtype whose static shape fits.
+
+    Raises:
+      TypeError: the dtype is none of the four.
+      ValueError: the static shape shows that it isn't square.
+    """
+    a = tf.convert_to_tensor(a, name="a")
+    if a.dtype.name not in DTYPES:
+        raise TypeError(f"`a` must have one of the dtypes {', '.join(DTYPES)}; got {a.dtype.name}")
+    square("a", a.shape, text(a.shape))
+    return a
+
+
 def dtypes(a, b, names=("a", "b")):
     """Checks two dtypes; raises TypeError."""
     a, b = tf.as_dtype(a).name, tf.as_dtype(b).name
@@ -40,18 +55,23 @@ def dtypes(a, b, names=("a", "b")):
 def shapes(a, b, names=("a", "b")):
     """Checks what is known of two shapes; raises ValueError."""
     a, b = tf.TensorShape(a), tf.TensorShape(b)
-    got = f"got {text(a)} and {text(b)}"
+    got = f"{text(a)} and {text(b)}"
     for name, shape in zip(names, (a, b)):
-        if shape.rank is not None and (shape.rank < 2 or not shape[-2:-1].is_compatible_with(shape[-1:])):
-            raise ValueError(f"`{name}` must be square, [..., n, n]; {got}")
+        square(name, shape, got)
     if a.rank is None or b.rank is None:
         return
     if not a[-2:].is_compatible_with(b[-2:]):
-        raise ValueError(f"`{names[1]}` must have the same inner shape as `{names[0]}`; {got}")
+        raise ValueError(f"`{names[1]}` must have the same inner shape as `{names[0]}`; got {got}")
     try:
         tf.broadcast_static_shape(a[:-2], b[:-2])
     except ValueError:
-        raise ValueError(f"`{names[0]}` and `{names[1]}` must have batch shapes that broadcast; {got}") from None
+        raise ValueError(f"`{names[0]}` and `{names[1]}` must have batch shapes that broadcast; got {got}") from None
+
+
+def square(name, shape, got):
+    """Checks what is known of a shape; raises ValueError."""
+    if shape.rank is not None and (shape.rank < 2 or not shape[-2:-1].is_compatible_with(shape[-1:])):
+        raise ValueError(f"`{name}` must be square, [..., n, n]; got {got}")
 
 
 def factor_shape(a, b):

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfqz import _gradient
+from tfqz import _gradient, _gradient_schur
 from tfqz._attach import attach_gradient, register_pullback
 from tfqz._backends import native
 
@@ -31,6 +31,18 @@ def of_blocks(a, b, factors, count):
     return attach_gradient("TfqzBlocks", [a, b, count], factors)
 
 
+def schur_factors(a, backend, on_failure):
+    """[T, Z]."""
+    if backend is native and tf.executing_eagerly():
+        return native.schur(a, on_failure)
+    return attach_gradient("TfqzSchur", [a], backend.schur(tf.stop_gradient(a), on_failure))
+
+
+@register_pullback("TfqzSchur")
+def _pullback_of_schur(inputs, outputs, cotangents):
+    return [_gradient_schur.pullback(*outputs, *cotangents)]
+
+
 @register_pullback("TfqzQz")
 @register_pullback("TfqzOrdQz")
 def _pullback(inputs, outputs, cotangents):
@@ -46,6 +58,11 @@ def _pullback_taken_apart(inputs, outputs, cotangents):
 def _pullback_of_blocks(inputs, outputs, cotangents):
     *pencil, count = inputs
     return [*_unbroadcast(pencil, _gradient.blocks_pullback(*outputs, count, *cotangents)), None]
+
+
+@tf.RegisterGradient("Tfqz>Schur")
+def _gradient_of_schur_op(op, *cotangents):
+    return _pullback_of_schur(list(op.inputs), list(op.outputs), cotangents)
 
 
 @tf.RegisterGradient("Tfqz>Qz")

@@ -63,7 +63,7 @@ def _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb):
     """The formula, for Sb and Tb that are zero outside the pattern of S and T."""
     Sb, Tb, P, R = with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb)
     E, F = _triangular.solve_adjoint(S, T, P, R)
-    return _mul(Q @ (Sb + E), Z, right=True), _mul(Q @ (Tb + F), Z, right=True)
+    return multiply(Q @ (Sb + E), Z, right=True), multiply(Q @ (Tb + F), Z, right=True)
 
 
 def with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb):
@@ -77,8 +77,8 @@ def with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb):
     G_W = G_W - C_A.rows(S_H) - C_B.rows(T_H)
     G_Y = G_Y + C_A.columns(S_H) + C_B.columns(T_H)
     if S.dtype.is_complex:
-        G_Y = G_Y + _largest_entries(Z, G_W, G_Y)
-    return Sb, Tb, _skew(G_W), _skew(G_Y)
+        G_Y = G_Y + largest_entries(Z, G_W + G_Y)
+    return Sb, Tb, skew(G_W), skew(G_Y)
 
 
 @tf.function(reduce_retracing=True, autograph=False)
@@ -98,15 +98,15 @@ def blocks_pullback(S, T, Q, Z, count, Sb, Tb, Qb, Zb):
     between = second[..., :, None] & ~second[..., None, :]
     Sb, Tb = _blocks.masked(~between, Sb), _blocks.masked(~between, Tb)
     G_W, G_Y = rotation_cotangents(S, T, Q, Z, Sb, Tb, Qb, Zb)
-    P, R = _blocks.masked(between, _skew(G_W)), _blocks.masked(between, _skew(G_Y))
+    P, R = _blocks.masked(between, skew(G_W)), _blocks.masked(between, skew(G_Y))
     E, F = (_blocks.masked(between, X) for X in _triangular.solve_adjoint(S, T, P, R))
-    return _mul(Q @ (Sb + E), Z, right=True), _mul(Q @ (Tb + F), Z, right=True)
+    return multiply(Q @ (Sb + E), Z, right=True), multiply(Q @ (Tb + F), Z, right=True)
 
 
 def rotation_cotangents(S, T, Q, Z, Sb, Tb, Qb, Zb):
     """G_W and G_Y."""
-    G_W = _mul(Q, Qb, left=True) - _mul(Sb, S, right=True) - _mul(Tb, T, right=True)
-    G_Y = _mul(Z, Zb, left=True) + _mul(S, Sb, left=True) + _mul(T, Tb, left=True)
+    G_W = multiply(Q, Qb, left=True) - multiply(Sb, S, right=True) - multiply(Tb, T, right=True)
+    G_Y = multiply(Z, Zb, left=True) + multiply(S, Sb, left=True) + multiply(T, Tb, left=True)
     return G_W, G_Y
 
 
@@ -134,26 +134,25 @@ def _phases(S, T, G_W, noise):
     is s_jj that is kept real: C_A, for perturbations that leave t_jj = 0; in other directions the phase has no derivative.
     """
     s, t = tf.math.real(tf.linalg.diag_part(S)), tf.math.real(tf.linalg.diag_part(T))
-    g = _significant(tf.math.imag(tf.linalg.diag_part(G_W)), noise)
+    g = significant(tf.math.imag(tf.linalg.diag_part(G_W)), noise)
     zero = tf.zeros_like(g)
 
     def imaginary_diagonal(x):
         zeros = tf.zeros_like(tf.linalg.diag_part(S))
         return _blocks.BlockDiagonal(tf.complex(zero, x), zeros, zeros)
 
-    C_A = imaginary_diagonal(_divide(tf.where(tf.equal(t, 0), g, zero), s))
-    C_B = imaginary_diagonal(_divide(tf.where(zero_beta(T), zero, g), t))
+    C_A = imaginary_diagonal(divide(tf.where(tf.equal(t, 0), g, zero), s))
+    C_B = imaginary_diagonal(divide(tf.where(zero_beta(T), zero, g), t))
     return C_A, C_B
 
 
-def _largest_entries(Z, G_W, G_Y):
+def largest_entries(Z, G):
     """Complex dtypes: the diagonal of W and Y together, from the largest entry z_kj of each column of Z being real.
 
-    Im Y_jj = -Im sum_{l != j} z_kl Y_lj / z_kj. Returns what this adds to G_Y.
+    Im Y_jj = -Im sum_{l != j} z_kl Y_lj / z_kj. Returns what this adds to G, the cotangent of W = Y.
     """
-    g = tf.math.imag(tf.linalg.diag_part(G_W) + tf.linalg.diag_part(G_Y))
     row = tf.matmul(_canonical.is_largest(Z), Z, transpose_a=True)  # [..., j, l]: z_kl for the k of column j
-    quotient = _divide(g, tf.math.real(tf.linalg.diag_part(row)))
+    quotient = divide(tf.math.imag(tf.linalg.diag_part(G)), tf.math.real(tf.linalg.diag_part(row)))
     weight = tf.complex(tf.zeros_like(quotient), -quotient)
     return weight[..., None, :] * tf.linalg.adjoint(_blocks.with_diagonal(row, tf.zeros_like(weight)))
 
@@ -169,8 +168,8 @@ def _rotations(S, T, G_W, G_Y, noise):
     g_w, g_y = (_blocks.below(G) - _blocks.above(G) for G in (G_W, G_Y))
     zero = tf.zeros_like(a)
     noise = noise + following(noise)
-    even = _divide(tf.where(unequal(S, T), _significant(g_w + g_y, noise), zero), 2 * (a - d))
-    odd = _divide(tf.where(start, g_w - g_y, zero), 2 * (a + d))
+    even = divide(tf.where(unequal(S, T), significant(g_w + g_y, noise), zero), 2 * (a - d))
+    odd = divide(tf.where(start, g_w - g_y, zero), 2 * (a + d))
     nothing = _blocks.BlockDiagonal(zero, zero, zero)
     return nothing, _blocks.BlockDiagonal(zero, above=even - odd, below=preceding(even + odd))
 
@@ -187,7 +186,7 @@ def _noise(S, T, Sb, Tb, Qb, Zb):
     return tf.stop_gradient(_tolerances.cancellation(S.dtype, tf.shape(S)[-1]) * products)
 
 
-def _significant(g, noise):
+def significant(g, noise):
     """g, and 0 where it is rounding. A function that does not depend on the convention has g = 0: divided by a small t_jj, and
     again by a small distance of eigenvalues, its rounding errors would grow to any size."""
     return tf.where(tf.abs(g) > noise, g, tf.zeros_like(g))
@@ -205,16 +204,16 @@ def unequal(S, T):
     return _blocks.starts(S) & (a - d > _tolerances.equal_block_entries(T.dtype) * (a + d))
 
 
-def _skew(G):
+def skew(G):
     return G - tf.linalg.adjoint(G)
 
 
-def _mul(x, y, left=False, right=False):
+def multiply(x, y, left=False, right=False):
     """x y, with x^H for `left` and y^H for `right`."""
     return tf.matmul(x, y, adjoint_a=left, adjoint_b=right)
 
 
-def _divide(x, y):
+def divide(x, y):
     """x / y, and 0 where x = 0 or y = 0, in the derivatives of this too."""
     safe = tf.not_equal(x, 0) & tf.not_equal(y, 0)
     return tf.where(safe, x / tf.where(safe, y, tf.ones_like(y)), tf.zeros_like(x))

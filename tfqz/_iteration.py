@@ -336,8 +336,8 @@ def _with_diagonal_blocks(S, T, Q, Z, start):
     p, q, r, s = tf.linalg.diag_part(T), _blocks.above(T), _blocks.below(T), following(tf.linalg.diag_part(T))
     difference, total = tf.atan2(r - q, p + s), tf.atan2(r + q, p - s)
     zero = tf.zeros_like(p)
-    left = _rotations(tf.where(start, (total + difference) / 2, zero))
-    right = _rotations(tf.where(start, (total - difference) / 2, zero))
+    left = _blocks.rotations(tf.where(start, (total + difference) / 2, zero))
+    right = _blocks.rotations(tf.where(start, (total - difference) / 2, zero))
 
     def turned(X):
         return left.adjoint().rows(right.columns(X))
@@ -347,12 +347,3 @@ def _with_diagonal_blocks(S, T, Q, Z, start):
     below = tf.where(start, _blocks.below(turned(S)), zero)
     S = tf.linalg.band_part(turned(S), 0, -1) + _blocks.place_below(below)
     return S, T, left.columns(Q), right.columns(Z)
-
-
-def _rotations(angle):
-    """The BlockDiagonal of [cos -sin; sin cos] for angle_j at (j, j + 1)."""
-    cosine, sine = tf.cos(angle), tf.sin(angle)
-    second = tf.not_equal(preceding(sine), 0)
-    return _blocks.BlockDiagonal(
-        tf.where(second, preceding(cosine), cosine), above=-sine, below=tf.where(second, preceding(sine), tf.zeros_like(sine))
-    )

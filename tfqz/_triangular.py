@@ -33,6 +33,16 @@ def solve_adjoint(S, T, P, R):
     return attach_gradient("TfqzSolveAdjoint", [S, T, P, R], _solve(S, T, P, R, adjoint=True))
 
 
+def solve_ordinary(S, M):
+    """X of tril(X S - S X, -1) = M, equations (2) for T = I and N = 0. [..., n, n], of one dtype and shape; differentiable in each."""
+    return attach_gradient("TfqzSolveOrdinary", [S, M], _solve_ordinary(S, M, adjoint=False))[0]
+
+
+def solve_ordinary_adjoint(S, P):
+    """E of tril(E S^H - S^H E, -1) = P, the adjoint. [..., n, n], of one dtype and shape; differentiable in each."""
+    return attach_gradient("TfqzSolveOrdinaryAdjoint", [S, P], _solve_ordinary(S, P, adjoint=True))[0]
+
+
 def strictly_lower(S):
     """[..., n, n]: true below the diagonal but for the entry inside each 2 x 2 block of S."""
     i = tf.range(tf.shape(S)[-1])
@@ -47,7 +57,7 @@ def _solve_pullback(inputs, outputs, cotangents):
     S, T, _, _ = inputs
     X, V = outputs
     E, F = solve_adjoint(S, T, *cotangents)
-    return [*_coefficient_cotangents(X, V, E, F), E, F]
+    return [*_coefficient_cotangents(X, V, [E, F]), E, F]
 
 
 @register_pullback("TfqzSolveAdjoint")
@@ -55,19 +65,40 @@ def _solve_adjoint_pullback(inputs, outputs, cotangents):
     S, T, _, _ = inputs
     E, F = outputs
     X, V = solve(S, T, *cotangents)
-    return [*_coefficient_cotangents(X, V, E, F), X, V]
+    return [*_coefficient_cotangents(X, V, [E, F]), X, V]
 
 
-def _coefficient_cotangents(X, V, E, F):
+@register_pullback("TfqzSolveOrdinary")
+def _solve_ordinary_pullback(inputs, outputs, cotangents):
+    (S, _), (X,) = inputs, outputs
+    E = solve_ordinary_adjoint(S, *cotangents)
+    return [*_coefficient_cotangents(X, X, [E]), E]
+
+
+@register_pullback("TfqzSolveOrdinaryAdjoint")
+def _solve_ordinary_adjoint_pullback(inputs, outputs, cotangents):
+    (S, _), (E,) = inputs, outputs
+    X = solve_ordinary(S, *cotangents)
+    return [*_coefficient_cotangents(X, X, [E]), X]
+
+
+def _coefficient_cotangents(X, V, multipliers):
     """From <(E, F), (X dS - dS V, X dT - dT V)> with the minus sign of a derivative of an inverse.
 
     Not only on the pattern of S and T: where X, V, E, F are zero but for one off-diagonal block, as for a deflating subspace, dS and
     dT may be full beside it. Who has them on the pattern takes them on the pattern.
     """
-    return [tf.matmul(E, V, adjoint_b=True) - tf.matmul(X, E, adjoint_a=True) for E in (E, F)]
+    return [tf.matmul(E, V, adjoint_b=True) - tf.matmul(X, E, adjoint_a=True) for E in multipliers]
 
 
-def _solve(S, T, first, second, adjoint):
+def _solve_ordinary(S, right_hand_side, adjoint):
+    """Reduces to a pencil: with T = I and no second right-hand side X = V in (2), and E S^H - S^H E is the sum of both left-hand
+    sides in (3). Where eigenvalues are equal 0 is taken, which is the minimum-norm solution without that detour."""
+    eye = tf.eye(tf.shape(S)[-1], batch_shape=tf.shape(S)[:-2], dtype=S.dtype)
+    return _solve(S, eye, right_hand_side, tf.zeros_like(S), adjoint, ordinary=True)[:1]
+
+
+def _solve(S, T, first, second, adjoint, ordinary=False):
     """Reduces to S and T of norm 1."""
     lower = strictly_lower(S)
     norms = [tf.cast(_blocks.largest(X), X.dtype) for X in (S, T)]
@@ -75,16 +106,16 @@ def _solve(S, T, first, second, adjoint):
     first, second = _blocks.masked(lower, first), _blocks.masked(lower, second)
     if not adjoint:
         first, second = first / norms[0], second / norms[1]
-    unknowns = _solve_quasi_triangular(S, T, first, second, lower, adjoint)
+    unknowns = _solve_quasi_triangular(S, T, first, second, lower, adjoint, ordinary)
     if adjoint:
         unknowns = [unknown / norm for unknown, norm in zip(unknowns, norms)]
     return [_blocks.masked(lower, unknown) for unknown in unknowns]
 
 
-def _solve_quasi_triangular(S, T, first, second, lower, adjoint):
+def _solve_quasi_triangular(S, T, first, second, lower, adjoint, ordinary):
     """Reduces to complex triangular S and T."""
     if S.dtype.is_complex:
-        return _solve_triangular(S, T, first, second, lower, adjoint)
+        return _solve_triangular(S, T, first, second, lower, adjoint, ordinary)
     G, H = _blocks.triangularize(S, T)
     S, T, first, second = (_blocks.to_complex(x) for x in (S, T, first, second))
 
@@ -94,20 +125,20 @@ def _solve_quasi_triangular(S, T, first, second, lower, adjoint):
     # (2) has M, N, X in the frame of G and V in that of H on the right; (3) has P in that of G, R in that of H.
     if adjoint:
         first, second = G.adjoint().rows(G.columns(first)), H.adjoint().rows(H.columns(second))
-        E, F = _solve_triangular(upper(S), upper(T), first, second, lower, adjoint)
+        E, F = _solve_triangular(upper(S), upper(T), first, second, lower, adjoint, ordinary)
         unknowns = [G.rows(H.adjoint().columns(X)) for X in (E, F)]
     else:
         first, second = G.adjoint().rows(H.columns(first)), G.adjoint().rows(H.columns(second))
-        X, V = _solve_triangular(upper(S), upper(T), first, second, lower, adjoint)
+        X, V = _solve_triangular(upper(S), upper(T), first, second, lower, adjoint, ordinary)
         unknowns = [G.rows(G.adjoint().columns(X)), H.rows(H.adjoint().columns(V))]
     return [tf.math.real(unknown) for unknown in unknowns]
 
 
-def _solve_triangular(S, T, first, second, lower, adjoint):
+def _solve_triangular(S, T, first, second, lower, adjoint, ordinary):
     """Reduces to one batch dimension."""
     shape = tf.shape(S)
     flat = tf.concat([[tf.reduce_prod(shape[:-2])], shape[-2:]], axis=0)
-    unknowns = _substitute(*(tf.reshape(x, flat) for x in (S, T, first, second, lower)), adjoint)
+    unknowns = _substitute(*(tf.reshape(x, flat) for x in (S, T, first, second, lower)), adjoint, ordinary)
     return [tf.reshape(unknown, shape) for unknown in unknowns]
 
 
@@ -117,8 +148,8 @@ _LARGER_BLOCKS = 384
 
 
 @tf.function(reduce_retracing=True, autograph=False)
-def _substitute(S, T, first, second, lower, adjoint):
-    """Solves for triangular S, T and one batch dimension, [batch, n, n]. `adjoint` is a Python bool.
+def _substitute(S, T, first, second, lower, adjoint, ordinary):
+    """Solves for triangular S, T and one batch dimension, [batch, n, n]. `adjoint` and `ordinary` are Python bools.
 
     With U = S^H and W = T^H, (3) reads E U + F W = P, U E + W F = -R, and both pairs of equations become one operator of
     lower triangular unknowns that stand left and right of the coefficients.
@@ -126,7 +157,7 @@ def _substitute(S, T, first, second, lower, adjoint):
     n = tf.shape(S)[-1]
     size = tf.where(n < _TWO_BLOCKS, tf.maximum(n, 1), tf.where(n < _LARGER_BLOCKS, 16, 32))
     count = (n + size - 1) // size
-    inverse = [_blocks.masked(lower, entry) for entry in _inverse(S, T, adjoint)]
+    inverse = [_blocks.masked(lower, entry) for entry in _inverse(S, T, adjoint, ordinary)]
     if adjoint:
         S, T, second = tf.linalg.adjoint(S), tf.linalg.adjoint(T), -second
     # Padding with zeros adds rows and columns that nothing refers to: their solution is 0.
@@ -239,8 +270,11 @@ def _products(entries, blocks, c, adjoint):
     return [_strips.skewed_product(entries[0], block, c) for block in blocks]
 
 
-def _inverse(S, T, adjoint):
-    """The four entries of the (pseudo-)inverse of each element's 2 x 2 system, each [batch, n, n]."""
+def _inverse(S, T, adjoint, ordinary):
+    """The four entries of the (pseudo-)inverse of each element's 2 x 2 system, each [batch, n, n].
+
+    `ordinary`: where eigenvalues are equal the unknown with S is 0, as if S were nothing beside T.
+    """
     s, t = tf.linalg.diag_part(S), tf.linalg.diag_part(T)
     s_i, t_i, s_j, t_j = s[..., :, None], t[..., :, None], s[..., None, :], t[..., None, :]
     conj = tf.math.conj
@@ -249,16 +283,19 @@ def _inverse(S, T, adjoint):
     else:
         k = [[s_j, -s_i], [t_j, -t_i]]
     determinant = k[0][0] * k[1][1] - k[0][1] * k[1][0]
+    regular = [k[1][1], -k[0][1], -k[1][0], k[0][0]]
     length = tf.sqrt(tf.abs(s) ** 2 + tf.abs(t) ** 2)  # S and T come in with norm 1
     n = tf.shape(S)[-1]
     zero = length <= _tolerances.zero_pair(S.dtype, n)
     distance = _tolerances.equal_eigenvalues(S.dtype, n)
     equal = tf.abs(determinant) <= distance * length[..., :, None] * length[..., None, :]
     equal = equal | zero[..., :, None] | zero[..., None, :]
+    if ordinary:
+        k = [[tf.zeros_like(x), y] for x, y in k] if adjoint else [[tf.zeros_like(x) for x in k[0]], k[1]]
+        length = tf.abs(t)
     # A matrix of rank 1 has the pseudo-inverse k^H / |k|^2, k^H over its squared Frobenius norm.
     square = tf.cast(length[..., :, None] ** 2 + length[..., None, :] ** 2, S.dtype)
     by_square = tf.math.divide_no_nan(tf.ones_like(square), square)
     by_determinant = 1 / tf.where(equal, tf.ones_like(determinant), determinant)
-    regular = [k[1][1], -k[0][1], -k[1][0], k[0][0]]
     singular = [conj(k[0][0]), conj(k[1][0]), conj(k[0][1]), conj(k[1][1])]
     return [tf.where(equal, x * by_square, y * by_determinant) for x, y in zip(singular, regular)]

@@ -5,11 +5,12 @@ import tensorflow as tf
 
 from tfqz import _blocks, _canonical, _checks, _eigenvalues, _exchange, _iteration
 
-_INFINITE_A, _INFINITE_B, _NO_CONVERGENCE, _INFINITE_S, _NO_ORDER = range(1, 6)
+_INFINITE_A, _INFINITE_B, _NO_CONVERGENCE, _INFINITE_S, _NO_ORDER, _NO_QR_CONVERGENCE = range(1, 7)
 _TEXTS = {
     _INFINITE_A: _checks.FINITE.replace("{name}", "a"),
     _INFINITE_B: _checks.FINITE.replace("{name}", "b"),
     _NO_CONVERGENCE: _checks.CONVERGENCE.replace("{why}", f"backend graph gave up after {_iteration.SWEEPS} n sweeps"),
+    _NO_QR_CONVERGENCE: _checks.QR_CONVERGENCE.replace("{why}", f"backend graph gave up after {_iteration.SWEEPS} n sweeps"),
     _INFINITE_S: _checks.FINITE.replace("{name}", "s"),
     _NO_ORDER: _checks.ORDER.replace("{why}", "backend graph refused an exchange"),
 }
@@ -24,7 +25,7 @@ def versions():
 
 
 def factorize(a, b, on_failure):
-    with tf.control_dependencies(_shape_assertions(a, b)):
+    with tf.control_dependencies(_pencil_assertions(a, b)):
         *outputs, problems = factorize_or_tell(a, b)
     return _checked(outputs, problems, on_failure, _checks.factor_shape(a.shape, b.shape))
 
@@ -32,6 +33,12 @@ def factorize(a, b, on_failure):
 def reorder(factors, labels, on_failure):
     *outputs, problems = reorder_or_tell(*factors, labels)
     return _checked(outputs, problems, on_failure, factors[0].shape)
+
+
+def schur(a, on_failure):
+    with tf.control_dependencies(_square_assertions(a)):
+        *outputs, problems = schur_or_tell(a)
+    return _checked(outputs, problems, on_failure, _checks.factor_shape(a.shape, a.shape))
 
 
 @tf.function(reduce_retracing=True, autograph=False)
@@ -64,6 +71,20 @@ def reorder_or_tell(S, T, Q, Z, labels):
     return _finish(factors, problems, batch)
 
 
+@tf.function(reduce_retracing=True, autograph=False)
+def schur_or_tell(A):
+    """T, Z of the ordinary Schur form, NaN for each batch element that fails, and the problems. From QZ of the pencil (A, I)."""
+    batch = tf.shape(A)[:-2]
+    A = _flat(A)
+    problems = tf.where(_is_finite(A), 0, _INFINITE_A)
+    A = _blocks.masked(tf.equal(problems, 0)[:, None, None], A)
+    S, T, Q, Z, converged = _iteration.qz(A, tf.eye(tf.shape(A)[-1], batch_shape=tf.shape(A)[:1], dtype=A.dtype))
+    problems = tf.where(tf.equal(problems, 0) & ~converged, _NO_QR_CONVERGENCE, problems)
+    # T is diagonal and of modulus 1 up to rounding: with it taken into Q both unitary factors are the same.
+    S, _, _, Z = _canonical.canonicalize(S, T, Q, Z)
+    return _nan_where_failed(_canonical.canonicalize_schur(S, Z), problems, batch)
+
+
 def _flat(x):
     flat = tf.reshape(x, tf.concat([[tf.reduce_prod(tf.shape(x)[:-2])], tf.shape(x)[-2:]], axis=0))
     flat.set_shape([None, None, None])
@@ -72,8 +93,13 @@ def _flat(x):
 
 def _finish(factors, problems, batch):
     factors = _canonical.canonicalize(*factors)
+    return _nan_where_failed([*factors, *_eigenvalues.alpha_beta(*factors[:2])], problems, batch)
+
+
+def _nan_where_failed(results, problems, batch):
+    """The results and the problems, unflattened."""
     outputs = []
-    for x in (*factors, *_eigenvalues.alpha_beta(*factors[:2])):
+    for x in results:
         failed = tf.reshape(problems > 0, tf.concat([[-1], tf.ones_like(tf.shape(x)[1:])], axis=0))
         x = tf.where(failed, tf.cast(float("nan"), x.dtype), x)
         outputs.append(tf.reshape(x, tf.concat([batch, tf.shape(x)[1:]], axis=0)))
@@ -94,19 +120,13 @@ def _is_finite(x):
     return tf.reduce_all(tf.stack([tf.reduce_all(tf.math.is_finite(part), axis=[-2, -1]) for part in parts]), axis=0)
 
 
-def _shape_assertions(a, b):
+def _pencil_assertions(a, b):
     """What `_checks.shapes` checks, for shapes that are known only at run time."""
-    static_shapes = [a.shape, b.shape]
-    if all(shape.is_fully_defined() for shape in static_shapes):
+    if a.shape.is_fully_defined() and b.shape.is_fully_defined():
         return []
     (a, b), ranks = (tf.shape(a), tf.shape(b)), (tf.rank(a), tf.rank(b))
     got = ["got", a, "and", b]
-    assertions = []
-    for name, shape in (("a", a), ("b", b)):
-        # Of rank 0 or 1 the last two sizes are, with these in front, different ones.
-        last = tf.concat([[-1, -2], shape], axis=0)[-2:]
-        square = tf.equal(last[0], last[1])
-        assertions.append(tf.debugging.Assert(square, [f"`{name}` must be square, [..., n, n];", *got]))
+    assertions = [_square_assertion("a", a, got), _square_assertion("b", b, got)]
     with tf.control_dependencies(assertions):
         same = tf.reduce_all(tf.equal(a[-2:], b[-2:]))
         assertions.append(tf.debugging.Assert(same, ["`b` must have the same inner shape as `a`;", *got]))
@@ -115,6 +135,16 @@ def _shape_assertions(a, b):
         broadcast = tf.reduce_all(tf.equal(sizes[0], sizes[1]) | tf.equal(sizes[0], 1) | tf.equal(sizes[1], 1))
         assertions.append(tf.debugging.Assert(broadcast, ["`a` and `b` must have batch shapes that broadcast;", *got]))
     return assertions
+
+
+def _square_assertions(a):
+    return [] if a.shape.is_fully_defined() else [_square_assertion("a", tf.shape(a), ["got", tf.shape(a)])]
+
+
+def _square_assertion(name, shape, got):
+    # Of rank 0 or 1 the last two sizes are, with these in front, different ones.
+    last = tf.concat([[-1, -2], shape], axis=0)[-2:]
+    return tf.debugging.Assert(tf.equal(last[0], last[1]), [f"`{name}` must be square, [..., n, n];", *got])
 
 
 def _assertions(problems):

@@ -1,4 +1,4 @@
-"""The C++ ops `Tfqz>Qz` and `Tfqz>Reorder`: LAPACK on the CPU, the batch shared over TensorFlow's threads."""
+"""The C++ ops `Tfqz>Qz`, `Tfqz>Reorder` and `Tfqz>Schur`: LAPACK on the CPU, the batch shared over TensorFlow's threads."""
 
 import ctypes
 import functools
@@ -29,18 +29,24 @@ def versions():
 
 
 def factorize(a, b, on_failure):
-    return _call(_load()[0].tfqz_qz, [a, b], graph.factorize_or_tell, on_failure)
+    dtype = _checks.complex_dtype(a.dtype)
+    return _call(_load()[0].tfqz_qz, [a, b], graph.factorize_or_tell, on_failure, Tcomplex=dtype)
 
 
 def reorder(factors, labels, on_failure):
-    return _call(_load()[0].tfqz_reorder, [*factors, labels], graph.reorder_or_tell, on_failure)
+    dtype = _checks.complex_dtype(factors[0].dtype)
+    return _call(_load()[0].tfqz_reorder, [*factors, labels], graph.reorder_or_tell, on_failure, Tcomplex=dtype)
 
 
-def _call(op, inputs, function, on_failure):
+def schur(a, on_failure):
+    return _call(_load()[0].tfqz_schur, [a], graph.schur_or_tell, on_failure)
+
+
+def _call(op, inputs, function, on_failure, **attributes):
     # Forward accumulators can't look into an op that carries a function: in eager code, which they are for, it carries none.
     dtype = inputs[0].dtype
     body = [] if tf.executing_eagerly() else [_body(function, dtype, tuple(x.dtype for x in inputs))]
-    return list(op(*inputs, Tcomplex=_checks.complex_dtype(dtype), on_failure=on_failure, body=body))
+    return list(op(*inputs, on_failure=on_failure, body=body, **attributes))
 
 
 @functools.cache

@@ -31,14 +31,21 @@ def reorder(factors, labels, on_failure):
     return _finish(*_call(on_host, [*factors, labels], factors[0].shape))
 
 
-def _call(on_host, inputs, shape):
-    """Four matrices of the first input's dtype from a function of NumPy arrays."""
+def schur(a, on_failure):
+    def on_host(a):
+        return _host_schur(np.asarray(a), on_failure == "nan")
+
+    return list(_canonical.canonicalize_schur(*_call(on_host, [a], a.shape, count=2)))
+
+
+def _call(on_host, inputs, shape, count=4):
+    """`count` matrices of the first input's dtype from a function of NumPy arrays."""
     if tf.executing_eagerly():
         try:
             return [tf.constant(factor) for factor in on_host(*inputs)]
         except ValueError as error:
             raise tf.errors.InvalidArgumentError(None, None, str(error)) from None
-    factors = tf.numpy_function(on_host, inputs, [inputs[0].dtype] * 4, stateful=False)
+    factors = tf.numpy_function(on_host, inputs, [inputs[0].dtype] * count, stateful=False)
     for factor in factors:
         factor.set_shape(shape)
     return factors
@@ -55,25 +62,29 @@ def _host_qz(a, b, fill_failures):
     _checks.shapes(a.shape, b.shape)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a, b = (np.broadcast_to(x, batch + x.shape[-2:]) for x in (a, b))
-    factors = [np.empty(a.shape, a.dtype) for _ in range(4)]
-    if a.size == 0:
-        return factors
-    for index in np.ndindex(batch):
+    return _each(_one_qz, [a, b], 4, fill_failures)
+
+
+def _each(work, inputs, count, fill_failures):
+    """`count` matrices for each batch element, from `work` of its part of the inputs, the first of which are matrices."""
+    results = [np.empty(inputs[0].shape, inputs[0].dtype) for _ in range(count)]
+    if inputs[0].size == 0:
+        return results
+    for index in np.ndindex(inputs[0].shape[:-2]):
         try:
-            results = _one_qz(a[index], b[index], _checks.batch_element(index))
+            found = work(*(x[index] for x in inputs), _checks.batch_element(index))
         except ValueError:
             if not fill_failures:
                 raise
-            results = [np.nan] * 4
-        for factor, result in zip(factors, results):
-            factor[index] = result
-    return factors
+            found = [np.nan] * count
+        for result, matrix in zip(results, found):
+            result[index] = matrix
+    return results
 
 
 def _one_qz(a, b, where):
-    for name, x in (("a", a), ("b", b)):
-        if not np.isfinite(x).all():
-            raise ValueError(_checks.FINITE.format(name=name, where=where))
+    _check_finite("a", a, where)
+    _check_finite("b", b, where)
     (gges,) = scipy.linalg.get_lapack_funcs(("gges",), (a, b))
     s, t, *_, q, z, _, info = gges(lambda *_: None, a, b)
     if info != 0:
@@ -84,22 +95,11 @@ def _one_qz(a, b, where):
 
 def _host_reorder(s, t, q, z, labels, fill_failures):
     """Factors of NumPy arrays with the eigenvalues in the order of their labels, as LAPACK leaves them. Raises ValueError."""
-    results = [np.empty_like(factor) for factor in (s, t, q, z)]
-    for index in np.ndindex(s.shape[:-2]):
-        try:
-            reordered = _one_reorder(*(x[index] for x in (s, t, q, z, labels)), _checks.batch_element(index))
-        except ValueError:
-            if not fill_failures:
-                raise
-            reordered = [np.nan] * 4
-        for result, factor in zip(results, reordered):
-            result[index] = factor
-    return results
+    return _each(_one_reorder, [s, t, q, z, labels], 4, fill_failures)
 
 
 def _one_reorder(s, t, q, z, labels, where):
-    if not np.isfinite(s).all():
-        raise ValueError(_checks.FINITE.format(name="s", where=where))
+    _check_finite("s", s, where)
     (tgexc,) = scipy.linalg.get_lapack_funcs(("tgexc",), (s, t))
     # xTGEXC measures what it leaves of S and T against a norm of both.
     (s, scale_s), (t, scale_t) = _normalized(s), _normalized(t)
@@ -115,6 +115,27 @@ def _one_reorder(s, t, q, z, labels, where):
             labels[to : here + size] = np.roll(labels[to : here + size], size)
         to += 2 if to + 1 < len(s) and s[to + 1, to] != 0 else 1
     return s * scale_s, t * scale_t, q, z
+
+
+def _host_schur(a, fill_failures):
+    """T, Z of a NumPy array as LAPACK gives them. Raises ValueError."""
+    _checks.square("a", tf.TensorShape(a.shape), a.shape)
+    return _each(_one_schur, [a], 2, fill_failures)
+
+
+def _one_schur(a, where):
+    _check_finite("a", a, where)
+    (gees,) = scipy.linalg.get_lapack_funcs(("gees",), (a,))
+    t, *_, z, _, info = gees(lambda *_: None, a)
+    if info != 0:
+        why = f"LAPACK's {gees.typecode}gees returned info = {info}"
+        raise ValueError(_checks.QR_CONVERGENCE.format(why=why, where=where))
+    return t, z
+
+
+def _check_finite(name, x, where):
+    if not np.isfinite(x).all():
+        raise ValueError(_checks.FINITE.format(name=name, where=where))
 
 
 def _normalized(x):
