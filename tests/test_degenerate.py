@@ -167,3 +167,40 @@ def test_scaling_scales_the_gradient(scale_a, scale_b, backend, rng):
     ab, bb = gradient(linear(bars, backend), a, b)
     scaled = gradient(linear(bars, backend), scale_a * a, scale_b * b)
     assert relative_error((scaled[0] * scale_a, scaled[1] * scale_b), (ab, bb)) < 1e-11
+
+
+@pytest.mark.parametrize("cluster", [(1, 1), (2, 4), (1, 0), (0, 1)])
+@pytest.mark.parametrize("dtype", cases.DOUBLE)
+@pytest.mark.parametrize("count", [2, 3])
+def test_an_eigenvalue_between_equal_ones(count, dtype, cluster, backend, rng):
+    """Simple eigenvalues at places 1, 3, ... of the factors with members of a cluster around them: against their eigenvectors.
+
+    Right to about sqrt(eps) where the cluster stands in two places, eps^(1/3) where it stands in three.
+    """
+    values = [cluster, (3, 1), cluster, (-2, 1), cluster][: 2 * count - 1] + [(5, 1)]
+    p, r = deviates(rng, (len(values),) * 2, dtype), deviates(rng, (len(values),) * 2, dtype)
+    a, b = (p @ np.diag(np.array(x, dtype)) @ r for x in zip(*values))
+
+    def order(alpha, beta):
+        """The labels of `values` from first to last, by distances from each of them; equal ones in turn."""
+        homogeneous = tf.cast(tf.stack([alpha, tf.cast(beta, alpha.dtype)]), tf.complex128)
+        distance = np.abs(np.stack([y * homogeneous[0] - x * homogeneous[1] for x, y in values]))
+        nearest = np.argmin(distance / np.linalg.norm(homogeneous, axis=0) / np.linalg.norm(values, axis=1)[:, None], axis=0)
+        places = [k for k, value in enumerate(values) if value == cluster]
+        return tf.constant([-(places.pop(0) if k == 0 else int(k)) for k in nearest])
+
+    if np.diag(tfqz.qz(a, b, backend=backend).s, -1).any():
+        pytest.skip("to rounding, two equal eigenvalues are a complex pair, which nothing stands between")
+    bound = {2: 1e-6, 3: 1e-3}[count]
+    for k in range(1, 2 * count - 1, 2):
+        ratio = values[k][0] / values[k][1]
+
+        def f(a, b):
+            s, t, *_ = tfqz.ordqz(a, b, order, backend=backend)
+            return tf.math.real((1 + 2j) * tf.cast(s[k, k] / t[k, k], tf.complex128))
+
+        eigenvalues, left, right = scipy.linalg.eig(a, b, left=True)
+        here = np.argmin(abs(eigenvalues - ratio))
+        outer = np.outer(left[:, here], right[:, here].conj()) / np.conj(left[:, here].conj() @ b @ right[:, here])
+        outer = outer * (1 if dtype == "float64" else 1 - 2j)
+        assert relative_error(gradient(f, a, b), [np.asarray(outer, dtype), np.asarray(-ratio * outer, dtype)]) < bound

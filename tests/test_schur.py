@@ -4,6 +4,7 @@ import cases
 import numpy as np
 import oracles
 import pytest
+import scipy.linalg
 import tensorflow as tf
 from functionals import deviates, inner, inner_each, relative_error
 
@@ -165,6 +166,25 @@ def test_projectors_beside_a_cluster(values, dtype, coupled, rng):
     if coupled and inside[:k].any():
         pytest.skip("eigenvectors of a defective cluster span nothing")
     assert relative_error([gradient(f, a)], [central_gradient(reference, a)]) < 1e-5
+
+
+@pytest.mark.parametrize("dtype", cases.DOUBLE)
+def test_an_eigenvalue_between_equal_ones(dtype, rng):
+    """On T's diagonal: against its eigenvectors. Triangular matrices keep their order."""
+    a = np.diag(np.array([1, 3, 1, 4], dtype)) + np.triu(deviates(rng, (4, 4), dtype), 1)
+    a[0, 2] = a[0, 1] * a[1, 2] / (3 - 1)  # so that the double eigenvalue is semisimple
+    for backend in ("native", "scipy"):
+        t, _ = tfqz.schur(a, backend=backend)
+        assert np.allclose(np.diag(t), np.diag(a))
+
+        def f(a):
+            return tf.math.real((1 + 2j) * tf.cast(tfqz.schur(a, backend=backend).t[1, 1], tf.complex128))
+
+        values, left, right = scipy.linalg.eig(a, left=True)
+        here = np.argmin(abs(values - 3))
+        expected = np.outer(left[:, here], right[:, here].conj()) / np.conj(left[:, here].conj() @ right[:, here])
+        expected = expected * (1 if dtype == "float64" else 1 - 2j)
+        assert relative_error([gradient(f, a)], [np.asarray(expected, dtype)]) < 1e-6
 
 
 def test_second_derivatives(rng):

@@ -26,32 +26,32 @@ def largest(X):
 
 def below(X):
     """[..., n]: x_{j+1,j}, and 0 at the end."""
-    return _all_but_last(tf.linalg.diag_part(_roll(X, -1, -2)))
+    return _all_but_last(tf.linalg.diag_part(roll(X, -1, -2)))
 
 
 def above(X):
     """[..., n]: x_{j,j+1}, and 0 at the end."""
-    return _all_but_last(tf.linalg.diag_part(_roll(X, -1, -1)))
+    return _all_but_last(tf.linalg.diag_part(roll(X, -1, -1)))
 
 
 def following(x):
     """[..., n]: x_{j+1}, cyclic."""
-    return _roll(x, -1, -1)
+    return roll(x, -1, -1)
 
 
 def preceding(x):
     """[..., n]: x_{j-1}, cyclic."""
-    return _roll(x, 1, -1)
+    return roll(x, 1, -1)
 
 
 def place_below(x):
     """The matrix with x_j at (j+1, j), for x that is 0 at the end."""
-    return _roll(tf.linalg.diag(x), 1, -2)
+    return roll(tf.linalg.diag(x), 1, -2)
 
 
 def place_above(x):
     """The matrix with x_j at (j, j+1), for x that is 0 at the end."""
-    return _roll(tf.linalg.diag(x), 1, -1)
+    return roll(tf.linalg.diag(x), 1, -1)
 
 
 def with_diagonal(X, x):
@@ -112,16 +112,16 @@ class BlockDiagonal(NamedTuple):
         """This matrix times X."""
         return (
             self.diagonal[..., :, None] * X
-            + self.above[..., :, None] * _roll(X, -1, -2)
-            + self.below[..., :, None] * _roll(X, 1, -2)
+            + self.above[..., :, None] * roll(X, -1, -2)
+            + self.below[..., :, None] * roll(X, 1, -2)
         )
 
     def columns(self, X):
         """X times this matrix."""
         return (
             X * self.diagonal[..., None, :]
-            + _roll(X, 1, -1) * preceding(self.above)[..., None, :]
-            + _roll(X, -1, -1) * following(self.below)[..., None, :]
+            + roll(X, 1, -1) * preceding(self.above)[..., None, :]
+            + roll(X, -1, -1) * following(self.below)[..., None, :]
         )
 
 
@@ -170,7 +170,7 @@ def _all_but_last(x):
     return tf.where(tf.range(n) < n - 1, x, tf.zeros_like(x))
 
 
-def _roll(x, shift, axis):
+def roll(x, shift, axis):
     """tf.roll for an axis counted from the end: vectorised by tf.vectorized_map or tape.jacobian, TensorFlow 2.21 takes a
     negative axis for another one."""
     rank = tf.rank(x) if x.shape.rank is None else x.shape.rank

@@ -42,30 +42,58 @@ def chordal_distance(alpha, beta):
     return tf.math.divide_no_nan(tf.abs(determinant), length[..., :, None] * length[..., None, :])
 
 
-def taken_apart(S, T, alphab, betab):
-    """S with equal finite eigenvalues moved apart by about sqrt(epsilon), and betab with them; T and alphab stay as they are.
+def taken_apart(S, T, runs_only=False):
+    """S and T with equal eigenvalues moved apart, and by how much: [..., n], of alpha / beta, 0 for infinite ones.
 
     At equal eigenvalues the solver takes one gradient of many, and that of a function which does not see inside a cluster is
-    another if the function still counts how B changes there, as a sum of eigenvalues does. A move by h costs errors h and
-    epsilon / h. It is for what rounding has hardly split: a defective cluster is split by sqrt(epsilon) already, and a move would
-    hide how cotangents differ inside it.
+    another if the function still counts how B changes there, as a sum of eigenvalues does, or knows an eigenvalue that stands
+    between members of the cluster. A move by h costs errors h, and epsilon / h, epsilon / h^2 for members in three places, and so on;
+    these stay near sqrt(epsilon), epsilon^(1/3), ... It is for what rounding has hardly split: a defective
+    cluster is split by sqrt(epsilon) already, and a move would hide how cotangents differ inside it.
+
+    Args:
+      S, T: [..., n, n], canonical factors.
+      runs_only: whether members of a cluster that stand side by side stay together.
     """
-    alpha, beta = (tf.stop_gradient(x) for x in alpha_beta(S, T))
-    beta = tf.math.real(beta)
-    norms = [tf.stop_gradient(_blocks.largest(X))[..., 0] for X in (S, T)]
-    x, y = alpha / _blocks.to_complex(norms[0]), beta / norms[1]
-    length = tf.sqrt(tf.abs(x) ** 2 + y**2)
-    close = chordal_distance(x, _blocks.to_complex(y)) < _tolerances.cluster(S.dtype)
-    j = tf.range(tf.shape(S)[-1])
-    place = tf.reduce_sum(tf.cast(close & (j[None, :] < j[:, None]), length.dtype), axis=-1)
+    x, y, norms = _over_norms(S, T)
     start = _blocks.starts(S)
-    place = tf.where(preceding(start), preceding(place), place)  # a pair moves as one
-    finite = (y > 0) & (100 * y >= tf.abs(x))
-    square = tf.where(finite, length / tf.where(finite, y, tf.ones_like(y)), tf.zeros_like(y)) ** 2
-    move = _tolerances.move(S.dtype) * place * square * norms[0] / norms[1]  # of alpha / beta
-    S = S + tf.linalg.diag(tf.cast(move, S.dtype) * tf.linalg.diag_part(T))
-    # A function of alpha / beta has betab = -Re(conj(alphab) alpha) / beta.
-    return S, betab - tf.cast(move * tf.math.real(alphab), betab.dtype)
+    finite = (y > 0) & ((100 * y >= tf.abs(x)) | start | preceding(start))
+    step = _distances(x, y, start, runs_only) * (tf.abs(x) ** 2 + y**2)
+    move = tf.where(finite, tf.math.divide_no_nan(step, y**2), tf.zeros_like(y)) * norms[0] / norms[1]
+    inverse_move = tf.where(finite, tf.zeros_like(y), tf.math.divide_no_nan(step, tf.abs(x) ** 2)) * norms[1] / norms[0]
+    s, t = tf.linalg.diag_part(S), tf.linalg.diag_part(T)
+    S, T = S + tf.linalg.diag(tf.cast(move, S.dtype) * t), T + tf.linalg.diag(tf.cast(inverse_move, T.dtype) * s)
+    return S, T, move
+
+
+def runs_taken_apart(T):
+    """The same, `runs_only`, for the factor of an ordinary Schur form: the pencil (T, I), whose I stays."""
+    x, y, norms = _over_norms(T, tf.eye(tf.shape(T)[-1], batch_shape=tf.shape(T)[:-2], dtype=T.dtype))
+    step = _distances(x, y, _blocks.starts(T), runs_only=True) * norms[0]
+    return T + tf.linalg.diag(tf.cast(step, T.dtype))
+
+
+def _over_norms(S, T):
+    """alpha and beta over the norms of S and T, and these, [..., 1], without derivatives."""
+    norms = [tf.stop_gradient(_blocks.largest(X))[..., 0] for X in (S, T)]
+    alpha, beta = (tf.stop_gradient(x) for x in alpha_beta(S, T))
+    return alpha / _blocks.to_complex(norms[0]), tf.math.real(beta) / norms[1], norms
+
+
+def _distances(x, y, start, runs_only):
+    """[..., n], real: how far, chordal, to move each eigenvalue x / y from where the first of its cluster stays."""
+    close = tf.cast(chordal_distance(x, _blocks.to_complex(y)) < _tolerances.cluster(x.dtype), y.dtype)
+    up_to_here = tf.linalg.band_part(close, -1, 0)
+    earlier = up_to_here - tf.linalg.diag(tf.linalg.diag_part(close))
+    # A run of members begins where one that is none comes before, or the other half of a pair.
+    one, two = (tf.linalg.diag_part(_blocks.roll(earlier, shift, -1)) for shift in (1, 2))
+    follows = (one > 0) | (start & (two > 0))
+    begins = tf.cast((tf.reduce_max(earlier, axis=-1) > 0) & ~follows, y.dtype)
+    runs = tf.reduce_sum(up_to_here * begins[..., None, :], axis=-1)
+    distance = runs * _tolerances.move(x.dtype, tf.reduce_max(close * runs[..., None, :], axis=-1))
+    if not runs_only:
+        distance += tf.reduce_sum(earlier, axis=-1) * _tolerances.move(x.dtype, 1)
+    return tf.where(preceding(start), preceding(distance), distance)  # a pair moves as one
 
 
 def pullback(S, T, alphab, betab):

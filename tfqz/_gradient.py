@@ -49,20 +49,26 @@ def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None, apart=True):
     if alphab is not None and not apart:
         from_alpha, from_beta = _eigenvalues.pullback(S, T, alphab, betab)
         Sb, Tb = Sb + from_alpha, Tb + from_beta
-    Ab, Bb = _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb)
+    # Functions of an eigenvalue that stands between equal ones have derivatives.
+    Ab, Bb = _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, _eigenvalues.taken_apart(S, T, runs_only=True)[:2])
     if alphab is None or not apart:
         return Ab, Bb
-    # Sums of eigenvalues that coincide have derivatives, which the solution above doesn't give.
-    S, betab = _eigenvalues.taken_apart(S, T, alphab, betab)
+    # And so have sums of equal ones.
+    moved_S, moved_T, move = _eigenvalues.taken_apart(S, T)
+    # A function of alpha / beta has betab = -Re(conj(alphab) alpha) / beta.
+    betab = betab - tf.cast(move * tf.math.real(alphab), betab.dtype)
     none = tf.zeros_like(Q)
-    more = _pullback(S, T, Q, Z, *_eigenvalues.pullback(S, T, alphab, betab), none, none)
+    more = _eigenvalues.pullback(moved_S, T, alphab, betab)
+    more = _pullback(moved_S, T, Q, Z, *more, none, none, (moved_S, moved_T))
     return Ab + more[0], Bb + more[1]
 
 
-def _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb):
-    """The formula, for Sb and Tb that are zero outside the pattern of S and T."""
+def _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, apart):
+    """The formula, for Sb and Tb that are zero outside the pattern of S and T. `apart`: S and T with eigenvalues taken apart."""
+    noise = _noise(S, T, Sb, Tb, Qb, Zb)
     Sb, Tb, P, R = with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb)
-    E, F = _triangular.solve_adjoint(S, T, P, R)
+    P, R = (without_noise(X, noise, [S, T], apart) for X in (P, R))
+    E, F = _triangular.solve_adjoint(*apart, P, R)
     return multiply(Q @ (Sb + E), Z, right=True), multiply(Q @ (Tb + F), Z, right=True)
 
 
@@ -190,6 +196,14 @@ def significant(g, noise):
     """g, and 0 where it is rounding. A function that does not depend on the convention has g = 0: divided by a small t_jj, and
     again by a small distance of eigenvalues, its rounding errors would grow to any size."""
     return tf.where(tf.abs(g) > noise, g, tf.zeros_like(g))
+
+
+def without_noise(P, noise, pair, apart):
+    """A right-hand side P, without what is rounding where eigenvalues of `pair` were taken apart: divided by such small distances, over
+    and over, a projector's, of which nothing else is left inside a cluster, would grow."""
+    moved = tf.reduce_any(sum(tf.abs(x - y) for x, y in zip(pair, apart)) > 0, axis=[-2, -1], keepdims=True)
+    noise = tf.reduce_max(noise, axis=-1)[..., None, None]
+    return _blocks.masked(~moved | (tf.abs(P) > noise), P)
 
 
 def zero_beta(T):

@@ -14,7 +14,7 @@ to G, and the rotation in 2 x 2 blocks to Tb. The notation is that of `_gradient
 
 import tensorflow as tf
 
-from tfqz import _blocks, _gradient, _tolerances, _triangular
+from tfqz import _blocks, _eigenvalues, _gradient, _tolerances, _triangular
 
 
 @tf.function(reduce_retracing=True, autograph=False)
@@ -26,13 +26,16 @@ def pullback(T, Z, Tb, Zb):
       Tb, Zb: [..., n, n], their cotangents; what lies outside the pattern of T is ignored.
     """
     Tb = _blocks.masked(~_triangular.strictly_lower(T), Tb)
+    noise = _noise(T, Tb, Zb)
     G = _gradient.multiply(Z, Zb, left=True) + _commutator(T, Tb)
     if T.dtype.is_complex:
         G = G + _gradient.largest_entries(Z, G)
     else:
-        C = _rotations(T, G, _noise(T, Tb, Zb))
+        C = _rotations(T, G, noise)
         Tb, G = Tb + C, G + _commutator(T, C)
-    E = _triangular.solve_ordinary_adjoint(T, _gradient.skew(G))
+    apart = _eigenvalues.runs_taken_apart(T)
+    P = _gradient.without_noise(_gradient.skew(G), noise, [T], [apart])
+    E = _triangular.solve_ordinary_adjoint(apart, P)
     return _gradient.multiply(Z @ (Tb + E), Z, right=True)
 
 

@@ -69,6 +69,7 @@ def cluster(dtype):
     return epsilon(dtype) ** 0.75
 
 
-def move(dtype):
-    """How far, chordal, the gradient of functions of eigenvalues moves those apart that coincide."""
-    return epsilon(dtype) ** 0.5
+def move(dtype, times):
+    """How far, chordal, a gradient moves eigenvalues apart that coincide, `times` times along one cluster: distances are divided by so
+    often, one after the other."""
+    return epsilon(dtype) ** (1 / (tf.cast(tf.maximum(times, 1), tf.as_dtype(dtype).real_dtype) + 1))
