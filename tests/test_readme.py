@@ -1,4 +1,4 @@
-"""What the README says, run."""
+"""What the README and the documentation say, run."""
 
 import re
 import subprocess
@@ -10,17 +10,41 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_code_blocks_run():
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    assert blocks
-    for block in blocks:
+PAGES = ["README.md", "docs/differentiability.md"]
+
+
+def blocks(page):
+    found = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
+    assert found
+    return found
+
+
+def test_code_blocks_of_the_readme_run():
+    """Each by itself."""
+    for block in blocks("README.md"):
         exec(compile(block, "README.md", "exec"), {})
 
 
-def test_files_that_are_named_exist():
-    named = re.findall(r"`((?:tfqz|cc|examples|benchmarks|tests)/[\w/.]+)`", (ROOT / "README.md").read_text())
-    assert named
-    assert [name for name in named if not (ROOT / name).exists()] == []
+def test_code_blocks_of_the_documentation_run():
+    """One after the other."""
+    names = {}
+    for i, block in enumerate(blocks("docs/differentiability.md")):
+        exec(compile(block, f"block {i}", "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_within_a_page_lead_somewhere(page):
+    text = (ROOT / page).read_text()
+    headings = [re.sub(r"[^\w -]", "", line.strip("# ").lower()).replace(" ", "-") for line in re.findall(r"^#+ .*$", text, re.MULTILINE)]
+    assert [link for link in re.findall(r"\]\(#([^)]*)\)", text) if link not in headings] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_are_named_exist(page):
+    text = (ROOT / page).read_text()
+    named = re.findall(r"`((?:tfqz|cc|examples|benchmarks|tests|docs)/[\w/.]+)`", text)
+    named += [link for link in re.findall(r"\]\(([\w/.]+)\)", text)]
+    assert [name for name in named if not (ROOT / name).exists() and not (ROOT / page).parent.joinpath(name).exists()] == []
 
 
 def test_self_check():
