@@ -155,10 +155,22 @@ void SchurBatch<T>::fill_with_nan(int64_t index) const {
   for (T* factor : {factors_.t, factors_.z}) fill_matrix(factor + matrix, n_);
 }
 
+template <typename T>
+Batch::Worker TriangularBatch<T>::make_worker() const {
+  const auto solver = std::make_shared<TriangularSolver<T>>(n_, adjoint_, ordinary_);
+  return [this, solver](int64_t index) -> std::string {
+    const int64_t matrix = index * n_ * n_;
+    (*solver)(s_ + matrix, t_ + matrix, {right_hand_sides_.first + matrix, right_hand_sides_.second + matrix},
+              {unknowns_.first + matrix, unknowns_.second + matrix});
+    return "";
+  };
+}
+
 #define TFQZ_INSTANTIATE(T)       \
   template class QzBatch<T>;      \
   template class ReorderBatch<T>; \
-  template class SchurBatch<T>
+  template class SchurBatch<T>;   \
+  template class TriangularBatch<T>
 TFQZ_INSTANTIATE(float);
 TFQZ_INSTANTIATE(double);
 TFQZ_INSTANTIATE(std::complex<float>);

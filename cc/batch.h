@@ -13,6 +13,7 @@
 #include "qz.h"
 #include "reorder.h"
 #include "schur.h"
+#include "triangular.h"
 
 namespace tfqz {
 
@@ -123,6 +124,35 @@ class SchurBatch : public Batch {
   const int n_;
   const T* const a_;
   const SchurFactors<T> factors_;
+};
+
+// Row-major arrays [batch, n, n]. Nothing fails.
+template <typename T>
+class TriangularBatch : public Batch {
+ public:
+  TriangularBatch(int n, bool adjoint, bool ordinary, const T* s, const T* t, const Pair<const T>& right_hand_sides,
+                  const Pair<T>& unknowns)
+      : Batch(/*fill_failures=*/false),
+        n_(n),
+        adjoint_(adjoint),
+        ordinary_(ordinary),
+        s_(s),
+        t_(t),
+        right_hand_sides_(right_hand_sides),
+        unknowns_(unknowns) {}
+
+  int64_t cost_per_element() const override { return 200 + int64_t{20} * n_ * n_ + int64_t{n_} * n_ * n_ / 5; }
+
+ protected:
+  Worker make_worker() const override;
+  void fill_with_nan(int64_t) const override {}
+
+ private:
+  const int n_;
+  const bool adjoint_, ordinary_;
+  const T *const s_, *const t_;
+  const Pair<const T> right_hand_sides_;
+  const Pair<T> unknowns_;
 };
 
 }  // namespace tfqz

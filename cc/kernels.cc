@@ -126,9 +126,38 @@ class SchurKernel : public OpKernel {
   const bool fill_failures_;
 };
 
+template <typename T>
+class SolveTriangularKernel : public OpKernel {
+ public:
+  explicit SolveTriangularKernel(OpKernelConstruction* context) : OpKernel(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("adjoint", &adjoint_));
+    OP_REQUIRES_OK(context, context->GetAttr("ordinary", &ordinary_));
+  }
+
+  void Compute(OpKernelContext* context) override {
+    const TensorShape& shape = context->input(0).shape();
+    OP_REQUIRES_OK(context, CheckEqualShapes({"s", "t", "first", "second"}, {shape, context->input(1).shape(),
+                                             context->input(2).shape(), context->input(3).shape()}));
+    Tensor *first, *second;
+    OP_REQUIRES_OK(context, context->allocate_output(0, shape, &first));
+    OP_REQUIRES_OK(context, context->allocate_output(1, shape, &second));
+    if (shape.num_elements() == 0) return;
+    const auto data = [&](int i) { return context->input(i).flat<T>().data(); };
+    TensorShape batch_shape = shape;
+    batch_shape.RemoveLastDims(2);
+    TriangularBatch<T> batch(static_cast<int>(shape.dim_size(shape.dims() - 1)), adjoint_, ordinary_, data(0), data(1),
+                             {data(2), data(3)}, {first->flat<T>().data(), second->flat<T>().data()});
+    OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
+  }
+
+ private:
+  bool adjoint_, ordinary_;
+};
+
 [[maybe_unused]] const bool registered[] = {RegisterKernels<QzKernel>("Tfqz>Qz", tensorflow::DEVICE_CPU),
                                             RegisterKernels<ReorderKernel>("Tfqz>Reorder", tensorflow::DEVICE_CPU),
-                                            RegisterKernels<SchurKernel>("Tfqz>Schur", tensorflow::DEVICE_CPU)};
+                                            RegisterKernels<SchurKernel>("Tfqz>Schur", tensorflow::DEVICE_CPU),
+                                            RegisterKernels<SolveTriangularKernel>("Tfqz>SolveTriangular", tensorflow::DEVICE_CPU)};
 
 }  // namespace
 }  // namespace tfqz

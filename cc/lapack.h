@@ -80,6 +80,16 @@ TFQZ_DECLARE_TGEXC(scipy_ztgexc_, std::complex<double>, );
 #undef TFQZ_WORK
 #undef TFQZ_DECLARE_TGEXC
 
+#define TFQZ_DECLARE_GEMM(routine, T)                                                                             \
+  extern "C" void routine(const char* transa, const char* transb, const LapackInt* m, const LapackInt* n,         \
+                          const LapackInt* k, const T* alpha, const T* a, const LapackInt* lda, const T* b,       \
+                          const LapackInt* ldb, const T* beta, T* c, const LapackInt* ldc, std::size_t, std::size_t)
+TFQZ_DECLARE_GEMM(scipy_sgemm_, float);
+TFQZ_DECLARE_GEMM(scipy_dgemm_, double);
+TFQZ_DECLARE_GEMM(scipy_cgemm_, std::complex<float>);
+TFQZ_DECLARE_GEMM(scipy_zgemm_, std::complex<double>);
+#undef TFQZ_DECLARE_GEMM
+
 template <typename T>
 struct RealOf {
   using type = T;
@@ -101,6 +111,7 @@ struct Lapack;
     static constexpr auto gges3 = scipy_##letter##gges3_;        \
     static constexpr auto tgexc = scipy_##letter##tgexc_;        \
     static constexpr auto gees = scipy_##letter##gees_;          \
+    static constexpr auto gemm = scipy_##letter##gemm_;          \
     static constexpr const char* gges_name = #letter "gges";     \
     static constexpr const char* gges3_name = #letter "gges3";   \
     static constexpr const char* tgexc_name = #letter "tgexc";   \

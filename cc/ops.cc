@@ -135,5 +135,38 @@ on_failure: 'raise' names the batch element, 'nan' fills it with NaN.
 body: Nothing, or one function of a, [batch, n, n], with these outputs, which XLA compiles for devices other than the CPU.
 )doc");
 
+absl::Status SolveTriangularShape(InferenceContext* context) {
+  DimensionHandle n;
+  ShapeHandle batch, matrix = context->input(0);
+  for (int input = 0; input < 4; ++input) {
+    TF_RETURN_IF_ERROR(SquareMatrices(context, context->input(input), &n, &batch));
+    TF_RETURN_IF_ERROR(context->Merge(matrix, context->input(input), &matrix));
+  }
+  for (int output = 0; output < 2; ++output) context->set_output(output, matrix);
+  return absl::OkStatus();
+}
+
+REGISTER_OP("Tfqz>SolveTriangular")
+    .Input("s: T")
+    .Input("t: T")
+    .Input("first: T")
+    .Input("second: T")
+    .Output("first_unknown: T")
+    .Output("second_unknown: T")
+    .Attr("T: {float, double, complex64, complex128}")
+    .Attr("adjoint: bool = false")
+    .Attr("ordinary: bool = false")
+    .Attr("body: list(func) = []")
+    .SetShapeFn(SolveTriangularShape)
+    .Doc(R"doc(
+Strictly lower triangular X, V of tril(X s - s V, -1) = first, tril(X t - t V, -1) = second, or the adjoint's: tril(X s^H + V t^H, -1) =
+first, -tril(s^H X + t^H V, -1) = second. Where eigenvalues of the pencil are equal, the minimum-norm solution.
+
+s, t: [..., n, n], of `Tfqz>Qz` or `Tfqz>Reorder`.
+first, second: [..., n, n], of which the strictly lower part counts, without the entry inside a 2 x 2 block.
+ordinary: t is the identity, and the unknown with s is 0 where eigenvalues are equal.
+body: Nothing, or one function of the inputs, [batch, n, n], with these outputs, which XLA compiles.
+)doc");
+
 }  // namespace
 }  // namespace tfqz

@@ -46,6 +46,17 @@ absl::Status CheckShapes(const TensorShape& a, const TensorShape& b) {
   return absl::OkStatus();
 }
 
+absl::Status CheckEqualShapes(const std::vector<std::string>& names, const std::vector<TensorShape>& shapes) {
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    TF_RETURN_IF_ERROR(CheckMatrices(shapes[i], names[i], shape_text(Sizes(shapes[i]))));
+    if (shapes[i] != shapes[0]) {
+      return absl::InvalidArgumentError("`" + names[i] + "` must have the same shape as `" + names[0] + "`; got " +
+                                        shape_text(Sizes(shapes[0])) + " and " + shape_text(Sizes(shapes[i])));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckFactorShapes(const std::vector<TensorShape>& factors, const TensorShape& labels) {
   TensorShape matrix = labels;
   if (labels.dims() >= 1) matrix.AddDim(labels.dim_size(labels.dims() - 1));

@@ -3,6 +3,7 @@
 #define TFQZ_SHAPES_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "tensorflow/core/framework/tensor_shape.h"
@@ -17,6 +18,9 @@ absl::Status CheckShape(const tensorflow::TensorShape& a);
 
 // InvalidArgument unless both are [..., n, n] with one n that LAPACK can count, and batch shapes that broadcast.
 absl::Status CheckShapes(const tensorflow::TensorShape& a, const tensorflow::TensorShape& b);
+
+// InvalidArgument unless all are [..., n, n] of one shape.
+absl::Status CheckEqualShapes(const std::vector<std::string>& names, const std::vector<tensorflow::TensorShape>& shapes);
 
 // InvalidArgument unless all factors are [..., n, n] of one shape, and the labels [..., n].
 absl::Status CheckFactorShapes(const std::vector<tensorflow::TensorShape>& factors, const tensorflow::TensorShape& labels);

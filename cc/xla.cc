@@ -101,6 +101,24 @@ struct Schur {
   }
 };
 
+// Coefficients and right-hand sides. TensorFlow ops on every device: a program of XLA fuses them with what is around.
+struct SolveTriangular {
+  static constexpr int kFactors = 2;
+  static constexpr bool kEigenvalues = false;
+  static constexpr const char* kOp = "Tfqz>SolveTriangular";
+  static constexpr const char* kCall = "tfqz";
+
+  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
+    for (int i = 0; i < 4; ++i) {
+      TensorShape shape;
+      TF_RETURN_IF_ERROR(StaticShape(context, i, &shape));
+      operands->values.push_back(context->Input(i));
+      operands->shapes.push_back(shape);
+    }
+    return CheckEqualShapes({"s", "t", "first", "second"}, operands->shapes);
+  }
+};
+
 // Leaves the work to the two classes below.
 template <typename Op>
 class OpXlaKernel : public tensorflow::XlaOpKernel {
@@ -221,7 +239,7 @@ class CpuKernel : public BodyKernel<Op> {
 };
 
 // As ordinary kernels of the compilers' devices: REGISTER_XLA_OP counts only before a process's first XLA compilation.
-template <typename Op>
+template <typename Op, template <typename> typename CpuKernel = CpuKernel>
 struct Kernels {
   template <typename T>
   using OnCpu = CpuKernel<Op>;
@@ -234,7 +252,8 @@ struct Kernels {
   }
 };
 [[maybe_unused]] const bool registered[] = {Kernels<Qz>::Register(), Kernels<Reorder>::Register(),
-                                            Kernels<Schur>::Register()};
+                                            Kernels<Schur>::Register(),
+                                            Kernels<SolveTriangular, BodyKernel>::Register()};
 
 }  // namespace
 }  // namespace tfqz

@@ -3,12 +3,22 @@
 import numpy as np
 import oracles
 import pytest
+import scipy.linalg
 import tensorflow as tf
 from functionals import deviates, relative_error
 
-from tfqz import _triangular
+from tfqz import _equations, _triangular
+from tfqz._backends import native as op_library
 
-SIZES = [0, 1, 2, 5, 16, 32, 33, 50, 65]  # one block up to 32, blocks of 16 beyond
+# In TensorFlow ops one block up to 32 and blocks of 16 beyond, natively one up to 24 and halves of halves beyond.
+SIZES = [0, 1, 2, 5, 16, 24, 32, 33, 50, 65, 130]
+
+
+@pytest.fixture(params=[False, True], ids=["ops", "native"])
+def native(request):
+    if request.param and op_library.why_not() is not None:
+        pytest.skip(op_library.why_not())
+    return request.param
 
 
 def adjoint(x):
@@ -26,18 +36,18 @@ def lower_part(rng, S):
     return mask * deviates(rng, S.shape, S.dtype), mask
 
 
-def solve(solver, *arrays):
-    return [x.numpy() for x in solver(*(tf.constant(x) for x in arrays))]
+def solve(solver, native, *arrays):
+    return [x.numpy() for x in solver(*(tf.constant(x) for x in arrays), native=native)]
 
 
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
-def test_equations(dtype, n, rng):
+def test_equations(dtype, n, native, rng):
     """The residual is that of a backward stable substitution: a few eps times the solution."""
     S, T = factors(rng, n, dtype)
     (M, mask), (N, _) = lower_part(rng, S), lower_part(rng, S)
-    X, V = solve(_triangular.solve, S, T, M, N)
-    E, F = solve(_triangular.solve_adjoint, S, T, M, N)
+    X, V = solve(_equations.solve, native, S, T, M, N)
+    E, F = solve(_equations.solve_adjoint, native, S, T, M, N)
     for unknown in (X, V, E, F):
         assert np.all(unknown[mask == 0] == 0)
     if n < 2:
@@ -52,12 +62,12 @@ def test_equations(dtype, n, rng):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
-def test_each_is_the_adjoint_of_the_other(dtype, rng):
+def test_each_is_the_adjoint_of_the_other(dtype, native, rng):
     """<(X, V), (P, R)> = <(M, N), (E, F)>."""
     S, T = factors(rng, 40, dtype)
     M, N, P, R = (lower_part(rng, S)[0] for _ in range(4))
-    X, V = solve(_triangular.solve, S, T, M, N)
-    E, F = solve(_triangular.solve_adjoint, S, T, P, R)
+    X, V = solve(_equations.solve, native, S, T, M, N)
+    E, F = solve(_equations.solve_adjoint, native, S, T, P, R)
     left = oracles.inner(X, P) + oracles.inner(V, R)
     assert left == pytest.approx(oracles.inner(M, E) + oracles.inner(N, F), rel=1e-10)
 
@@ -65,7 +75,7 @@ def test_each_is_the_adjoint_of_the_other(dtype, rng):
 @pytest.mark.parametrize("n", [6, 40])
 @pytest.mark.parametrize("adjoint_equations", [False, True])
 @pytest.mark.parametrize("equal", ["all-infinite", "in-blocks", "singular"])
-def test_minimum_norm_solution(equal, adjoint_equations, n, rng):
+def test_minimum_norm_solution(equal, adjoint_equations, n, native, rng):
     """Elements of equal eigenvalues solve their 2 x 2 systems in the least-squares sense, with minimum norm."""
     S, T = (np.triu(deviates(rng, (n, n), "complex128")) for _ in "ST")
     group = {"all-infinite": np.arange(n) % 3 == 0, "in-blocks": np.arange(n) < 3, "singular": np.arange(n) == n // 2}[equal]
@@ -75,7 +85,7 @@ def test_minimum_norm_solution(equal, adjoint_equations, n, rng):
     # Diagonal S, T decouple the elements, so that NumPy's pseudo-inverse is an oracle for each. Norm 1: the solver scales.
     S, T = np.diag(diagonal_s / abs(diagonal_s).max()), np.diag(diagonal_t / abs(diagonal_t).max())
     M, N = lower_part(rng, S)[0], lower_part(rng, S)[0]
-    got = solve(_triangular.solve_adjoint if adjoint_equations else _triangular.solve, S, T, M, N)
+    got = solve(_equations.solve_adjoint if adjoint_equations else _equations.solve, native, S, T, M, N)
     for i in range(n):
         for j in range(i):
             if adjoint_equations:
@@ -87,7 +97,7 @@ def test_minimum_norm_solution(equal, adjoint_equations, n, rng):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
-def test_against_a_dense_solution(dtype, rng):
+def test_against_a_dense_solution(dtype, native, rng):
     """The equations as one linear system of all unknowns, built column by column from the operator's definition."""
     n = 7
     S, T = factors(rng, n, dtype)
@@ -104,13 +114,13 @@ def test_against_a_dense_solution(dtype, rng):
 
     matrix = np.stack([operator(unit) for unit in np.eye(2 * len(where))], axis=1)
     expected = np.linalg.solve(matrix, np.concatenate([M[tuple(where.T)], N[tuple(where.T)]]))
-    X, V = solve(_triangular.solve, S, T, M, N)
+    X, V = solve(_equations.solve, native, S, T, M, N)
     assert relative_error([np.concatenate([X[tuple(where.T)], V[tuple(where.T)]])], [expected]) < 1e-10
 
 
-@pytest.mark.parametrize("solver", [_triangular.solve, _triangular.solve_adjoint])
+@pytest.mark.parametrize("solver", [_equations.solve, _equations.solve_adjoint])
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
-def test_gradient_of_the_solvers(dtype, solver, rng):
+def test_gradient_of_the_solvers(dtype, solver, native, rng):
     """By all four arguments, against central differences on the pattern of S and T."""
     S, T = factors(rng, 5, dtype)
     M, N = lower_part(rng, S)[0], lower_part(rng, S)[0]
@@ -121,7 +131,7 @@ def test_gradient_of_the_solvers(dtype, solver, rng):
     directions = [d * p for d, p in zip(directions, [pattern, pattern_of_T, 1 - pattern, 1 - pattern])]
 
     def f(arrays):
-        return sum(tf.reduce_sum(tf.math.real(tf.math.conj(w) * x)) for w, x in zip(weights, solver(*arrays)))
+        return sum(tf.reduce_sum(tf.math.real(tf.math.conj(w) * x)) for w, x in zip(weights, solver(*arrays, native=native)))
 
     arrays = [tf.constant(x) for x in (S, T, M, N)]
     with tf.GradientTape() as tape:
@@ -134,12 +144,36 @@ def test_gradient_of_the_solvers(dtype, solver, rng):
     assert sum(oracles.inner(g.numpy(), d) for g, d in zip(gradients, directions)) == pytest.approx(expected, rel=1e-7)
 
 
+@pytest.mark.parametrize("ordinary", [False, True])
+@pytest.mark.parametrize("adjoint_equations", [False, True])
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_both_solvers_agree(dtype, adjoint_equations, ordinary, rng):
+    """To rounding, where eigenvalues are equal too: pairs of the real form and single ones, and in a batch."""
+    if op_library.why_not() is not None:
+        pytest.skip(op_library.why_not())
+    n = 30
+    blocks = [[[1.0, 2], [-3, 1]], [[0.0]], [[2.0]], [[1.0, 2], [-3, 1]], [[2.0]], [[4.0, 1], [-1, 4]]] if dtype == "float64" else [[[1.0]], [[2.0]]]
+    S = scipy.linalg.block_diag(*(blocks * n))[:n, :n].astype(dtype)
+    if S[n - 1, n - 2] == 0 and dtype == "float64":
+        S[n - 2, n - 1] = 0
+    pattern = S != 0
+    S = np.stack([S, S]) + np.triu(1 - (pattern | pattern.T | np.eye(n, dtype=bool))) * deviates(rng, (2, n, n), dtype) / n
+    T = np.broadcast_to(np.eye(n, dtype=dtype), S.shape)
+    if not ordinary:
+        T = T * 2 + np.triu(1 - (pattern | pattern.T | np.eye(n, dtype=bool))) * deviates(rng, (2, n, n), dtype) / n
+    first, second = deviates(rng, (2, n, n), dtype), (0 if ordinary else 1) * deviates(rng, (2, n, n), dtype)
+    arguments = [tf.constant(x) for x in (S, T, first, second)]
+    expected = [x.numpy() for x in _triangular.solve(*arguments, adjoint_equations, ordinary)]
+    found = [x.numpy() for x in op_library.solve_triangular(*arguments, adjoint_equations, ordinary)]
+    assert relative_error(found, expected) < 1e-10
+
+
 def test_memory_and_graph_do_not_grow():
     """The graph has as many nodes for n = 300 as for n = 40, and no intermediate of more than a few n^2 entries."""
 
     def nodes(n):
         spec = tf.TensorSpec([1, n, n], tf.complex128)
-        concrete = tf.function(lambda *x: _triangular.solve(*x)).get_concrete_function(*[spec] * 4)
+        concrete = tf.function(lambda *x: _equations.solve(*x, native=False)).get_concrete_function(*[spec] * 4)
         definition = concrete.graph.as_graph_def()
         return len(definition.node) + sum(len(function.node_def) for function in definition.library.function)
 

@@ -1,5 +1,6 @@
 """Gradients of any order for values that TensorFlow can't, or shouldn't, differentiate by itself."""
 
+import functools
 import itertools
 
 import tensorflow as tf
@@ -19,6 +20,22 @@ def register_pullback(name):
         return pullback
 
     return register
+
+
+def register_pullbacks(name):
+    """Decorator for `pullback(inputs, outputs, cotangents, native)`: registers it twice, for TensorFlow ops alone and with the op
+    library, under names that `solved_by` makes."""
+
+    def register(pullback):
+        for native in (False, True):
+            register_pullback(solved_by(native, name))(functools.partial(pullback, native=native))
+        return pullback
+
+    return register
+
+
+def solved_by(native, name):
+    return name + "Native" * native
 
 
 @tf.function(reduce_retracing=True, autograph=False)

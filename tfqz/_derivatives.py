@@ -3,71 +3,71 @@
 import tensorflow as tf
 
 from tfqz import _gradient, _gradient_schur
-from tfqz._attach import attach_gradient, register_pullback
-from tfqz._backends import native
+from tfqz._attach import attach_gradient, register_pullbacks, solved_by
+from tfqz._backends import native as op_library
 
 
 def factors(a, b, backend, on_failure):
     """[S, T, Q, Z]."""
-    if backend is native and tf.executing_eagerly():
-        return native.factorize(a, b, on_failure)[:4]  # the op has this gradient registered, which costs less than attaching it
+    if backend is op_library and tf.executing_eagerly():
+        return op_library.factorize(a, b, on_failure)[:4]  # the op has this gradient registered, which costs less than attaching it
     outputs = backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)
-    return attach_gradient("TfqzQz", [a, b], outputs[:4])
+    return attach_gradient(solved_by(backend is op_library, "TfqzQz"), [a, b], outputs[:4])
 
 
 def eigenvalues(a, b, backend, on_failure):
     """[alpha, beta]: the gradient takes those apart that coincide."""
     outputs = backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)
-    return attach_gradient("TfqzEigvals", [a, b], outputs)[4:]
+    return attach_gradient(solved_by(backend is op_library, "TfqzEigvals"), [a, b], outputs)[4:]
 
 
-def of_ordered(a, b, outputs):
+def of_ordered(a, b, outputs, backend):
     """[S, T, Q, Z, alpha, beta] computed from `a` and `b` in any order of the eigenvalues: one solution for all."""
-    return attach_gradient("TfqzOrdQz", [a, b], outputs)
+    return attach_gradient(solved_by(backend is op_library, "TfqzOrdQz"), [a, b], outputs)
 
 
-def of_blocks(a, b, factors, count):
+def of_blocks(a, b, factors, count, backend):
     """[S, T, Q, Z] as functions of which only the subspaces matter that the first `count` columns of Q and Z span."""
-    return attach_gradient("TfqzBlocks", [a, b, count], factors)
+    return attach_gradient(solved_by(backend is op_library, "TfqzBlocks"), [a, b, count], factors)
 
 
 def schur_factors(a, backend, on_failure):
     """[T, Z]."""
-    if backend is native and tf.executing_eagerly():
-        return native.schur(a, on_failure)
-    return attach_gradient("TfqzSchur", [a], backend.schur(tf.stop_gradient(a), on_failure))
+    if backend is op_library and tf.executing_eagerly():
+        return op_library.schur(a, on_failure)
+    return attach_gradient(solved_by(backend is op_library, "TfqzSchur"), [a], backend.schur(tf.stop_gradient(a), on_failure))
 
 
-@register_pullback("TfqzSchur")
-def _pullback_of_schur(inputs, outputs, cotangents):
-    return [_gradient_schur.pullback(*outputs, *cotangents)]
+@register_pullbacks("TfqzSchur")
+def _pullback_of_schur(inputs, outputs, cotangents, native):
+    return [_gradient_schur.pullback(*outputs, *cotangents, native=native)]
 
 
-@register_pullback("TfqzQz")
-@register_pullback("TfqzOrdQz")
-def _pullback(inputs, outputs, cotangents):
-    return _unbroadcast(inputs, _gradient.pullback(*outputs[:4], *cotangents, apart=False))
+@register_pullbacks("TfqzQz")
+@register_pullbacks("TfqzOrdQz")
+def _pullback(inputs, outputs, cotangents, native):
+    return _unbroadcast(inputs, _gradient.pullback(*outputs[:4], *cotangents, apart=False, native=native))
 
 
-@register_pullback("TfqzEigvals")
-def _pullback_taken_apart(inputs, outputs, cotangents):
-    return _unbroadcast(inputs, _gradient.pullback(*outputs[:4], *cotangents, apart=True))
+@register_pullbacks("TfqzEigvals")
+def _pullback_taken_apart(inputs, outputs, cotangents, native):
+    return _unbroadcast(inputs, _gradient.pullback(*outputs[:4], *cotangents, apart=True, native=native))
 
 
-@register_pullback("TfqzBlocks")
-def _pullback_of_blocks(inputs, outputs, cotangents):
+@register_pullbacks("TfqzBlocks")
+def _pullback_of_blocks(inputs, outputs, cotangents, native):
     *pencil, count = inputs
-    return [*_unbroadcast(pencil, _gradient.blocks_pullback(*outputs, count, *cotangents)), None]
+    return [*_unbroadcast(pencil, _gradient.blocks_pullback(*outputs, count, *cotangents, native=native)), None]
 
 
 @tf.RegisterGradient("Tfqz>Schur")
 def _gradient_of_schur_op(op, *cotangents):
-    return _pullback_of_schur(list(op.inputs), list(op.outputs), cotangents)
+    return _pullback_of_schur(list(op.inputs), list(op.outputs), cotangents, native=True)
 
 
 @tf.RegisterGradient("Tfqz>Qz")
 def _gradient_of_op(op, *cotangents):
-    return _pullback(list(op.inputs), list(op.outputs), cotangents)
+    return _pullback(list(op.inputs), list(op.outputs), cotangents, native=True)
 
 
 def _unbroadcast(inputs, gradients):

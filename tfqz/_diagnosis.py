@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz import _blocks, _canonical, _checks, _eigenvalues, _gradient, _tolerances, _triangular
+from tfqz import _blocks, _canonical, _checks, _eigenvalues, _equations, _gradient, _tolerances, _triangular
 from tfqz._blocks import masked
 
 
@@ -68,7 +68,7 @@ def _sensitivity(S, T):
     S, T = (tf.broadcast_to(X, tf.concat([tf.shape(X)[:-3], [tf.size(cut), n, n]], axis=0)) for X in (S, T))
     neighbours = across & tf.equal(row[:, None], cut[:, None, None] + 1) & tf.equal(row, cut[:, None, None])
     unit, zero = (tf.broadcast_to(tf.cast(x, S.dtype), tf.shape(S)) for x in (neighbours, tf.zeros_like(neighbours)))
-    columns = [_triangular.solve_adjoint(S, T, *x) for x in ((unit, zero), (zero, unit))]
+    columns = [_equations.solve_adjoint(S, T, *x, native=False) for x in ((unit, zero), (zero, unit))]
     # The largest singular value of what two cotangents give together.
     gram = [[_inner(x, y) for y in columns] for x in columns]
     a, b, d = tf.math.real(gram[0][0]), tf.abs(gram[0][1]), tf.math.real(gram[1][1])
@@ -78,9 +78,9 @@ def _sensitivity(S, T):
     gain = amplification
     for _ in range(_ROUNDS):
         unknowns, _ = _unit(unknowns)
-        unknowns = [masked(across, X) for X in _triangular.solve(S, T, *unknowns)]
+        unknowns = [masked(across, X) for X in _equations.solve(S, T, *unknowns, native=False)]
         unknowns, first = _unit(unknowns)
-        unknowns = _triangular.solve_adjoint(S, T, *unknowns)
+        unknowns = _equations.solve_adjoint(S, T, *unknowns, native=False)
         gain = tf.maximum(gain, tf.maximum(first, _unit(unknowns)[1]))
     infinity = tf.fill(tf.shape(gain), tf.constant(float("inf"), gain.dtype))
     return separation, tf.where(coincide, tf.zeros_like(gain), 1 / gain), tf.where(coincide, infinity, amplification)
@@ -167,7 +167,7 @@ def _gauge_residual(S, T, Q, Z, Sb, Tb, Qb, Zb):
         turns = [masked(_blocks.starts(S) & ~_gradient.unequal(S, T), turn)]
     # What the minimum-norm solution at equal eigenvalues leaves of equations (3).
     _, _, P, R = _gradient.with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb)
-    E, F = _triangular.solve_adjoint(S, T, P, R)
+    E, F = _equations.solve_adjoint(S, T, P, R, native=False)
     rest = [
         P - tf.matmul(E, S, adjoint_b=True) - tf.matmul(F, T, adjoint_b=True),
         R + tf.matmul(S, E, adjoint_a=True) + tf.matmul(T, F, adjoint_a=True),

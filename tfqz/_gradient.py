@@ -7,7 +7,7 @@ With W = Q^H dQ and Y = Z^H dZ, both skew-Hermitian,
     Q^H dA Z = W S + dS - S Y         Q^H dB Z = W T + dT - T Y                                  (1)
 
 and the strictly lower parts of (1) are two coupled triangular equations for those of W and Y alone (equations (2) in
-`_triangular.py`): no inverse of S or T appears, so singular A, singular B and infinite eigenvalues need nothing special.
+`_equations.py`): no inverse of S or T appears, so singular A, singular B and infinite eigenvalues need nothing special.
 The adjoint of all this, for cotangents Sb, Tb, Qb, Zb of the factors, Sb and Tb on the pattern of S and T:
 
     G_W = Q^H Qb - Sb S^H - Tb T^H        P = tril(G_W - G_W^H, -1)
@@ -27,12 +27,12 @@ extended collection of matrix derivative results for forward and reverse mode al
 
 import tensorflow as tf
 
-from tfqz import _blocks, _canonical, _eigenvalues, _tolerances, _triangular
+from tfqz import _blocks, _canonical, _eigenvalues, _equations, _tolerances, _triangular
 from tfqz._blocks import following, preceding
 
 
 @tf.function(reduce_retracing=True, autograph=False)
-def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None, apart=True):
+def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None, apart=True, native=False):
     """Cotangents of A and B.
 
     Args:
@@ -40,6 +40,7 @@ def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None, apart=True):
       Sb, Tb, Qb, Zb: [..., n, n], their cotangents; what lies outside the pattern of S and T is ignored.
       alphab, betab: [..., n], cotangents of alpha and beta, if there are any.
       apart: a Python bool, whether these are for eigenvalues that are taken apart where they coincide, by a solution of their own.
+      native: a Python bool, as in `_equations.py`.
 
     Returns:
       Ab, Bb: [..., n, n]. For the convention of TensorFlow, <Ab, dA> + <Bb, dB> = <Sb, dS> + ... also for complex dtypes.
@@ -50,7 +51,7 @@ def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None, apart=True):
         from_alpha, from_beta = _eigenvalues.pullback(S, T, alphab, betab)
         Sb, Tb = Sb + from_alpha, Tb + from_beta
     # Functions of an eigenvalue that stands between equal ones have derivatives.
-    Ab, Bb = _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, _eigenvalues.taken_apart(S, T, runs_only=True)[:2])
+    Ab, Bb = _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, _eigenvalues.taken_apart(S, T, runs_only=True)[:2], native)
     if alphab is None or not apart:
         return Ab, Bb
     # And so have sums of equal ones.
@@ -59,16 +60,16 @@ def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None, apart=True):
     betab = betab - tf.cast(move * tf.math.real(alphab), betab.dtype)
     none = tf.zeros_like(Q)
     more = _eigenvalues.pullback(moved_S, T, alphab, betab)
-    more = _pullback(moved_S, T, Q, Z, *more, none, none, (moved_S, moved_T))
+    more = _pullback(moved_S, T, Q, Z, *more, none, none, (moved_S, moved_T), native)
     return Ab + more[0], Bb + more[1]
 
 
-def _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, apart):
+def _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, apart, native):
     """The formula, for Sb and Tb that are zero outside the pattern of S and T. `apart`: S and T with eigenvalues taken apart."""
     noise = _noise(S, T, Sb, Tb, Qb, Zb)
     Sb, Tb, P, R = with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb)
     P, R = (without_noise(X, noise, [S, T], apart) for X in (P, R))
-    E, F = _triangular.solve_adjoint(*apart, P, R)
+    E, F = _equations.solve_adjoint(*apart, P, R, native)
     return multiply(Q @ (Sb + E), Z, right=True), multiply(Q @ (Tb + F), Z, right=True)
 
 
@@ -88,7 +89,7 @@ def with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb):
 
 
 @tf.function(reduce_retracing=True, autograph=False)
-def blocks_pullback(S, T, Q, Z, count, Sb, Tb, Qb, Zb):
+def blocks_pullback(S, T, Q, Z, count, Sb, Tb, Qb, Zb, native=False):
     """Cotangents of A and B where S and T are block triangular with two diagonal blocks, the first of `count` rows, and no more.
 
     The form that (1) gives with W and Y zero inside the diagonal blocks, where dS and dT are full then: it needs the eigenvalues of
@@ -105,7 +106,7 @@ def blocks_pullback(S, T, Q, Z, count, Sb, Tb, Qb, Zb):
     Sb, Tb = _blocks.masked(~between, Sb), _blocks.masked(~between, Tb)
     G_W, G_Y = rotation_cotangents(S, T, Q, Z, Sb, Tb, Qb, Zb)
     P, R = _blocks.masked(between, skew(G_W)), _blocks.masked(between, skew(G_Y))
-    E, F = (_blocks.masked(between, X) for X in _triangular.solve_adjoint(S, T, P, R))
+    E, F = (_blocks.masked(between, X) for X in _equations.solve_adjoint(S, T, P, R, native))
     return multiply(Q @ (Sb + E), Z, right=True), multiply(Q @ (Tb + F), Z, right=True)
 
 

@@ -14,11 +14,11 @@ to G, and the rotation in 2 x 2 blocks to Tb. The notation is that of `_gradient
 
 import tensorflow as tf
 
-from tfqz import _blocks, _eigenvalues, _gradient, _tolerances, _triangular
+from tfqz import _blocks, _eigenvalues, _equations, _gradient, _tolerances, _triangular
 
 
 @tf.function(reduce_retracing=True, autograph=False)
-def pullback(T, Z, Tb, Zb):
+def pullback(T, Z, Tb, Zb, native=False):
     """The cotangent of A.
 
     Args:
@@ -35,7 +35,7 @@ def pullback(T, Z, Tb, Zb):
         Tb, G = Tb + C, G + _commutator(T, C)
     apart = _eigenvalues.runs_taken_apart(T)
     P = _gradient.without_noise(_gradient.skew(G), noise, [T], [apart])
-    E = _triangular.solve_ordinary_adjoint(apart, P)
+    E = _equations.solve_ordinary_adjoint(apart, P, native)
     return _gradient.multiply(Z @ (Tb + E), Z, right=True)
 
 

@@ -76,7 +76,7 @@ def ordqz(
         if _checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
             a, b = _blocks.to_complex(a), _blocks.to_complex(b)
         factors, labels = reordered(a, b, sort, tolerance, backend, on_failure)
-        s, t, q, z, alpha, beta = _derivatives.of_ordered(a, b, factors)
+        s, t, q, z, alpha, beta = _derivatives.of_ordered(a, b, factors, backend)
         if not return_sdim:
             return OrdQZ(s, t, alpha, beta, q, z)
         return OrdQZSdim(s, t, alpha, beta, q, z, _selection.count(labels))

@@ -61,7 +61,7 @@ def deflating_subspace(
             a, b = _blocks.to_complex(a), _blocks.to_complex(b)
         factors, labels = _ordqz.reordered(a, b, sort, tolerance, backend, on_failure)
         count = _selection.count(labels)
-        *_, q, z = _derivatives.of_blocks(a, b, factors[:4], count)
+        *_, q, z = _derivatives.of_blocks(a, b, factors[:4], count, backend)
         if dimension is not None:
             q, z = _of_dimension(dimension, count, on_failure, q, z)
         inside = tf.range(tf.shape(z)[-1]) < count[..., None]

@@ -1,14 +1,5 @@
-"""The coupled triangular equations of the QZ decomposition's derivative, and their adjoint.
-
-For upper triangular S, T (real: quasi upper triangular S) and right-hand sides of which only the strictly lower part counts,
-with strictly lower triangular unknowns:
-
-    `solve`           tril(X S - S V, -1) = M         tril(X T - T V, -1) = N                  (2)
-    `solve_adjoint`   tril(E S^H + F T^H, -1) = P    -tril(S^H E + T^H F, -1) = R              (3)
-
-The linear map of (3) is the adjoint of (2)'s, so each solver's gradient is a call of the other and matrix products.
-`Strictly lower` leaves out the entry inside a 2 x 2 block. For full off-diagonal blocks these are the equations of LAPACK's
-xTGSYL ('N' and 'T'); Kagstrom and Westin, IEEE Trans. Autom. Control 34 (1989) 745-751.
+"""The solver of the coupled triangular equations (2) and (3) in TensorFlow ops: what XLA compiles, and what works without the op
+library. `_equations.py` says what they are and calls it; cc/triangular.h is the same in C++.
 
 Element (i, j) stands in a 2 x 2 system whose determinant is delta_ij = s_ii t_jj - s_jj t_ii (up to conjugation) and
 needs only elements further from the diagonal in (2), closer to it in (3). The order of work: block subdiagonal after block
@@ -20,27 +11,6 @@ the exact gradient of every function that does not see inside a cluster of equal
 import tensorflow as tf
 
 from tfqz import _blocks, _strips, _tolerances
-from tfqz._attach import attach_gradient, register_pullback
-
-
-def solve(S, T, M, N):
-    """X, V of equations (2). All arguments [..., n, n], of one dtype and shape; differentiable in each."""
-    return attach_gradient("TfqzSolve", [S, T, M, N], _solve(S, T, M, N, adjoint=False))
-
-
-def solve_adjoint(S, T, P, R):
-    """E, F of equations (3). All arguments [..., n, n], of one dtype and shape; differentiable in each."""
-    return attach_gradient("TfqzSolveAdjoint", [S, T, P, R], _solve(S, T, P, R, adjoint=True))
-
-
-def solve_ordinary(S, M):
-    """X of tril(X S - S X, -1) = M, equations (2) for T = I and N = 0. [..., n, n], of one dtype and shape; differentiable in each."""
-    return attach_gradient("TfqzSolveOrdinary", [S, M], _solve_ordinary(S, M, adjoint=False))[0]
-
-
-def solve_ordinary_adjoint(S, P):
-    """E of tril(E S^H - S^H E, -1) = P, the adjoint. [..., n, n], of one dtype and shape; differentiable in each."""
-    return attach_gradient("TfqzSolveOrdinaryAdjoint", [S, P], _solve_ordinary(S, P, adjoint=True))[0]
 
 
 def strictly_lower(S):
@@ -52,54 +22,14 @@ def strictly_lower(S):
     return lower & tf.equal(_blocks.place_below(tf.cast(_blocks.starts(S), S.dtype)), 0)
 
 
-@register_pullback("TfqzSolve")
-def _solve_pullback(inputs, outputs, cotangents):
-    S, T, _, _ = inputs
-    X, V = outputs
-    E, F = solve_adjoint(S, T, *cotangents)
-    return [*_coefficient_cotangents(X, V, [E, F]), E, F]
+def solve(S, T, first, second, adjoint, ordinary):
+    """[X, V] of equations (2), or [E, F] of (3), without gradients. Reduces to S and T of norm 1.
 
-
-@register_pullback("TfqzSolveAdjoint")
-def _solve_adjoint_pullback(inputs, outputs, cotangents):
-    S, T, _, _ = inputs
-    E, F = outputs
-    X, V = solve(S, T, *cotangents)
-    return [*_coefficient_cotangents(X, V, [E, F]), X, V]
-
-
-@register_pullback("TfqzSolveOrdinary")
-def _solve_ordinary_pullback(inputs, outputs, cotangents):
-    (S, _), (X,) = inputs, outputs
-    E = solve_ordinary_adjoint(S, *cotangents)
-    return [*_coefficient_cotangents(X, X, [E]), E]
-
-
-@register_pullback("TfqzSolveOrdinaryAdjoint")
-def _solve_ordinary_adjoint_pullback(inputs, outputs, cotangents):
-    (S, _), (E,) = inputs, outputs
-    X = solve_ordinary(S, *cotangents)
-    return [*_coefficient_cotangents(X, X, [E]), X]
-
-
-def _coefficient_cotangents(X, V, multipliers):
-    """From <(E, F), (X dS - dS V, X dT - dT V)> with the minus sign of a derivative of an inverse.
-
-    Not only on the pattern of S and T: where X, V, E, F are zero but for one off-diagonal block, as for a deflating subspace, dS and
-    dT may be full beside it. Who has them on the pattern takes them on the pattern.
+    Args:
+      S, T, first, second: [..., n, n], of one dtype and shape.
+      adjoint: a Python bool, (3) instead of (2).
+      ordinary: a Python bool, T = I: where eigenvalues are equal the unknown with S is 0.
     """
-    return [tf.matmul(E, V, adjoint_b=True) - tf.matmul(X, E, adjoint_a=True) for E in multipliers]
-
-
-def _solve_ordinary(S, right_hand_side, adjoint):
-    """Reduces to a pencil: with T = I and no second right-hand side X = V in (2), and E S^H - S^H E is the sum of both left-hand
-    sides in (3). Where eigenvalues are equal 0 is taken, which is the minimum-norm solution without that detour."""
-    eye = tf.eye(tf.shape(S)[-1], batch_shape=tf.shape(S)[:-2], dtype=S.dtype)
-    return _solve(S, eye, right_hand_side, tf.zeros_like(S), adjoint, ordinary=True)[:1]
-
-
-def _solve(S, T, first, second, adjoint, ordinary=False):
-    """Reduces to S and T of norm 1."""
     lower = strictly_lower(S)
     norms = [tf.cast(_blocks.largest(X), X.dtype) for X in (S, T)]
     S, T = S / norms[0], T / norms[1]

@@ -1,14 +1,16 @@
-"""The C++ ops `Tfqz>Qz`, `Tfqz>Reorder` and `Tfqz>Schur`: LAPACK on the CPU, the batch shared over TensorFlow's threads."""
+"""The C++ ops `Tfqz>Qz`, `Tfqz>Reorder`, `Tfqz>Schur` and `Tfqz>SolveTriangular`: LAPACK on the CPU, and the solver of gradients, the
+batch shared over TensorFlow's threads."""
 
 import ctypes
 import functools
 import importlib.metadata
+import itertools
 import json
 from pathlib import Path
 
 import tensorflow as tf
 
-from tfqz import _checks
+from tfqz import _checks, _triangular
 from tfqz._backends import graph
 
 _FOLDER = Path(__file__).resolve().parent.parent
@@ -30,23 +32,37 @@ def versions():
 
 def factorize(a, b, on_failure):
     dtype = _checks.complex_dtype(a.dtype)
-    return _call(_load()[0].tfqz_qz, [a, b], graph.factorize_or_tell, on_failure, Tcomplex=dtype)
+    return _call("qz", [a, b], graph.factorize_or_tell, on_failure=on_failure, Tcomplex=dtype)
 
 
 def reorder(factors, labels, on_failure):
     dtype = _checks.complex_dtype(factors[0].dtype)
-    return _call(_load()[0].tfqz_reorder, [*factors, labels], graph.reorder_or_tell, on_failure, Tcomplex=dtype)
+    return _call("reorder", [*factors, labels], graph.reorder_or_tell, on_failure=on_failure, Tcomplex=dtype)
 
 
 def schur(a, on_failure):
-    return _call(_load()[0].tfqz_schur, [a], graph.schur_or_tell, on_failure)
+    return _call("schur", [a], graph.schur_or_tell, on_failure=on_failure)
 
 
-def _call(op, inputs, function, on_failure, **attributes):
+def solve_triangular(S, T, first, second, adjoint, ordinary):
+    """What `_triangular.solve` does."""
+    function = _IN_OPS[adjoint, ordinary]
+    return _call("solve_triangular", [S, T, first, second], function, adjoint=adjoint, ordinary=ordinary)
+
+
+def _in_ops(adjoint, ordinary):
+    return tf.function(lambda *inputs: _triangular.solve(*inputs, adjoint, ordinary), autograph=False)
+
+
+_IN_OPS = {flags: _in_ops(*flags) for flags in itertools.product((False, True), repeat=2)}
+
+
+def _call(name, inputs, function, **attributes):
     # Forward accumulators can't look into an op that carries a function: in eager code, which they are for, it carries none.
     dtype = inputs[0].dtype
     body = [] if tf.executing_eagerly() else [_body(function, dtype, tuple(x.dtype for x in inputs))]
-    return list(op(*inputs, on_failure=on_failure, body=body, **attributes))
+    op = getattr(_load()[0], f"tfqz_{name}")
+    return list(op(*inputs, body=body, **attributes))
 
 
 @functools.cache

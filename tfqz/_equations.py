@@ -1,0 +1,96 @@
+"""The coupled triangular equations of the QZ decomposition's derivative, and their adjoint, as differentiable functions.
+
+For upper triangular S, T (real: quasi upper triangular S) and right-hand sides of which only the strictly lower part counts,
+with strictly lower triangular unknowns:
+
+    `solve`           tril(X S - S V, -1) = M         tril(X T - T V, -1) = N                  (2)
+    `solve_adjoint`   tril(E S^H + F T^H, -1) = P    -tril(S^H E + T^H F, -1) = R              (3)
+
+and for an ordinary Schur form, T = I, N = 0, X = V,
+
+    `solve_ordinary`          tril(X S - S X, -1) = M
+    `solve_ordinary_adjoint`  tril(E S^H - S^H E, -1) = P
+
+Each linear map is the other's adjoint, so each solver's gradient is a call of the other and matrix products. `Strictly lower`
+leaves out the entry inside a 2 x 2 block. For full off-diagonal blocks these are the equations of LAPACK's xTGSYL ('N' and 'T');
+Kagstrom and Westin, IEEE Trans. Autom. Control 34 (1989) 745-751.
+
+`native` in every signature is a Python bool: the C++ op instead of TensorFlow ops. Under XLA both are the latter.
+"""
+
+import tensorflow as tf
+
+from tfqz import _triangular
+from tfqz._attach import attach_gradient, register_pullbacks, solved_by
+from tfqz._backends import native as op_library
+
+
+def solve(S, T, M, N, native):
+    """X, V of equations (2). All arguments [..., n, n], of one dtype and shape; differentiable in each."""
+    return attach_gradient(solved_by(native, "TfqzSolve"), [S, T, M, N], _solve(S, T, M, N, native, adjoint=False))
+
+
+def solve_adjoint(S, T, P, R, native):
+    """E, F of equations (3). All arguments [..., n, n], of one dtype and shape; differentiable in each."""
+    return attach_gradient(solved_by(native, "TfqzSolveAdjoint"), [S, T, P, R], _solve(S, T, P, R, native, adjoint=True))
+
+
+def solve_ordinary(S, M, native):
+    """X of tril(X S - S X, -1) = M. Both [..., n, n], of one dtype and shape; differentiable in each."""
+    return attach_gradient(solved_by(native, "TfqzSolveOrdinary"), [S, M], _solve_one(S, M, native, adjoint=False))[0]
+
+
+def solve_ordinary_adjoint(S, P, native):
+    """E of tril(E S^H - S^H E, -1) = P. Both [..., n, n], of one dtype and shape; differentiable in each."""
+    return attach_gradient(solved_by(native, "TfqzSolveOrdinaryAdjoint"), [S, P], _solve_one(S, P, native, adjoint=True))[0]
+
+
+def _solve(S, T, first, second, native, adjoint, ordinary=False):
+    solver = op_library.solve_triangular if native else _triangular.solve
+    return solver(*(tf.stop_gradient(x) for x in (S, T, first, second)), adjoint, ordinary)
+
+
+def _solve_one(S, right_hand_side, native, adjoint):
+    """As a pencil: with T = I and no second right-hand side X = V in (2), and E S^H - S^H E is the sum of both left-hand sides in
+    (3). Where eigenvalues are equal 0 is taken, which is the minimum-norm solution without that detour."""
+    eye = tf.eye(tf.shape(S)[-1], batch_shape=tf.shape(S)[:-2], dtype=S.dtype)
+    return _solve(S, eye, right_hand_side, tf.zeros_like(S), native, adjoint, ordinary=True)[:1]
+
+
+@register_pullbacks("TfqzSolve")
+def _solve_pullback(inputs, outputs, cotangents, native):
+    S, T, _, _ = inputs
+    X, V = outputs
+    E, F = solve_adjoint(S, T, *cotangents, native)
+    return [*_coefficient_cotangents(X, V, [E, F]), E, F]
+
+
+@register_pullbacks("TfqzSolveAdjoint")
+def _solve_adjoint_pullback(inputs, outputs, cotangents, native):
+    S, T, _, _ = inputs
+    E, F = outputs
+    X, V = solve(S, T, *cotangents, native)
+    return [*_coefficient_cotangents(X, V, [E, F]), X, V]
+
+
+@register_pullbacks("TfqzSolveOrdinary")
+def _solve_ordinary_pullback(inputs, outputs, cotangents, native):
+    (S, _), (X,) = inputs, outputs
+    E = solve_ordinary_adjoint(S, *cotangents, native)
+    return [*_coefficient_cotangents(X, X, [E]), E]
+
+
+@register_pullbacks("TfqzSolveOrdinaryAdjoint")
+def _solve_ordinary_adjoint_pullback(inputs, outputs, cotangents, native):
+    (S, _), (E,) = inputs, outputs
+    X = solve_ordinary(S, *cotangents, native)
+    return [*_coefficient_cotangents(X, X, [E]), X]
+
+
+def _coefficient_cotangents(X, V, multipliers):
+    """From <(E, F), (X dS - dS V, X dT - dT V)> with the minus sign of a derivative of an inverse.
+
+    Not only on the pattern of S and T: where X, V, E, F are zero but for one off-diagonal block, as for a deflating subspace, dS and
+    dT may be full beside it. Who has them on the pattern takes them on the pattern.
+    """
+    return [tf.matmul(E, V, adjoint_b=True) - tf.matmul(X, E, adjoint_a=True) for E in multipliers]
