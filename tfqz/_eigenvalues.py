@@ -43,7 +43,7 @@ def chordal_distance(alpha, beta):
 
 
 def taken_apart(S, T, runs_only=False):
-    """S and T with equal eigenvalues moved apart, and by how much: [..., n], of alpha / beta, 0 for infinite ones.
+    """S and T with equal eigenvalues moved apart, how far: [..., n], of alpha / beta, 0 for infinite ones, and which pairs: [..., n, n].
 
     At equal eigenvalues the solver takes one gradient of many, and that of a function which does not see inside a cluster is
     another if the function still counts how B changes there, as a sum of eigenvalues does, or knows an eigenvalue that stands
@@ -58,19 +58,20 @@ def taken_apart(S, T, runs_only=False):
     x, y, norms = _over_norms(S, T)
     start = _blocks.starts(S)
     finite = (y > 0) & ((100 * y >= tf.abs(x)) | start | preceding(start))
-    step = _distances(x, y, start, runs_only) * (tf.abs(x) ** 2 + y**2)
+    distance, pairs = _distances(x, y, start, runs_only)
+    step = distance * (tf.abs(x) ** 2 + y**2)
     move = tf.where(finite, tf.math.divide_no_nan(step, y**2), tf.zeros_like(y)) * norms[0] / norms[1]
     inverse_move = tf.where(finite, tf.zeros_like(y), tf.math.divide_no_nan(step, tf.abs(x) ** 2)) * norms[1] / norms[0]
     s, t = tf.linalg.diag_part(S), tf.linalg.diag_part(T)
     S, T = S + tf.linalg.diag(tf.cast(move, S.dtype) * t), T + tf.linalg.diag(tf.cast(inverse_move, T.dtype) * s)
-    return S, T, move
+    return S, T, move, pairs
 
 
 def runs_taken_apart(T):
-    """The same, `runs_only`, for the factor of an ordinary Schur form: the pencil (T, I), whose I stays."""
+    """T and which pairs, the same with `runs_only` for the factor of an ordinary Schur form: the pencil (T, I), whose I stays."""
     x, y, norms = _over_norms(T, tf.eye(tf.shape(T)[-1], batch_shape=tf.shape(T)[:-2], dtype=T.dtype))
-    step = _distances(x, y, _blocks.starts(T), runs_only=True) * norms[0]
-    return T + tf.linalg.diag(tf.cast(step, T.dtype))
+    distance, pairs = _distances(x, y, _blocks.starts(T), runs_only=True)
+    return T + tf.linalg.diag(tf.cast(distance * norms[0], T.dtype)), pairs
 
 
 def _over_norms(S, T):
@@ -81,8 +82,10 @@ def _over_norms(S, T):
 
 
 def _distances(x, y, start, runs_only):
-    """[..., n], real: how far, chordal, to move each eigenvalue x / y from where the first of its cluster stays."""
-    close = tf.cast(chordal_distance(x, _blocks.to_complex(y)) < _tolerances.cluster(x.dtype), y.dtype)
+    """[..., n], real: how far, chordal, to move each eigenvalue x / y from where the first of its cluster stays; and [..., n, n], which
+    pairs of one cluster that moves apart."""
+    near = chordal_distance(x, _blocks.to_complex(y)) < _tolerances.cluster(x.dtype)
+    close = tf.cast(near, y.dtype)
     up_to_here = tf.linalg.band_part(close, -1, 0)
     earlier = up_to_here - tf.linalg.diag(tf.linalg.diag_part(close))
     # A run of members begins where one that is none comes before, or the other half of a pair.
@@ -93,7 +96,8 @@ def _distances(x, y, start, runs_only):
     distance = runs * _tolerances.move(x.dtype, tf.reduce_max(close * runs[..., None, :], axis=-1))
     if not runs_only:
         distance += tf.reduce_sum(earlier, axis=-1) * _tolerances.move(x.dtype, 1)
-    return tf.where(preceding(start), preceding(distance), distance)  # a pair moves as one
+    distance = tf.where(preceding(start), preceding(distance), distance)  # a pair moves as one
+    return distance, near & tf.not_equal(distance[..., :, None], distance[..., None, :])
 
 
 def pullback(S, T, alphab, betab):

@@ -18,9 +18,11 @@ Kagstrom and Westin, IEEE Trans. Autom. Control 34 (1989) 745-751.
 `native` in every signature is a Python bool: the C++ op instead of TensorFlow ops. Under XLA both are the latter.
 """
 
+import functools
+
 import tensorflow as tf
 
-from tfqz import _triangular
+from tfqz import _blocks, _tolerances, _triangular
 from tfqz._attach import attach_gradient, register_pullbacks, solved_by
 from tfqz._backends import native as op_library
 
@@ -30,19 +32,64 @@ def solve(S, T, M, N, native):
     return attach_gradient(solved_by(native, "TfqzSolve"), [S, T, M, N], _solve(S, T, M, N, native, adjoint=False))
 
 
-def solve_adjoint(S, T, P, R, native):
-    """E, F of equations (3). All arguments [..., n, n], of one dtype and shape; differentiable in each."""
-    return attach_gradient(solved_by(native, "TfqzSolveAdjoint"), [S, T, P, R], _solve(S, T, P, R, native, adjoint=True))
+def solve_adjoint(S, T, P, R, native, apart=None):
+    """E, F of equations (3). All arguments [..., n, n], of one dtype and shape; differentiable in each. `apart`: see `_where_needed`."""
+
+    def solver(S, T):
+        return _solve(S, T, P, R, native, adjoint=True)
+
+    (S, T), unknowns = _where_needed(solver, [S, T], apart)
+    return attach_gradient(solved_by(native, "TfqzSolveAdjoint"), [S, T, P, R], unknowns)
 
 
 def solve_ordinary(S, M, native):
     """X of tril(X S - S X, -1) = M. Both [..., n, n], of one dtype and shape; differentiable in each."""
-    return attach_gradient(solved_by(native, "TfqzSolveOrdinary"), [S, M], _solve_one(S, M, native, adjoint=False))[0]
+    return attach_gradient(solved_by(native, "TfqzSolveOrdinary"), [S, M], _solve_one(S, M, native, adjoint=False)[:1])[0]
 
 
-def solve_ordinary_adjoint(S, P, native):
-    """E of tril(E S^H - S^H E, -1) = P. Both [..., n, n], of one dtype and shape; differentiable in each."""
-    return attach_gradient(solved_by(native, "TfqzSolveOrdinaryAdjoint"), [S, P], _solve_one(S, P, native, adjoint=True))[0]
+def solve_ordinary_adjoint(S, P, native, apart=None):
+    """E of tril(E S^H - S^H E, -1) = P. Both [..., n, n], of one dtype and shape; differentiable in each. `apart`: see `_where_needed`."""
+
+    def solver(S):
+        return _solve_one(S, P, native, adjoint=True)
+
+    (S,), unknowns = _where_needed(solver, [S], apart)
+    return attach_gradient(solved_by(native, "TfqzSolveOrdinaryAdjoint"), [S, P], unknowns[:1])[0]
+
+
+def _where_needed(solver, coefficients, apart):
+    """The coefficients that were solved with, and the unknowns, without gradients.
+
+    `apart` is None, or a list: the coefficients with some eigenvalues moved apart that coincide, and, [..., n, n], which pairs. A move
+    costs errors, much larger ones where eigenvalues are ill-conditioned, and is for functions that see into a cluster: whose unknowns
+    between the pairs are not 0. All others, projectors and solutions of Riccati equations among them, keep the minimum-norm solution.
+    """
+    if apart is None:
+        return coefficients, solver(*coefficients)
+    *moved, pairs = apart
+
+    def seen(X):
+        modulus = tf.abs(X)
+        between = tf.reduce_max(_blocks.masked(pairs, modulus), axis=[-2, -1], keepdims=True)
+        return between > _tolerances.move(X.dtype, 1) * tf.reduce_max(modulus, axis=[-2, -1], keepdims=True)
+
+    def chosen(needed):
+        return [tf.where(needed, y, x) for x, y in zip(coefficients, moved)]
+
+    def solve_again(step, needed, _):
+        unknowns = solver(*chosen(needed))
+        return step + 1, needed | functools.reduce(tf.logical_or, map(seen, unknowns)), unknowns
+
+    # A loop, of which XLA compiles one body, and not a first solution and a second one.
+    nowhere = tf.reduce_any(tf.zeros_like(pairs), axis=[-2, -1], keepdims=True)
+    unknowns = [tf.zeros_like(coefficients[0])] * 2
+    _, needed, unknowns = tf.while_loop(
+        lambda step, needed, _: tf.equal(step, 0) | (tf.equal(step, 1) & tf.reduce_any(needed)),
+        solve_again,
+        (0, nowhere, unknowns),
+        parallel_iterations=1,
+    )
+    return chosen(needed), unknowns
 
 
 def _solve(S, T, first, second, native, adjoint, ordinary=False):
@@ -52,9 +99,9 @@ def _solve(S, T, first, second, native, adjoint, ordinary=False):
 
 def _solve_one(S, right_hand_side, native, adjoint):
     """As a pencil: with T = I and no second right-hand side X = V in (2), and E S^H - S^H E is the sum of both left-hand sides in
-    (3). Where eigenvalues are equal 0 is taken, which is the minimum-norm solution without that detour."""
+    (3). Where eigenvalues are equal 0 is taken, which is the minimum-norm solution without that detour. The first unknown counts."""
     eye = tf.eye(tf.shape(S)[-1], batch_shape=tf.shape(S)[:-2], dtype=S.dtype)
-    return _solve(S, eye, right_hand_side, tf.zeros_like(S), native, adjoint, ordinary=True)[:1]
+    return _solve(S, eye, right_hand_side, tf.zeros_like(S), native, adjoint, ordinary=True)
 
 
 @register_pullbacks("TfqzSolve")

@@ -51,25 +51,27 @@ def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None, apart=True, na
         from_alpha, from_beta = _eigenvalues.pullback(S, T, alphab, betab)
         Sb, Tb = Sb + from_alpha, Tb + from_beta
     # Functions of an eigenvalue that stands between equal ones have derivatives.
-    Ab, Bb = _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, _eigenvalues.taken_apart(S, T, runs_only=True)[:2], native)
+    moved_S, moved_T, _, pairs = _eigenvalues.taken_apart(S, T, runs_only=True)
+    Ab, Bb = _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, (S, T), [moved_S, moved_T, pairs], native)
     if alphab is None or not apart:
         return Ab, Bb
     # And so have sums of equal ones.
-    moved_S, moved_T, move = _eigenvalues.taken_apart(S, T)
+    moved_S, moved_T, move, _ = _eigenvalues.taken_apart(S, T)
     # A function of alpha / beta has betab = -Re(conj(alphab) alpha) / beta.
     betab = betab - tf.cast(move * tf.math.real(alphab), betab.dtype)
     none = tf.zeros_like(Q)
     more = _eigenvalues.pullback(moved_S, T, alphab, betab)
-    more = _pullback(moved_S, T, Q, Z, *more, none, none, (moved_S, moved_T), native)
+    more = _pullback(moved_S, T, Q, Z, *more, none, none, (moved_S, moved_T), None, native)
     return Ab + more[0], Bb + more[1]
 
 
-def _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, apart, native):
-    """The formula, for Sb and Tb that are zero outside the pattern of S and T. `apart`: S and T with eigenvalues taken apart."""
+def _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, coefficients, apart, native):
+    """The formula, for Sb and Tb that are zero outside the pattern of S and T. `coefficients`, `apart`: for the solver."""
     noise = _noise(S, T, Sb, Tb, Qb, Zb)
     Sb, Tb, P, R = with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb)
-    P, R = (without_noise(X, noise, [S, T], apart) for X in (P, R))
-    E, F = _equations.solve_adjoint(*apart, P, R, native)
+    moved = tf.not_equal(coefficients[1], T) if apart is None else apart[-1]
+    P, R = (without_noise(X, noise, moved) for X in (P, R))
+    E, F = _equations.solve_adjoint(*coefficients, P, R, native, apart)
     return multiply(Q @ (Sb + E), Z, right=True), multiply(Q @ (Tb + F), Z, right=True)
 
 
@@ -199,12 +201,11 @@ def significant(g, noise):
     return tf.where(tf.abs(g) > noise, g, tf.zeros_like(g))
 
 
-def without_noise(P, noise, pair, apart):
-    """A right-hand side P, without what is rounding where eigenvalues of `pair` were taken apart: divided by such small distances, over
-    and over, a projector's, of which nothing else is left inside a cluster, would grow."""
-    moved = tf.reduce_any(sum(tf.abs(x - y) for x, y in zip(pair, apart)) > 0, axis=[-2, -1], keepdims=True)
+def without_noise(P, noise, moved):
+    """A right-hand side P, without what is rounding where any eigenvalues are `moved` apart: divided by such small distances, over and
+    over, a projector's, of which nothing else is left inside a cluster, would grow."""
     noise = tf.reduce_max(noise, axis=-1)[..., None, None]
-    return _blocks.masked(~moved | (tf.abs(P) > noise), P)
+    return _blocks.masked(~tf.reduce_any(moved, axis=[-2, -1], keepdims=True) | (tf.abs(P) > noise), P)
 
 
 def zero_beta(T):

@@ -34,8 +34,8 @@ def pullback(T, Z, Tb, Zb, native=False):
         C = _rotations(T, G, noise)
         Tb, G = Tb + C, G + _commutator(T, C)
     apart = _eigenvalues.runs_taken_apart(T)
-    P = _gradient.without_noise(_gradient.skew(G), noise, [T], [apart])
-    E = _equations.solve_ordinary_adjoint(apart, P, native)
+    P = _gradient.without_noise(_gradient.skew(G), noise, apart[-1])
+    E = _equations.solve_ordinary_adjoint(T, P, native, apart)
     return _gradient.multiply(Z @ (Tb + E), Z, right=True)
 
 
