@@ -166,11 +166,27 @@ Batch::Worker TriangularBatch<T>::make_worker() const {
   };
 }
 
+template <typename T>
+Batch::Worker QzGradientBatch<T>::make_worker() const {
+  const auto gradient = std::make_shared<QzGradient<T>>(n_, apart_, fork_);
+  return [this, gradient](int64_t index) -> std::string {
+    const int64_t matrix = index * n_ * n_, vector = index * n_;
+    const auto& c = cotangents_;
+    const bool eigenvalues = c.alpha != nullptr;
+    (*gradient)({factors_.s + matrix, factors_.t + matrix, factors_.q + matrix, factors_.z + matrix},
+                {c.s + matrix, c.t + matrix, c.q + matrix, c.z + matrix, eigenvalues ? c.alpha + vector : nullptr,
+                 eigenvalues ? c.beta + vector : nullptr},
+                {pencils_.first + matrix, pencils_.second + matrix});
+    return "";
+  };
+}
+
 #define TFQZ_INSTANTIATE(T)       \
   template class QzBatch<T>;      \
   template class ReorderBatch<T>; \
   template class SchurBatch<T>;   \
-  template class TriangularBatch<T>
+  template class TriangularBatch<T>; \
+  template class QzGradientBatch<T>
 TFQZ_INSTANTIATE(float);
 TFQZ_INSTANTIATE(double);
 TFQZ_INSTANTIATE(std::complex<float>);

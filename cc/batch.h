@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "gradient.h"
 #include "qz.h"
 #include "reorder.h"
 #include "schur.h"
@@ -153,6 +154,38 @@ class TriangularBatch : public Batch {
   const T *const s_, *const t_;
   const Pair<const T> right_hand_sides_;
   const Pair<T> unknowns_;
+};
+
+// Row-major arrays: factors, their cotangents and those of A and B [batch, n, n], cotangents of alpha and beta [batch, n] or null.
+// Nothing fails.
+template <typename T>
+class QzGradientBatch : public Batch {
+ public:
+  // `fork`: for one pencil, how to do two things at once.
+  QzGradientBatch(int n, bool apart, const TriangularFactors<T>& factors, const Cotangents<T>& cotangents, const Pair<T>& pencils,
+                  Fork fork)
+      : Batch(/*fill_failures=*/false),
+        n_(n),
+        apart_(apart),
+        factors_(factors),
+        cotangents_(cotangents),
+        pencils_(pencils),
+        fork_(std::move(fork)) {}
+
+  // Some 10 products of matrices.
+  int64_t cost_per_element() const override { return 2000 + int64_t{50} * n_ * n_ + int64_t{n_} * n_ * n_; }
+
+ protected:
+  Worker make_worker() const override;
+  void fill_with_nan(int64_t) const override {}
+
+ private:
+  const int n_;
+  const bool apart_;
+  const TriangularFactors<T> factors_;
+  const Cotangents<T> cotangents_;
+  const Pair<T> pencils_;
+  const Fork fork_;
 };
 
 }  // namespace tfqz

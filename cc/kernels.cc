@@ -2,8 +2,11 @@
 #include <algorithm>
 #include <complex>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <vector>
 
+#include "absl/synchronization/notification.h"
 #include "batch.h"
 #include "registration.h"
 #include "shapes.h"
@@ -154,10 +157,65 @@ class SolveTriangularKernel : public OpKernel {
   bool adjoint_, ordinary_;
 };
 
+template <typename T>
+class QzGradientKernel : public OpKernel {
+ public:
+  explicit QzGradientKernel(OpKernelConstruction* context) : OpKernel(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("apart", &apart_));
+  }
+
+  void Compute(OpKernelContext* context) override {
+    std::vector<TensorShape> shapes;
+    for (int i = 0; i < context->num_inputs(); ++i) shapes.push_back(context->input(i).shape());
+    OP_REQUIRES_OK(context, CheckGradientShapes(shapes));
+    const TensorShape& shape = shapes[0];
+    Tensor *a, *b;
+    OP_REQUIRES_OK(context, context->allocate_output(0, shape, &a));
+    OP_REQUIRES_OK(context, context->allocate_output(1, shape, &b));
+    if (shape.num_elements() == 0) return;
+    const auto data = [&](int i) { return context->input(i).flat<T>().data(); };
+    const bool eigenvalues = context->num_inputs() > 8;
+    const Cotangents<T> cotangents = {data(4), data(5), data(6), data(7),
+                                      eigenvalues ? context->input(8).flat<std::complex<Real<T>>>().data() : nullptr,
+                                      eigenvalues ? data(9) : nullptr};
+    TensorShape batch_shape = shape;
+    batch_shape.RemoveLastDims(2);
+    const int n = static_cast<int>(shape.dim_size(shape.dims() - 1));
+    QzGradientBatch<T> batch(n, apart_, {data(0), data(1), data(2), data(3)}, cotangents, {a->flat<T>().data(), b->flat<T>().data()},
+                             ForkOf(context, batch_shape.num_elements(), n));
+    OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
+  }
+
+ private:
+  // Two threads for a single pencil, from where they gain.
+  static Fork ForkOf(OpKernelContext* context, int64_t elements, int n) {
+    constexpr int kSmallestForked = 64;
+    if (elements > 1 || n < kSmallestForked) {
+      return [](const std::function<void()>& one, const std::function<void()>& other) {
+        one();
+        other();
+      };
+    }
+    auto* const workers = context->device()->tensorflow_cpu_worker_threads()->workers;
+    return [workers](const std::function<void()>& one, const std::function<void()>& other) {
+      absl::Notification done;
+      workers->Schedule([&] {
+        one();
+        done.Notify();
+      });
+      other();
+      done.WaitForNotification();
+    };
+  }
+
+  bool apart_;
+};
+
 [[maybe_unused]] const bool registered[] = {RegisterKernels<QzKernel>("Tfqz>Qz", tensorflow::DEVICE_CPU),
                                             RegisterKernels<ReorderKernel>("Tfqz>Reorder", tensorflow::DEVICE_CPU),
                                             RegisterKernels<SchurKernel>("Tfqz>Schur", tensorflow::DEVICE_CPU),
-                                            RegisterKernels<SolveTriangularKernel>("Tfqz>SolveTriangular", tensorflow::DEVICE_CPU)};
+                                            RegisterKernels<SolveTriangularKernel>("Tfqz>SolveTriangular", tensorflow::DEVICE_CPU),
+                                            RegisterKernels<QzGradientKernel>("Tfqz>QzGradient", tensorflow::DEVICE_CPU)};
 
 }  // namespace
 }  // namespace tfqz

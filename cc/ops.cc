@@ -168,5 +168,45 @@ ordinary: t is the identity, and the unknown with s is 0 where eigenvalues are e
 body: Nothing, or one function of the inputs, [batch, n, n], with these outputs, which XLA compiles.
 )doc");
 
+absl::Status QzGradientShape(InferenceContext* context) {
+  DimensionHandle n;
+  ShapeHandle batch, matrix = context->input(0);
+  for (int input = 0; input < 8; ++input) {
+    TF_RETURN_IF_ERROR(SquareMatrices(context, context->input(input), &n, &batch));
+    TF_RETURN_IF_ERROR(context->Merge(matrix, context->input(input), &matrix));
+  }
+  for (int output = 0; output < 2; ++output) context->set_output(output, matrix);
+  return absl::OkStatus();
+}
+
+REGISTER_OP("Tfqz>QzGradient")
+    .Input("s: T")
+    .Input("t: T")
+    .Input("q: T")
+    .Input("z: T")
+    .Input("s_bar: T")
+    .Input("t_bar: T")
+    .Input("q_bar: T")
+    .Input("z_bar: T")
+    .Input("alpha_bar: eigenvalues * Tcomplex")
+    .Input("beta_bar: eigenvalues * T")
+    .Output("a_bar: T")
+    .Output("b_bar: T")
+    .Attr("T: {float, double, complex64, complex128}")
+    .Attr("Tcomplex: {complex64, complex128} = DT_COMPLEX128")  // what is taken without alpha_bar
+    .Attr("eigenvalues: int >= 0")
+    .Attr("apart: bool = false")
+    .Attr("body: list(func) = []")
+    .SetShapeFn(QzGradientShape)
+    .Doc(R"doc(
+Cotangents of a and b from those of the outputs of `Tfqz>Qz` or `Tfqz>Reorder`.
+
+s, t, q, z: [..., n, n], factors in canonical form.
+s_bar, t_bar, q_bar, z_bar: [..., n, n], their cotangents.
+alpha_bar, beta_bar: [..., n], one each or none.
+apart: The cotangents of alpha and beta are for eigenvalues that are taken apart where they coincide.
+body: Nothing, or one function of the inputs, with one batch dimension, with these outputs, which XLA compiles.
+)doc");
+
 }  // namespace
 }  // namespace tfqz

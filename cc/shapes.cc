@@ -57,6 +57,20 @@ absl::Status CheckEqualShapes(const std::vector<std::string>& names, const std::
   return absl::OkStatus();
 }
 
+absl::Status CheckGradientShapes(const std::vector<TensorShape>& inputs) {
+  const std::vector<TensorShape> matrices(inputs.begin(), inputs.begin() + 8);
+  TF_RETURN_IF_ERROR(CheckEqualShapes({"s", "t", "q", "z", "s_bar", "t_bar", "q_bar", "z_bar"}, matrices));
+  TensorShape vector = matrices[0];
+  vector.RemoveLastDims(1);
+  for (std::size_t i = 8; i < inputs.size(); ++i) {
+    if (inputs.size() != 10 || inputs[i] != vector) {
+      return absl::InvalidArgumentError("`alpha_bar`, `beta_bar` must have the shape " + shape_text(Sizes(vector)) + " each; got " +
+                                        shape_text(Sizes(inputs[i])));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckFactorShapes(const std::vector<TensorShape>& factors, const TensorShape& labels) {
   TensorShape matrix = labels;
   if (labels.dims() >= 1) matrix.AddDim(labels.dim_size(labels.dims() - 1));

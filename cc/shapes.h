@@ -22,6 +22,9 @@ absl::Status CheckShapes(const tensorflow::TensorShape& a, const tensorflow::Ten
 // InvalidArgument unless all are [..., n, n] of one shape.
 absl::Status CheckEqualShapes(const std::vector<std::string>& names, const std::vector<tensorflow::TensorShape>& shapes);
 
+// InvalidArgument unless the inputs of `Tfqz>QzGradient` have the shapes that the op's documentation gives them.
+absl::Status CheckGradientShapes(const std::vector<tensorflow::TensorShape>& inputs);
+
 // InvalidArgument unless all factors are [..., n, n] of one shape, and the labels [..., n].
 absl::Status CheckFactorShapes(const std::vector<tensorflow::TensorShape>& factors, const tensorflow::TensorShape& labels);
 

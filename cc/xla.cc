@@ -119,6 +119,24 @@ struct SolveTriangular {
   }
 };
 
+// Factors and cotangents. TensorFlow ops on every device, too.
+struct QzGradient {
+  static constexpr int kFactors = 2;
+  static constexpr bool kEigenvalues = false;
+  static constexpr const char* kOp = "Tfqz>QzGradient";
+  static constexpr const char* kCall = "tfqz";
+
+  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
+    for (int i = 0; i < context->num_inputs(); ++i) {
+      TensorShape shape;
+      TF_RETURN_IF_ERROR(StaticShape(context, i, &shape));
+      operands->values.push_back(context->Input(i));
+      operands->shapes.push_back(shape);
+    }
+    return CheckGradientShapes(operands->shapes);
+  }
+};
+
 // Leaves the work to the two classes below.
 template <typename Op>
 class OpXlaKernel : public tensorflow::XlaOpKernel {
@@ -253,7 +271,8 @@ struct Kernels {
 };
 [[maybe_unused]] const bool registered[] = {Kernels<Qz>::Register(), Kernels<Reorder>::Register(),
                                             Kernels<Schur>::Register(),
-                                            Kernels<SolveTriangular, BodyKernel>::Register()};
+                                            Kernels<SolveTriangular, BodyKernel>::Register(),
+                                            Kernels<QzGradient, BodyKernel>::Register()};
 
 }  // namespace
 }  // namespace tfqz

@@ -1,9 +1,11 @@
 """What every backend computes, as differentiable functions of the pencil: which gradient belongs to which outputs."""
 
+import functools
+
 import tensorflow as tf
 
 from tfqz import _gradient, _gradient_schur
-from tfqz._attach import attach_gradient, register_pullbacks, solved_by
+from tfqz._attach import attach_gradient, register_pullback, register_pullbacks, solved_by
 from tfqz._backends import native as op_library
 
 
@@ -46,12 +48,40 @@ def _pullback_of_schur(inputs, outputs, cotangents, native):
 @register_pullbacks("TfqzQz")
 @register_pullbacks("TfqzOrdQz")
 def _pullback(inputs, outputs, cotangents, native):
-    return _unbroadcast(inputs, _gradient.pullback(*outputs[:4], *cotangents, apart=False, native=native))
+    return _unbroadcast(inputs, _of_pencil(outputs[:4], cotangents, False, native))
 
 
 @register_pullbacks("TfqzEigvals")
 def _pullback_taken_apart(inputs, outputs, cotangents, native):
-    return _unbroadcast(inputs, _gradient.pullback(*outputs[:4], *cotangents, apart=True, native=native))
+    return _unbroadcast(inputs, _of_pencil(outputs[:4], cotangents, True, native))
+
+
+def _of_pencil(factors, cotangents, apart, native):
+    """Cotangents of the pencil that `factors` belong to."""
+    if not native:
+        return _gradient.pullback(*factors, *cotangents, apart=apart)
+    inputs = [*factors, *cotangents]
+    if tf.executing_eagerly():
+        return op_library.qz_gradient(inputs[:4], inputs[4:8], inputs[8:], apart, in_ops=_gradient.pullback)
+    free = [tf.stop_gradient(x) for x in inputs]
+    outputs = op_library.qz_gradient(free[:4], free[4:8], free[8:], apart, in_ops=_gradient.pullback)
+    return attach_gradient("TfqzQzGradient" + "Apart" * apart, inputs, outputs)
+
+
+@register_pullback("TfqzQzGradient")
+def _pullback_of_gradient(inputs, outputs, cotangents, apart=False):
+    """Of the formula in TensorFlow ops."""
+    zero = tf.UnconnectedGradients.ZERO
+    if not tf.executing_eagerly():
+        inputs = [tf.identity(x) for x in inputs]  # cotangents may depend on the factors
+        return tf.gradients(_gradient.pullback(*inputs, apart=apart, native=True), inputs, cotangents, unconnected_gradients=zero)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(inputs)
+        values = _gradient.pullback(*inputs, apart=apart, native=True)
+    return tape.gradient(values, inputs, cotangents, unconnected_gradients=zero)
+
+
+register_pullback("TfqzQzGradientApart")(functools.partial(_pullback_of_gradient, apart=True))
 
 
 @register_pullbacks("TfqzBlocks")
@@ -68,6 +98,11 @@ def _gradient_of_schur_op(op, *cotangents):
 @tf.RegisterGradient("Tfqz>Qz")
 def _gradient_of_op(op, *cotangents):
     return _pullback(list(op.inputs), list(op.outputs), cotangents, native=True)
+
+
+@tf.RegisterGradient("Tfqz>QzGradient")
+def _gradient_of_gradient_op(op, *cotangents):
+    return _pullback_of_gradient(list(op.inputs), list(op.outputs), cotangents, apart=op.get_attr("apart"))
 
 
 def _unbroadcast(inputs, gradients):

@@ -1,10 +1,9 @@
-"""The C++ ops `Tfqz>Qz`, `Tfqz>Reorder`, `Tfqz>Schur` and `Tfqz>SolveTriangular`: LAPACK on the CPU, and the solver of gradients, the
-batch shared over TensorFlow's threads."""
+"""The C++ ops `Tfqz>Qz`, `Tfqz>Reorder`, `Tfqz>Schur`, `Tfqz>QzGradient` and `Tfqz>SolveTriangular`: LAPACK on the CPU and the gradients,
+the batch shared over TensorFlow's threads."""
 
 import ctypes
 import functools
 import importlib.metadata
-import itertools
 import json
 from pathlib import Path
 
@@ -37,7 +36,7 @@ def factorize(a, b, on_failure):
 
 def reorder(factors, labels, on_failure):
     dtype = _checks.complex_dtype(factors[0].dtype)
-    return _call("reorder", [*factors, labels], graph.reorder_or_tell, on_failure=on_failure, Tcomplex=dtype)
+    return _call("reorder", factors, graph.reorder_or_tell, [labels], on_failure=on_failure, Tcomplex=dtype)
 
 
 def schur(a, on_failure):
@@ -46,30 +45,38 @@ def schur(a, on_failure):
 
 def solve_triangular(S, T, first, second, adjoint, ordinary):
     """What `_triangular.solve` does."""
-    function = _IN_OPS[adjoint, ordinary]
-    return _call("solve_triangular", [S, T, first, second], function, adjoint=adjoint, ordinary=ordinary)
+    solve = _with_flags(_triangular.solve, adjoint=adjoint, ordinary=ordinary)
+    return _call("solve_triangular", [S, T, first, second], solve, adjoint=adjoint, ordinary=ordinary)
 
 
-def _in_ops(adjoint, ordinary):
-    return tf.function(lambda *inputs: _triangular.solve(*inputs, adjoint, ordinary), autograph=False)
-
-
-_IN_OPS = {flags: _in_ops(*flags) for flags in itertools.product((False, True), repeat=2)}
-
-
-def _call(name, inputs, function, **attributes):
-    # Forward accumulators can't look into an op that carries a function: in eager code, which they are for, it carries none.
-    dtype = inputs[0].dtype
-    body = [] if tf.executing_eagerly() else [_body(function, dtype, tuple(x.dtype for x in inputs))]
-    op = getattr(_load()[0], f"tfqz_{name}")
-    return list(op(*inputs, body=body, **attributes))
+def qz_gradient(factors, factor_cotangents, eigenvalue_cotangents, apart, in_ops):
+    """What `_gradient.pullback` does, which is `in_ops`; `eigenvalue_cotangents` are its last arguments, or none."""
+    function = _with_flags(in_ops, apart=apart)
+    return _call("qz_gradient", [*factors, *factor_cotangents], function, eigenvalue_cotangents, split=True, apart=apart)
 
 
 @functools.cache
-def _body(function, dtype, dtypes):
-    """What an op in a graph carries for XLA on devices other than the CPU: the same in TensorFlow ops."""
+def _with_flags(function, **flags):
+    return tf.function(lambda *inputs: function(*inputs, **flags), autograph=False)
+
+
+def _call(name, matrices, function, vectors=(), split=False, **attributes):
+    """`split`: the op takes each of the vectors as a list."""
+    # Forward accumulators can't look into an op that carries a function: in eager code, which they are for, it carries none.
+    body = []
+    if not tf.executing_eagerly():
+        body.append(_body(function, tuple(x.dtype for x in matrices), tuple(x.dtype for x in vectors)))
+    if split:
+        vectors = [[x] for x in vectors] or [[], []]
+    return list(getattr(_load()[0], f"tfqz_{name}")(*matrices, *vectors, body=body, **attributes))
+
+
+@functools.cache
+def _body(function, matrices, vectors):
+    """What an op in a graph carries for XLA: the same in TensorFlow ops. `matrices`, `vectors`: the inputs' dtypes."""
     with tf.init_scope():
-        return function.get_concrete_function(*(tf.TensorSpec([None] * (3 if d == dtype else 2), d) for d in dtypes))
+        inputs = [tf.TensorSpec([None] * rank, dtype) for rank, dtypes in ((3, matrices), (2, vectors)) for dtype in dtypes]
+        return function.get_concrete_function(*inputs)
 
 
 @functools.cache

@@ -1,0 +1,68 @@
+// The gradient of the QZ decomposition of one pencil: from cotangents of its factors and eigenvalues those of A and B. The formula, its
+// derivation and the treatment of equal eigenvalues stand in tfqz/_gradient.py. No TensorFlow header comes in here.
+#ifndef TFQZ_GRADIENT_H_
+#define TFQZ_GRADIENT_H_
+
+#include <complex>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "clusters.h"
+#include "lapack.h"
+#include "triangular.h"
+
+namespace tfqz {
+
+// Row-major n x n matrices and, unless they are null, n entries each for alpha and beta.
+template <typename T>
+struct Cotangents {
+  const T *s, *t, *q, *z;
+  const std::complex<Real<T>>* alpha;
+  const T* beta;
+};
+
+// Row-major n x n matrices.
+template <typename T>
+struct TriangularFactors {
+  const T *s, *t, *q, *z;
+};
+
+// Does two things, at once or one after the other.
+using Fork = std::function<void(const std::function<void()>&, const std::function<void()>&)>;
+
+// Holds the workspace for pencils of one size; use one per thread.
+template <typename T>
+class QzGradient {
+ public:
+  // Throws std::bad_alloc. `n` >= 1. `apart`: cotangents of alpha and beta are for eigenvalues that are taken apart where they coincide.
+  QzGradient(int n, bool apart, Fork fork);
+
+  // `pencil` receives the cotangents of A and B.
+  void operator()(const TriangularFactors<T>& factors, const Cotangents<T>& cotangents, const Pair<T>& pencil);
+
+ private:
+  using R = Real<T>;
+
+  bool all_zero(const T* matrix) const;
+  Clusters<R> find_clusters(const TriangularFactors<T>& factors);
+  void move(const TriangularFactors<T>& factors, const typename Clusters<R>::Moves& moves);
+  void pull_back(const TriangularFactors<T>& factors, const T* qb, const T* zb, bool eigenvalues, bool apart, const Pair<T>& pencil);
+  void drop_noise(R noise);
+  bool sees_into(const Clusters<R>& clusters, const typename Clusters<R>::Moves& moves) const;
+
+  const int n_;
+  const bool apart_;
+  const std::size_t size_;
+  const Fork fork_;
+  TriangularSolver<T> solver_;
+  std::unique_ptr<T[]> buffer_;
+  T *const sb_, *const tb_, *const g_w_, *const g_y_, *const e_, *const f_;
+  std::unique_ptr<T[]> moved_;  // S and T, where anything moves
+  R norm_s_ = 1, norm_t_ = 1;
+  std::vector<R> alphab_re_, alphab_im_, betab_;
+};
+
+}  // namespace tfqz
+
+#endif  // TFQZ_GRADIENT_H_
