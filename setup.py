@@ -33,9 +33,9 @@ class BuildOpLibrary(build_ext):
         # As system headers, so that only this project's own warnings show.
         tensorflow_flags = [flag.replace("-I", "-isystem", 1) for flag in tf.sysconfig.get_compile_flags()]
         ext.extra_compile_args = [*tensorflow_flags, "-O3", "-g0", "-DNDEBUG", "-Wall", "-fvisibility=hidden"]
-        # Highway, for vectors; XLA's headers include two more libraries that the wheel ships in their source layout.
+        # Libraries that the wheel ships in their source layout: two that XLA's headers include, and Highway's vectors.
         external = Path(tf.sysconfig.get_include()) / "external"
-        for folder in ("com_google_highway", "highwayhash", "farmhash_archive/src"):
+        for folder in ("highwayhash", "farmhash_archive/src", "com_google_highway"):
             ext.extra_compile_args.append(f"-isystem{external / folder}")
         ext.extra_link_args = [
             *tf.sysconfig.get_link_flags(),
