@@ -46,6 +46,9 @@ struct Mask {
   hn::Mask<Tag<R>> m;
 };
 
+// Of memory for any vectors, in bytes.
+inline constexpr std::size_t kAlignment = 64;
+
 template <typename T>
 inline constexpr bool kComplex = !std::is_same_v<T, Real<T>>;
 
@@ -152,6 +155,11 @@ HWY_INLINE Lanes<std::complex<R>> masked(Mask<R> mask, Lanes<std::complex<R>> x)
 // ---- What reads the same for both
 
 template <typename R>
+HWY_INLINE Lanes<R> divided(Lanes<R> x, Lanes<R> y) { return x / y; }
+template <typename R>
+HWY_INLINE Lanes<std::complex<R>> divided(Lanes<std::complex<R>> x, Lanes<R> y) { return {x.re / y, x.im / y}; }
+
+template <typename R>
 HWY_INLINE Lanes<R> real(Lanes<R> x) { return x; }
 template <typename R>
 HWY_INLINE Lanes<R> real(Lanes<std::complex<R>> x) { return x.re; }
@@ -178,17 +186,19 @@ HWY_INLINE Mask<R> is_zero(Lanes<R> x) { return {hn::Eq(x.v, hn::Zero(Tag<R>()))
 template <typename R>
 HWY_INLINE Mask<R> is_zero(Lanes<std::complex<R>> x) { return is_zero(x.re) & is_zero(x.im); }
 
-// The same number in every lane.
+// The same number in every lane; a real number as one of type T.
 template <typename R>
 HWY_INLINE Lanes<R> all_lanes(R x) { return {hn::Set(Tag<R>(), x)}; }
 template <typename T>
-HWY_INLINE Lanes<T> number(Real<T> x) {
+HWY_INLINE Lanes<T> widened(Lanes<Real<T>> x) {
   if constexpr (kComplex<T>) {
-    return {all_lanes(x), all_lanes(Real<T>(0))};
+    return {x, all_lanes(Real<T>(0))};
   } else {
-    return all_lanes(x);
+    return x;
   }
 }
+template <typename T>
+HWY_INLINE Lanes<T> number(Real<T> x) { return widened<T>(all_lanes(x)); }
 
 // From and to memory that is aligned for vectors: kStride<T> real numbers.
 template <typename T>

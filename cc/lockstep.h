@@ -1,0 +1,49 @@
+// The QZ decomposition of several small pencils at once, one in each lane of the machine's vectors: several times faster than
+// LAPACK, which spends its time on the overhead of loops over few entries. The same canonical form; the order in which the
+// eigenvalues come may be another one. No TensorFlow header comes in here, and none of Highway's.
+#ifndef TFQZ_LOCKSTEP_H_
+#define TFQZ_LOCKSTEP_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "qz.h"
+
+namespace tfqz {
+
+// Holds the workspace for pencils of one size; use one per thread.
+template <typename T>
+class LockstepQz {
+ public:
+  virtual ~LockstepQz() = default;
+
+  // The number of pencils that take the time of one; at most 64.
+  virtual int lanes() const = 0;
+
+  // Decomposes `count` pencils, 1 <= count <= lanes(); `a[i]` and `b[i]` are row-major and finite. What comes out for a pencil
+  // depends neither on the others nor on its place. Bit i of the result: pencil i didn't converge, and its factors mean nothing.
+  virtual std::uint64_t operator()(const T* const* a, const T* const* b, const Factors<T>* factors, int count) = 0;
+};
+
+// One width of vectors.
+struct Simd {
+  const char* name;
+  bool (*available)();
+  // Throw std::bad_alloc.
+  std::unique_ptr<LockstepQz<float>> (*make_float)(int n);
+  std::unique_ptr<LockstepQz<double>> (*make_double)(int n);
+  std::unique_ptr<LockstepQz<std::complex<float>>> (*make_complex64)(int n);
+  std::unique_ptr<LockstepQz<std::complex<double>>> (*make_complex128)(int n);
+};
+
+// The widest vectors of this machine, or those that the environment variable TFQZ_SIMD names; null for LAPACK alone. Where
+// TFQZ_SIMD names none that can be had, says so in `problem`.
+const Simd* choose_simd(std::string* problem);
+
+template <typename T>
+std::unique_ptr<LockstepQz<T>> make_lockstep(const Simd& simd, int n);
+
+}  // namespace tfqz
+
+#endif  // TFQZ_LOCKSTEP_H_

@@ -1,0 +1,297 @@
+// The QZ iteration (Moler and Stewart 1973, as LAPACK's xHGEQZ organises it) on Hessenberg-triangular S, T: sweeps with one
+// shift for complex dtypes and two for real ones, all lanes together, each in its own window; infinite eigenvalues split off.
+#if defined(TFQZ_LOCKSTEP_ITERATION_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TFQZ_LOCKSTEP_ITERATION_INL_H_
+#undef TFQZ_LOCKSTEP_ITERATION_INL_H_
+#else
+#define TFQZ_LOCKSTEP_ITERATION_INL_H_
+#endif
+
+#include "lockstep_reduction-inl.h"
+#include "lockstep_windows-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tfqz {
+namespace HWY_NAMESPACE {
+
+// As many rows as a bulge takes.
+template <typename T>
+inline constexpr int kBulge = kComplex<T> ? 2 : 3;
+
+// Entries of S and T at places that differ between lanes; 1 in lanes that have no sweep before them.
+template <typename T>
+class Gathered {
+ public:
+  Gathered(const Group<T>& group, const Windows<T>& windows) : group_(group), windows_(windows) {}
+
+  // The entry (i, j) of a matrix, counted from row and column `place` of each lane.
+  HWY_INLINE Lanes<T> operator()(LanesMatrix<T> X, const int (&place)[kLanes<T>], int i, int j) const {
+    alignas(kAlignment) Real<T> entries[kStride<T>];
+    for (int lane = 0; lane < kLanes<T>; ++lane) {
+      const bool sweeping = windows_.work[lane] == Work::kSweep;
+      const Real<T>* from = X.at(place[lane] + i, place[lane] + j) + lane;
+      entries[lane] = sweeping ? from[0] : Real<T>(1);
+      if constexpr (kComplex<T>) entries[lane + kLanes<T>] = sweeping ? from[kLanes<T>] : Real<T>(0);
+    }
+    return load<T>(entries);
+  }
+
+ private:
+  const Group<T>& group_;
+  const Windows<T>& windows_;
+};
+
+// 1 / x.
+template <typename R>
+HWY_INLINE Lanes<R> inverse(Lanes<R> x) { return all_lanes(R(1)) / x; }
+template <typename R>
+HWY_INLINE Lanes<std::complex<R>> inverse(Lanes<std::complex<R>> x) { return inverse(abs2(x)) * conj(x); }
+
+// A square root with real part >= 0; 0 of what has a square that underflows.
+template <typename R>
+HWY_INLINE Lanes<std::complex<R>> square_root(Lanes<std::complex<R>> x) {
+  const Lanes<R> zero = all_lanes(R(0)), half = all_lanes(R(0.5));
+  const Lanes<R> larger = sqrt(half * (sqrt(abs2(x)) + abs(x.re)));
+  const Lanes<R> smaller = masked(zero < larger, half * x.im / select(zero < larger, larger, all_lanes(R(1))));
+  const Mask<R> left = x.re < zero;
+  const Lanes<R> im = select(smaller < zero, -larger, larger);
+  return {select(left, abs(smaller), larger), select(left, im, smaller)};
+}
+
+// The trailing or leading 2 x 2 part of M = S T^{-1} of each window.
+template <typename T>
+struct Corner {
+  Lanes<T> m11, m12, m21, m22, over_next;  // 1 / t_22
+
+  HWY_INLINE Corner(const Group<T>& group, const Gathered<T>& gathered, const int (&place)[kLanes<T>]) {
+    const Lanes<T> over_first = inverse(gathered(group.T_, place, 0, 0)), t12 = gathered(group.T_, place, 0, 1);
+    over_next = inverse(gathered(group.T_, place, 1, 1));
+    m11 = gathered(group.S, place, 0, 0) * over_first;
+    m21 = gathered(group.S, place, 1, 0) * over_first;
+    m12 = neg_mul_add(m11, t12, gathered(group.S, place, 0, 1)) * over_next;
+    m22 = neg_mul_add(m21, t12, gathered(group.S, place, 1, 1)) * over_next;
+  }
+};
+
+// The first column of (M - x) or, for real dtypes, of (M - x_1) (M - x_2): x, or x_1 and x_2, are the eigenvalues of M's trailing
+// 2 x 2 part. The complex x is the one nearer to the last entry. Where that is the whole window and the x are real, just one.
+template <typename T>
+HWY_INLINE void first_column(const Group<T>& group, const Windows<T>& windows, Lanes<T> (&column)[kBulge<T>]) {
+  using R = Real<T>;
+  constexpr int kCount = kLanes<T>;
+  alignas(kAlignment) R unusual_lanes[kCount], two_rows_lanes[kCount];
+  int before_last[kCount];
+  for (int lane = 0; lane < kCount; ++lane) {
+    before_last[lane] = std::max(windows.last[lane] - 1, 0);
+    unusual_lanes[lane] = windows.stuck[lane] % kPatience == kPatience - 1 ? 1 : 0;
+    two_rows_lanes[lane] = windows.last[lane] - windows.first[lane] == 1 ? 1 : 0;
+  }
+  const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1)), half = all_lanes(R(0.5));
+  const Mask<R> unusual = load<R>(unusual_lanes) == one;
+  const Gathered<T> gathered(group, windows);
+  const Corner<T> end(group, gathered, before_last);
+  const Lanes<T> unusual_shift = end.m22 + widened<T>(all_lanes(R(0.75)) * sqrt(abs2(end.m21)));
+  // x = m22 - m12 m21 / (h + sqrt(h^2 + m12 m21)), h = (m11 - m22) / 2, with the root that adds to h.
+  const Lanes<T> h = half * (end.m11 - end.m22), product = end.m12 * end.m21;
+  const Lanes<T> discriminant = mul_add(h, h, product);
+  if constexpr (kComplex<T>) {
+    Lanes<T> root = square_root(discriminant);
+    root = select(mul_add(h.re, root.re, h.im * root.im) < zero, -root, root);
+    const Lanes<T> sum = h + root;
+    const Mask<R> some = zero < abs2(sum);
+    Lanes<T> shift = end.m22 - masked(some, product * inverse(select(some, sum, number<T>(1))));
+    shift = select(unusual, unusual_shift, shift);
+    column[0] = neg_mul_add(shift, gathered(group.T_, windows.first, 0, 0), gathered(group.S, windows.first, 0, 0));
+    column[1] = gathered(group.S, windows.first, 1, 0);
+  } else {
+    Lanes<T> root = sqrt(max(discriminant, zero));
+    root = select(h < zero, -root, root);
+    const Lanes<T> sum = h + root;
+    const Mask<R> some = !is_zero(sum);
+    Lanes<T> shift = end.m22 - masked(some, product / select(some, sum, one));
+    shift = select(unusual, unusual_shift, shift);
+    const Corner<T> top(group, gathered, windows.first);
+    const Mask<R> two_rows = load<R>(two_rows_lanes) == one;
+    const Mask<R> pair = (discriminant < zero) & !unusual;
+    const Mask<R> one_shift = two_rows & !pair;
+    // Of two real shifts the nearer one twice. With n11 + n22 = x_1 + x_2 and n11 n22 - n = x_1 x_2:
+    const Lanes<R> n11 = select(pair, end.m11, shift), n22 = select(pair, end.m22, shift), n = masked(pair, product);
+    const Lanes<R> first = n11 - top.m11, second = n22 - top.m11;
+    column[0] = mul_add(first, second, top.m12 * top.m21 - n);
+    column[1] = top.m21 * ((top.m22 - top.m11) - first - second);
+    column[2] = masked(!two_rows, top.m21 * (gathered(group.S, windows.first, 2, 1) * top.over_next));
+    column[0] = select(one_shift, top.m11 - shift, column[0]);
+    column[1] = select(one_shift, top.m21, column[1]);
+  }
+  // Squares of these may leave the range of single precision.
+  Lanes<R> largest = size(column[0]);
+  for (int i = 1; i < kBulge<T>; ++i) largest = max(largest, size(column[i]));
+  const Lanes<R> scale = select(zero < largest, largest, one);
+  for (int i = 0; i < kBulge<T>; ++i) column[i] = divided(column[i], scale);
+}
+
+// a d - b c, to an ulp or two of itself (Kahan; with an FMA).
+template <typename R>
+HWY_INLINE Lanes<R> determinant(Lanes<R> a, Lanes<R> b, Lanes<R> c, Lanes<R> d) {
+#if HWY_NATIVE_FMA
+  const Lanes<R> product = b * c;
+  const Lanes<R> error = neg_mul_add(b, c, product), difference = mul_add(a, d, -product);
+  return difference + error;
+#else
+  // Dekker's exact products of numbers split in halves.
+  const Lanes<R> factor = all_lanes(std::is_same_v<R, float> ? R(4097) : R(134217729));
+  const auto split = [&](Lanes<R> x, Lanes<R>* high, Lanes<R>* low) HWY_ATTR {
+    const Lanes<R> large = factor * x;
+    *high = large - (large - x);
+    *low = x - *high;
+  };
+  const auto error_of = [&](Lanes<R> x, Lanes<R> y, Lanes<R> product) HWY_ATTR {
+    Lanes<R> x1, x2, y1, y2;
+    split(x, &x1, &x2);
+    split(y, &y1, &y2);
+    return ((x1 * y1 - product) + x1 * y2 + x2 * y1) + x2 * y2;
+  };
+  const Lanes<R> first = a * d, second = b * c;
+  return (first - second) + (error_of(a, d, first) - error_of(b, c, second));
+#endif
+}
+
+// The direction of the first column of a reflector for columns k, k + 1, .. that makes the entries of T below t_kk vanish. It is
+// orthogonal to the rows there.
+template <typename R>
+HWY_INLINE void orthogonal_to_rows(LanesMatrix<std::complex<R>> T_, int k, Lanes<R>, Lanes<std::complex<R>> (&x)[2]) {
+  x[0] = T_(k + 1, k + 1);
+  x[1] = -T_(k + 1, k);
+}
+template <typename R>
+HWY_INLINE void orthogonal_to_rows(LanesMatrix<R> T_, int k, Lanes<R> last, Lanes<R> (&x)[3]) {
+  const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1));
+  const Mask<R> inside = all_lanes(R(k + 1)) < last;  // else the bulge has two rows only
+  const Lanes<R> a[3] = {T_(k + 1, k), T_(k + 1, k + 1), T_(k + 1, k + 2)};
+  const Lanes<R> b[3] = {masked(inside, T_(k + 2, k)), masked(inside, T_(k + 2, k + 1)), select(inside, T_(k + 2, k + 2), one)};
+  // The cross product. It is backward stable only because each entry has a small relative error.
+  x[0] = determinant(a[1], a[2], b[1], b[2]);
+  x[1] = determinant(a[2], a[0], b[2], b[0]);
+  x[2] = determinant(a[0], a[1], b[0], b[1]);
+  const Mask<R> parallel = is_zero(x[0]) & is_zero(x[1]) & is_zero(x[2]);
+  if (HWY_UNLIKELY(any(parallel))) {
+    // Anything orthogonal to the larger row.
+    const Mask<R> second = max(abs(a[0]), max(abs(a[1]), abs(a[2]))) < max(abs(b[0]), max(abs(b[1]), abs(b[2])));
+    const Lanes<R> r0 = select(second, b[0], a[0]), r1 = select(second, b[1], a[1]);
+    const Mask<R> other = is_zero(r0) & is_zero(r1);
+    x[0] = select(parallel, select(other, one, r1), x[0]);
+    x[1] = select(parallel, select(other, zero, -r0), x[1]);
+  }
+}
+
+// A bulge enters at the top of each window and is chased out at its end.
+template <typename T>
+void sweep(const Group<T>& group, const Windows<T>& windows) {
+  using R = Real<T>;
+  constexpr int kSize = kBulge<T>;
+  const int n = group.n;
+  Lanes<T> entering[kSize];
+  first_column(group, windows, entering);
+  const Lanes<R> first = places(windows, Work::kSweep, windows.first, n), last = places(windows, Work::kSweep, windows.last, -1);
+  const int end = largest(windows, Work::kSweep, windows.last);
+  for (int k = smallest(windows, Work::kSweep, windows.first); k < end; ++k) {
+    const Lanes<R> here = all_lanes(R(k));
+    const Mask<R> inside = (first <= here) & (here < last), entry = first == here;
+    Lanes<T> x[kSize];
+    for (int i = 0; i < kSize; ++i) x[i] = k == 0 ? entering[i] : select(entry, entering[i], group.S(k + i, k - 1));
+    Lanes<T> above;
+    const Reflector<T, kSize> left = reflector(x, inside, &above);
+    if (k > 0) {
+      const Mask<R> chased = inside & !entry & !is_zero(left.tau);
+      group.S.set(k, k - 1, select(chased, above, group.S(k, k - 1)));
+      for (int i = 1; i < kSize; ++i) group.S.clear(k + i, k - 1);
+    }
+    group.turn_rows(left, k, k, k);
+    orthogonal_to_rows(group.T_, k, last, x);
+    const Reflector<T, kSize> right = reflector(x, inside);
+    group.turn_columns(right, k, std::min(k + kSize + 1, n), std::min(k + kSize, n));
+    for (int i = 1; i < kSize; ++i) group.T_.clear(k + i, k);
+  }
+}
+
+// t_kk = 0 at the top of a window: rows k and k + 1 turn so that s_{k+1,k} = 0, and T stays triangular.
+template <typename T>
+void deflate_top(const Group<T>& group, const Windows<T>& windows) {
+  using R = Real<T>;
+  const Lanes<R> first = places(windows, Work::kDeflateTop, windows.first, -1);
+  const int end = largest(windows, Work::kDeflateTop, windows.first);
+  for (int k = smallest(windows, Work::kDeflateTop, windows.first); k <= end; ++k) {
+    const Mask<R> here = first == all_lanes(R(k));
+    if (!any(here)) continue;
+    Lanes<T> x[2] = {group.S(k, k), group.S(k + 1, k)};
+    group.turn_rows(reflector(x, here), k, k, k);
+    group.S.set(k + 1, k, masked(!here, group.S(k + 1, k)));
+  }
+}
+
+// t_kk = 0 elsewhere: rows k and k + 1 turn so that the next diagonal entry of T is 0, then columns k - 1 and k so that S is
+// Hessenberg again, until k = last; there columns k - 1 and k turn so that s_{k,k-1} = 0.
+template <typename T>
+void chase_infinite(const Group<T>& group, const Windows<T>& windows) {
+  using R = Real<T>;
+  const int n = group.n, end = largest(windows, Work::kChase, windows.last);
+  const Lanes<R> zero = places(windows, Work::kChase, windows.zero, n), last = places(windows, Work::kChase, windows.last, -1);
+  for (int k = smallest(windows, Work::kChase, windows.zero); k <= end; ++k) {
+    const Lanes<R> here = all_lanes(R(k));
+    const Mask<R> moving = (zero <= here) & (here < last), arrived = last == here;
+    if (any(moving)) {
+      Lanes<T> x[2] = {group.T_(k, k + 1), group.T_(k + 1, k + 1)};
+      group.turn_rows(reflector(x, moving), k, k - 1, k + 1);
+      group.T_.set(k + 1, k + 1, masked(!moving, group.T_(k + 1, k + 1)));
+    }
+    // Not at k = first, where t_kk = 0 is another work: k > 0.
+    const Lanes<T> p = select(arrived, group.S(k, k - 1), group.S(k + 1, k - 1));
+    const Lanes<T> q = select(arrived, group.S(k, k), group.S(k + 1, k));
+    group.turn_columns(clearing_first(p, q, moving | arrived), k - 1, std::min(k + 2, n), k + 1);
+    group.S.set(k + 1, k - 1, masked(!moving, group.S(k + 1, k - 1)));
+    group.S.set(k, k - 1, masked(!arrived, group.S(k, k - 1)));
+  }
+}
+
+// Iterates until all is triangular but for real 2 x 2 blocks with complex eigenvalues, or until a lane has had too many sweeps:
+// `failed` there.
+template <typename T>
+void iterate(const Group<T>& group, Windows<T>* windows) {
+  using R = Real<T>;
+  const int n = group.n;
+  Lanes<R> squares = all_lanes(R(0));
+  for (int i = 0; i < n; ++i) {
+    for (int j = i; j < n; ++j) squares = squares + abs2(group.T_(i, j));
+  }
+  const Lanes<R> zero_beta = all_lanes(std::numeric_limits<R>::epsilon()) * sqrt(squares);
+  for (int lane = 0; lane < kLanes<T>; ++lane) {
+    windows->first[lane] = windows->zero[lane] = windows->sweeps[lane] = windows->stuck[lane] = 0;
+    windows->last[lane] = n - 1;
+    windows->failed[lane] = false;
+  }
+  for (;;) {
+    const int end = *std::max_element(windows->last, windows->last + kLanes<T>) + 1;
+    drop_negligible(group, zero_beta, end);
+    for (int lane = 0; lane < kLanes<T>; ++lane) find_window(group, lane, windows);
+    if (windows->any(Work::kDeflateTop)) {
+      deflate_top(group, *windows);
+    } else if (windows->any(Work::kChase)) {
+      chase_infinite(group, *windows);
+    } else if (windows->any(Work::kSweep)) {
+      sweep(group, *windows);
+      for (int lane = 0; lane < kLanes<T>; ++lane) {
+        if (windows->work[lane] != Work::kSweep) continue;
+        ++windows->stuck[lane];
+        windows->failed[lane] = ++windows->sweeps[lane] > kSweeps * n;
+      }
+    } else {
+      return;
+    }
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tfqz
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard
