@@ -10,6 +10,9 @@
 namespace tfqz {
 namespace {
 
+// Beyond this size LAPACK is as fast.
+constexpr int kLargestInLockstep = 48;
+
 // TensorFlow's threads flush denormals to zero, and LAPACK's rotations rely on gradual underflow: without it badly scaled
 // float32 pencils come out with Q and Z far from unitary.
 class GradualUnderflow {
@@ -61,6 +64,14 @@ void fill_matrix(T* matrix, int n) {
 }
 
 template <typename T>
+std::string not_finite(const T* a, const T* b, int n) {
+  const std::size_t size = static_cast<std::size_t>(n) * n;
+  if (!all_finite(a, size)) return "`a` must be finite; got NaN or Inf";
+  if (!all_finite(b, size)) return "`b` must be finite; got NaN or Inf";
+  return "";
+}
+
+template <typename T>
 void fill(const Factors<T>& factors, int n) {
   const Real<T> nan = std::numeric_limits<Real<T>>::quiet_NaN();
   for (T* matrix : {factors.s, factors.t, factors.q, factors.z}) fill_matrix(matrix, n);
@@ -77,39 +88,107 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 }
 
 void Batch::run(int64_t begin, int64_t end) {
+  if (!refusal_.empty()) return;
   const GradualUnderflow gradual_underflow;
-  const Worker worker = make_worker();
-  for (int64_t index = begin; index < end; ++index) {
-    const std::string problem = worker(index);
-    if (problem.empty()) continue;
-    if (fill_failures_) {
-      fill_with_nan(index);
-      continue;
+  const GroupWorker worker = make_group_worker();
+  std::vector<std::string> problems(group_size());
+  for (int64_t first = begin; first < end; first += group_size()) {
+    const int64_t count = std::min(group_size(), end - first);
+    worker(first, count, problems.data());
+    for (int64_t i = 0; i < count; ++i) {
+      if (problems[i].empty()) continue;
+      if (fill_failures_) {
+        fill_with_nan(first + i);
+        continue;
+      }
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (first + i < failing_index_) {
+        failing_index_ = first + i;
+        problem_ = problems[i];
+      }
+      return;
     }
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (index < failing_index_) {
-      failing_index_ = index;
-      problem_ = problem;
-    }
-    return;
   }
 }
 
+Batch::GroupWorker Batch::make_group_worker() const {
+  return [worker = make_worker()](int64_t first, int64_t count, std::string* problems) {
+    for (int64_t i = 0; i < count; ++i) problems[i] = worker(first + i);
+  };
+}
+
 std::string Batch::failure(const std::vector<int64_t>& batch_shape) const {
+  if (!refusal_.empty()) return refusal_;
   return problem_.empty() ? "" : problem_ + batch_element(batch_shape, failing_index_);
+}
+
+template <typename T>
+QzBatch<T>::QzBatch(int n, int64_t elements, const T* a, const T* b, std::vector<int64_t> a_indices,
+                    std::vector<int64_t> b_indices, const Factors<T>& factors, bool fill_failures)
+    : Batch(fill_failures),
+      n_(n),
+      a_(a),
+      b_(b),
+      a_indices_(std::move(a_indices)),
+      b_indices_(std::move(b_indices)),
+      factors_(factors) {
+  std::string problem;
+  const Simd* simd = choose_simd(&problem);
+  if (!problem.empty()) refuse(problem);
+  // One pencil is LAPACK's, with the order in which SciPy has its eigenvalues.
+  if (elements > 1 && n <= kLargestInLockstep) simd_ = simd;
+}
+
+template <typename T>
+int64_t QzBatch<T>::cost_per_element() const {
+  const int64_t n = n_;
+  if (simd_ == nullptr) return 3000 + 20 * n * n * n;  // some 60 n^3 flops
+  return (300 + 30 * n * n + 5 * n * n * n / 2) * static_cast<int64_t>(sizeof(T)) / 8;
 }
 
 template <typename T>
 Batch::Worker QzBatch<T>::make_worker() const {
   const auto solver = std::make_shared<QzSolver<T>>(n_);
   return [this, solver](int64_t index) -> std::string {
-    const std::size_t size = static_cast<std::size_t>(n_) * n_;
-    const T* a = a_ + size * (a_indices_.empty() ? index : a_indices_[index]);
-    const T* b = b_ + size * (b_indices_.empty() ? index : b_indices_[index]);
-    if (!all_finite(a, size)) return "`a` must be finite; got NaN or Inf";
-    if (!all_finite(b, size)) return "`b` must be finite; got NaN or Inf";
+    const T *a = a_of(index), *b = b_of(index);
+    const std::string problem = not_finite(a, b, n_);
+    if (!problem.empty()) return problem;
     const Outcome outcome = (*solver)(a, b, at(factors_, n_, index));
     return outcome.info == 0 ? "" : "`a`, `b` must be a pencil on which QZ converges; " + said(outcome);
+  };
+}
+
+template <typename T>
+Batch::GroupWorker QzBatch<T>::make_group_worker() const {
+  if (simd_ == nullptr) return Batch::make_group_worker();
+  struct Workspace {
+    std::unique_ptr<LockstepQz<T>> lockstep;
+    Worker lapack;  // once it is needed
+    std::vector<const T*> a, b;
+    std::vector<Factors<T>> factors;
+    std::vector<int64_t> indices;
+  };
+  const auto space = std::make_shared<Workspace>();
+  space->lockstep = make_lockstep<T>(*simd_, n_);
+  return [this, space](int64_t first, int64_t count, std::string* problems) {
+    space->a.clear(), space->b.clear(), space->factors.clear(), space->indices.clear();
+    for (int64_t i = 0; i < count; ++i) {
+      const T *a = a_of(first + i), *b = b_of(first + i);
+      problems[i] = not_finite(a, b, n_);
+      if (!problems[i].empty()) continue;
+      space->a.push_back(a);
+      space->b.push_back(b);
+      space->factors.push_back(at(factors_, n_, first + i));
+      space->indices.push_back(i);
+    }
+    const int finite = static_cast<int>(space->indices.size());
+    if (finite == 0) return;
+    const std::uint64_t failed = (*space->lockstep)(space->a.data(), space->b.data(), space->factors.data(), finite);
+    for (int k = 0; k < finite; ++k) {
+      if ((failed >> k & 1) == 0) continue;
+      if (!space->lapack) space->lapack = make_worker();
+      problems[space->indices[k]] = space->lapack(first + space->indices[k]);
+    }
   };
 }
 

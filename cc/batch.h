@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "gradient.h"
+#include "lockstep.h"
 #include "qz.h"
 #include "reorder.h"
 #include "schur.h"
@@ -21,9 +22,11 @@ namespace tfqz {
 // (3, 4), as Python writes a shape.
 std::string shape_text(const std::vector<int64_t>& shape);
 
-// How many elements a thread should take at once: few enough to balance, and all that it can for one set of workspaces.
-inline int64_t range_size(int64_t elements, int64_t threads) {
-  return std::max<int64_t>(1, elements / (4 * std::max<int64_t>(1, threads)));
+// How many elements a thread should take at once: few enough to balance, all that it can for one set of workspaces, and whole
+// groups.
+inline int64_t range_size(int64_t elements, int64_t threads, int64_t group) {
+  const int64_t size = std::max<int64_t>(1, elements / (4 * std::max<int64_t>(1, threads)));
+  return (size + group - 1) / group * group;
 }
 
 class Batch {
@@ -41,12 +44,23 @@ class Batch {
   // In nanoseconds, near enough for sharing out.
   virtual int64_t cost_per_element() const = 0;
 
+  // How many elements are done together.
+  virtual int64_t group_size() const { return 1; }
+
  protected:
+  // For what is wrong with the whole of it: nothing is done, and this is the failure.
+  void refuse(const std::string& problem) { refusal_ = problem; }
+
   // Does one element, and says what is wrong with it; empty if nothing.
   using Worker = std::function<std::string(int64_t index)>;
 
   // One for each thread: it holds the workspaces.
   virtual Worker make_worker() const = 0;
+
+  // The same for `count` elements, at most group_size(), with as many problems.
+  using GroupWorker = std::function<void(int64_t first, int64_t count, std::string* problems)>;
+  virtual GroupWorker make_group_worker() const;
+
   virtual void fill_with_nan(int64_t index) const = 0;
 
  private:
@@ -54,36 +68,39 @@ class Batch {
   std::mutex mutex_;
   int64_t failing_index_ = std::numeric_limits<int64_t>::max();
   std::string problem_;
+  std::string refusal_;
 };
 
-// Row-major arrays: `a` and `b` [..., n, n], the factors [batch, n, n], alpha and beta [batch, n].
+// Row-major arrays: `a` and `b` [..., n, n], the factors [batch, n, n], alpha and beta [batch, n]. Small pencils go in lockstep where
+// there is more than one, and what doesn't converge there to LAPACK.
 template <typename T>
 class QzBatch : public Batch {
  public:
   // `a_indices`, `b_indices`: which matrix belongs to each batch element where something is broadcast; empty: the one with its
   // index.
-  QzBatch(int n, const T* a, const T* b, std::vector<int64_t> a_indices, std::vector<int64_t> b_indices,
-          const Factors<T>& factors, bool fill_failures)
-      : Batch(fill_failures),
-        n_(n),
-        a_(a),
-        b_(b),
-        a_indices_(std::move(a_indices)),
-        b_indices_(std::move(b_indices)),
-        factors_(factors) {}
+  QzBatch(int n, int64_t elements, const T* a, const T* b, std::vector<int64_t> a_indices, std::vector<int64_t> b_indices,
+          const Factors<T>& factors, bool fill_failures);
 
-  // QZ takes some 60 n^3 flops.
-  int64_t cost_per_element() const override { return 3000 + int64_t{20} * n_ * n_ * n_; }
+  int64_t cost_per_element() const override;
+  int64_t group_size() const override { return simd_ == nullptr ? 1 : lanes<T>(*simd_); }
 
  protected:
   Worker make_worker() const override;
+  GroupWorker make_group_worker() const override;
   void fill_with_nan(int64_t index) const override;
 
  private:
+  const T* a_of(int64_t index) const { return matrix_of(a_, a_indices_, index); }
+  const T* b_of(int64_t index) const { return matrix_of(b_, b_indices_, index); }
+  const T* matrix_of(const T* all, const std::vector<int64_t>& indices, int64_t index) const {
+    return all + static_cast<std::size_t>(n_) * n_ * (indices.empty() ? index : indices[index]);
+  }
+
   const int n_;
   const T *const a_, *const b_;
   const std::vector<int64_t> a_indices_, b_indices_;
   const Factors<T> factors_;
+  const Simd* simd_ = nullptr;  // none: LAPACK
 };
 
 // Row-major arrays: factors [batch, n, n], labels [batch, n].

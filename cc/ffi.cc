@@ -20,7 +20,7 @@ namespace ffi = xla::ffi;
 // Runs work(begin, end) over [0, total) on the pool and on the calling thread, which waits only for ranges that have begun:
 // a pool that is busy, or has no thread to spare, delays nothing.
 template <typename Work>
-void ParallelFor(ffi::ThreadPool& pool, int64_t total, int64_t cost, const Work& work) {
+void ParallelFor(ffi::ThreadPool& pool, int64_t total, int64_t cost, int64_t group, const Work& work) {
   struct State {
     std::atomic<int64_t> next{0};
     std::mutex mutex;
@@ -30,7 +30,7 @@ void ParallelFor(ffi::ThreadPool& pool, int64_t total, int64_t cost, const Work&
   const auto state = std::make_shared<State>();
   constexpr int64_t kWorthwhile = 20000;  // nanoseconds: less is not worth waking a thread
   const int64_t threads = std::min(pool.num_threads(), total * cost / kWorthwhile);
-  const int64_t chunk = range_size(total, threads);
+  const int64_t chunk = range_size(total, threads, group);
   const auto drain = [state, total, chunk, &work] {
     for (;;) {
       {
@@ -50,10 +50,14 @@ void ParallelFor(ffi::ThreadPool& pool, int64_t total, int64_t cost, const Work&
   state->idle.wait(lock, [&] { return state->active == 0; });
 }
 
-ffi::Error Run(ffi::ThreadPool& pool, const std::vector<int64_t>& batch_shape, Batch* batch) {
+int64_t Count(const std::vector<int64_t>& batch_shape) {
   int64_t count = 1;
   for (int64_t size : batch_shape) count *= size;
-  ParallelFor(pool, count, batch->cost_per_element(), [&](int64_t begin, int64_t end) { batch->run(begin, end); });
+  return count;
+}
+
+ffi::Error Run(ffi::ThreadPool& pool, const std::vector<int64_t>& batch_shape, Batch* batch) {
+  ParallelFor(pool, Count(batch_shape), batch->cost_per_element(), batch->group_size(), [&](int64_t begin, int64_t end) { batch->run(begin, end); });
   const std::string failure = batch->failure(batch_shape);
   return failure.empty() ? ffi::Error::Success() : ffi::Error(ffi::ErrorCode::kInvalidArgument, failure);
 }
@@ -68,7 +72,7 @@ template <ffi::DataType kType, ffi::DataType kComplexType, typename T>
 ffi::Error RunQz(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> b, ffi::ResultBuffer<kType> s,
                  ffi::ResultBuffer<kType> t, ffi::ResultBuffer<kType> q, ffi::ResultBuffer<kType> z,
                  ffi::ResultBuffer<kComplexType> alpha, ffi::ResultBuffer<kType> beta, int64_t fill_failures) {
-  QzBatch<T> batch(static_cast<int>(a.dimensions().back()), a.typed_data(), b.typed_data(), {}, {},
+  QzBatch<T> batch(static_cast<int>(a.dimensions().back()), Count(BatchShape(a)), a.typed_data(), b.typed_data(), {}, {},
                    {s->typed_data(), t->typed_data(), q->typed_data(), z->typed_data(), alpha->typed_data(),
                     beta->typed_data()},
                    fill_failures != 0);

@@ -49,7 +49,7 @@ absl::Status Run(OpKernelContext* context, const TensorShape& batch_shape, Batch
   const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
   // Shard makes ranges as short as pay for a thread; each would set up workspaces of its own.
   const int64_t elements = batch_shape.num_elements();
-  const int64_t size = range_size(elements, workers.num_threads);
+  const int64_t size = range_size(elements, workers.num_threads, batch->group_size());
   tensorflow::Shard(workers.num_threads, workers.workers, (elements + size - 1) / size, size * batch->cost_per_element(),
                     [&](int64_t begin, int64_t end) { batch->run(begin * size, std::min(elements, end * size)); });
   const std::string failure = batch->failure(Sizes(batch_shape));
@@ -71,7 +71,7 @@ class QzKernel : public OpKernel {
     Factors<T> factors;
     OP_REQUIRES_OK(context, AllocateFactors(context, batch_shape, n, &factors));
     if (n == 0 || batch_shape.num_elements() == 0) return;
-    QzBatch<T> batch(static_cast<int>(n), a.flat<T>().data(), b.flat<T>().data(), broadcast.x_batch_indices(),
+    QzBatch<T> batch(static_cast<int>(n), batch_shape.num_elements(), a.flat<T>().data(), b.flat<T>().data(), broadcast.x_batch_indices(),
                      broadcast.y_batch_indices(), factors, fill_failures_);
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
   }

@@ -35,12 +35,13 @@ template std::unique_ptr<LockstepQz<std::complex<double>>> make_lockstep(const S
 
 namespace {
 
-#define TFQZ_MAKERS(target) target::make<float>, target::make<double>, target::make<std::complex<float>>, target::make<std::complex<double>>
+#define TFQZ_MAKERS(target) \
+  target::make<float>, target::make<double>, target::make<std::complex<float>>, target::make<std::complex<double>>
 
 // Widest first.
 const Simd kSimds[] = {
 #if HWY_TARGETS & HWY_AVX3
-    {"avx512",
+    {"avx512", 64,
      [] {
        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd");
@@ -48,14 +49,14 @@ const Simd kSimds[] = {
      TFQZ_MAKERS(N_AVX3)},
 #endif
 #if HWY_TARGETS & HWY_AVX2
-    {"avx2",
+    {"avx2", 32,
      [] {
        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
               __builtin_cpu_supports("bmi2");
      },
      TFQZ_MAKERS(N_AVX2)},
 #endif
-    {"baseline", [] { return true; }, TFQZ_MAKERS(HWY_STATIC_NAMESPACE)},
+    {"baseline", 16, [] { return true; }, TFQZ_MAKERS(HWY_STATIC_NAMESPACE)},
 };
 #undef TFQZ_MAKERS
 
@@ -65,7 +66,7 @@ bool is_right(const Simd& simd) {
   constexpr int kSize = 5, kEntries = kSize * kSize;
   using R = Real<T>;
   const auto lockstep = make_lockstep<T>(simd, kSize);
-  const int count = lockstep->lanes();
+  const int count = lanes<T>(simd);
   std::uint32_t state = 1;
   std::vector<T> inputs(2 * count * kEntries);
   for (R *x = reinterpret_cast<R*>(inputs.data()), *end = reinterpret_cast<R*>(inputs.data() + inputs.size()); x < end; ++x) {

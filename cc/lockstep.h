@@ -18,10 +18,7 @@ class LockstepQz {
  public:
   virtual ~LockstepQz() = default;
 
-  // The number of pencils that take the time of one; at most 64.
-  virtual int lanes() const = 0;
-
-  // Decomposes `count` pencils, 1 <= count <= lanes(); `a[i]` and `b[i]` are row-major and finite. What comes out for a pencil
+  // Decomposes `count` pencils, at least one and at most as many as there are lanes; `a[i]` and `b[i]` are row-major and finite. What comes out for a pencil
   // depends neither on the others nor on its place. Bit i of the result: pencil i didn't converge, and its factors mean nothing.
   virtual std::uint64_t operator()(const T* const* a, const T* const* b, const Factors<T>* factors, int count) = 0;
 };
@@ -29,6 +26,7 @@ class LockstepQz {
 // One width of vectors.
 struct Simd {
   const char* name;
+  int bytes;
   bool (*available)();
   // Throw std::bad_alloc.
   std::unique_ptr<LockstepQz<float>> (*make_float)(int n);
@@ -36,6 +34,12 @@ struct Simd {
   std::unique_ptr<LockstepQz<std::complex<float>>> (*make_complex64)(int n);
   std::unique_ptr<LockstepQz<std::complex<double>>> (*make_complex128)(int n);
 };
+
+// The number of pencils that take the time of one; at most 64.
+template <typename T>
+int lanes(const Simd& simd) {
+  return simd.bytes / static_cast<int>(sizeof(Real<T>));
+}
 
 // The widest vectors of this machine, or those that the environment variable TFQZ_SIMD names; null for LAPACK alone. Where
 // TFQZ_SIMD names none that can be had, says so in `problem`.

@@ -37,7 +37,9 @@ void make_blocks_diagonal(const Group<R>& group) {
     Lanes<R> v[2] = {p * u[0], mul_add(q, u[0], s * u[1])};
     group.turn_rows(reflector(u, block), k, k, k);
     group.turn_columns(reflector(v, block), k, k + 2, k + 2);
-    const Lanes<R> a = group.T_(k, k), d = p * s / select(block, a, all_lanes(R(1)));
+    // Rounding must not make d the larger one.
+    const Lanes<R> a = group.T_(k, k), bound = abs(a);
+    const Lanes<R> d = min(max(p * s / select(block, a, all_lanes(R(1))), -bound), bound);
     group.T_.set(k + 1, k + 1, select(block, d, group.T_(k + 1, k + 1)));
     group.T_.set(k, k + 1, masked(!block, group.T_(k, k + 1)));
     group.T_.clear(k + 1, k);

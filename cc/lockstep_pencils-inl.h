@@ -29,8 +29,6 @@ class Lockstep : public LockstepQz<T> {
     vectors_ = buffer_.get() + 4 * size_;
   }
 
-  int lanes() const override { return kLanes<T>; }
-
   std::uint64_t operator()(const T* const* a, const T* const* b, const Factors<T>* factors, int count) override {
     const Group<T> group = {n_, matrix(0), matrix(1), matrix(2), matrix(3)};
     R of_a[kLanes<T>], of_b[kLanes<T>];

@@ -15,8 +15,12 @@ HWY_BEFORE_NAMESPACE();
 namespace tfqz {
 namespace HWY_NAMESPACE {
 
-// LAPACK allows 30 sweeps for each eigenvalue; every tenth without success takes an unusual shift.
-inline constexpr int kSweeps = 30, kPatience = 10;
+// LAPACK allows 30 sweeps for each eigenvalue; every tenth without success takes an unusual shift. (No pencil is known that needs
+// so many; a test allows fewer.)
+#ifndef TFQZ_SWEEPS
+#define TFQZ_SWEEPS 30
+#endif
+inline constexpr int kSweeps = TFQZ_SWEEPS, kPatience = 10;
 
 enum class Work { kNone, kSweep, kDeflateTop, kChase };
 
@@ -92,7 +96,7 @@ bool is_complex_pair(const Group<R>& group, int lane, int k) {
   const auto t = [&](int i, int j) { return group.T_.at(k + i, k + j)[lane]; };
   const R of_s = std::max({std::abs(s(0, 0)), std::abs(s(0, 1)), std::abs(s(1, 0)), std::abs(s(1, 1))});
   const R of_t = std::max({std::abs(t(0, 0)), std::abs(t(0, 1)), std::abs(t(1, 1))});
-  if (of_t == 0) return false;
+  if (t(0, 0) == 0 || t(1, 1) == 0) return false;  // infinite, which rounding must not hide
   const R p = s(0, 0) / of_s, q = s(0, 1) / of_s, r = s(1, 0) / of_s, u = s(1, 1) / of_s;
   const R a = t(0, 0) / of_t, m = t(0, 1) / of_t, d = t(1, 1) / of_t;
   const R half = (p * d - u * a + r * m) / 2;

@@ -124,7 +124,7 @@ void check(const char* dtype, int n) {
     for (T& entry : *x) entry = static_cast<T>(normal(generator));
   }
   Arrays<T> found(n), reordered(n), of_one(n);
-  tfqz::QzBatch<T> decomposition(n, a.data(), b.data(), {}, {}, found.factors, /*fill_failures=*/false);
+  tfqz::QzBatch<T> decomposition(n, kBatch, a.data(), b.data(), {}, {}, found.factors, /*fill_failures=*/false);
   decomposition.run(0, kBatch);
   report("qz", dtype, n, decomposition, a, found);
   std::vector<int32_t> labels(kBatch * n);

@@ -1,5 +1,8 @@
 """The C++ mathematics by itself: compiled without TensorFlow, run with LAPACK and with drivers that fail, under sanitizers."""
 
+import concurrent.futures
+import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -7,35 +10,76 @@ from pathlib import Path
 
 import pytest
 import scipy_openblas32
-import tensorflow as tf
 
 ROOT = Path(__file__).resolve().parent.parent
 WITH_TENSORFLOW = {"ffi.cc", "kernels.cc", "ops.cc", "shapes.cc", "xla.cc"}
-SOURCES = [ROOT / "tests/core_test.cc", *(path for path in (ROOT / "cc").glob("*.cc") if path.name not in WITH_TENSORFLOW)]
-HIGHWAY = Path(tf.sysconfig.get_include()) / "external" / "com_google_highway"
+SOURCES = [path for path in sorted((ROOT / "cc").glob("*.cc")) if path.name not in WITH_TENSORFLOW]
+TENSORFLOW = Path(importlib.util.find_spec("tensorflow").origin).parent
+HIGHWAY = TENSORFLOW / "include/external/com_google_highway"
+FLAGS = ["-std=c++17", "-O1", "-Wall", "-Werror", f"-I{ROOT / 'cc'}", f"-isystem{HIGHWAY}", "-fsanitize=address,undefined"]
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
+pytestmark = [pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler"), pytest.mark.slow]
 
 
-def run(tmp_path, *flags):
-    program, folder = tmp_path / "core_test", scipy_openblas32.get_lib_dir()
-    compile_ = ["g++", "-std=c++17", "-O1", "-Wall", "-Werror", f"-I{ROOT / 'cc'}", "-isystem", HIGHWAY, *SOURCES, "-o", program]
-    link = [f"-L{folder}", "-lscipy_openblas", f"-Wl,-rpath,{folder}"]
-    done = subprocess.run([*compile_, *flags, *link], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    done = subprocess.run([program], capture_output=True, text=True)
+def compile_all(folder, sources, *flags):
+    """The object files."""
+    objects = [folder / f"{path.stem}{''.join(flags)}.o" for path in sources]
+
+    def compile_one(path, to):
+        done = subprocess.run(["g++", *FLAGS, *flags, "-c", path, "-o", to], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(compile_one, sources, objects))
+    return objects
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    """From `driver`, a flag for the test program, and `lockstep`, one for the iteration in lockstep, to the program."""
+    folder = tmp_path_factory.mktemp("core")
+    lockstep = ROOT / "cc" / "lockstep.cc"
+    common = compile_all(folder, [path for path in SOURCES if path != lockstep])
+
+    def link(driver="-DLAPACK", iteration="-DITERATE"):
+        program = folder / f"core_test{driver}{iteration}"
+        objects = [*common, *compile_all(folder, [lockstep], iteration), *compile_all(folder, [ROOT / "tests/core_test.cc"], driver)]
+        libraries = scipy_openblas32.get_lib_dir()
+        openblas = [f"-L{libraries}", "-lscipy_openblas", f"-Wl,-rpath,{libraries}"]
+        subprocess.run(["g++", "-fsanitize=address,undefined", *objects, "-o", program, *openblas], check=True)
+        return program
+
+    return link
+
+
+def run(program, **environment):
+    done = subprocess.run([program], capture_output=True, text=True, env=os.environ | environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
 
-def test_with_lapack_under_sanitizers(tmp_path):
-    lines = run(tmp_path, "-fsanitize=address,undefined")
+def assert_right(lines):
     assert len(lines) == 24
     for line in lines:
         assert float(re.fullmatch(r"\w+ \w+ \d+ residual: (.*)", line).group(1)) < 30, line
 
 
-def test_failures_carry_routine_and_info(tmp_path):
+def test_under_sanitizers(build):
+    """Each width of vectors that there is, and LAPACK alone."""
+    program = build()
+    unknown = run(program, TFQZ_SIMD="?")
+    names = re.search(r"must be one of (.*) on this machine; got '\?'", unknown[0]).group(1)
+    assert names.startswith("'") and names.endswith("'none'")
+    for name in re.findall(r"'(\w+)'", names):
+        assert_right(run(program, TFQZ_SIMD=name))
+
+
+def test_what_does_not_converge_in_lockstep_goes_to_lapack(build):
+    assert_right(run(build(iteration="-DTFQZ_SWEEPS=0")))
+
+
+def test_failures_carry_routine_and_info(build):
+    """Of LAPACK, where neither converges."""
     rule = "`a`, `b` must be a pencil"
     order = f"{rule} whose eigenvalues can be put in the order of `sort`, and this one is too ill-conditioned"
     expected = []
@@ -46,4 +90,4 @@ def test_failures_carry_routine_and_info(tmp_path):
             expected.append(f"reorder {dtype} {n} failure: {order}; LAPACK's {letter}tgexc returned info = 1 in batch element [0]")
             said = f"`a` must be a matrix on which QR iterations converge; LAPACK's {letter}gees returned info = 2"
             expected.append(f"schur {dtype} {n} failure: {said} in batch element [0]")
-    assert run(tmp_path, "-DFAKE_DRIVERS") == expected
+    assert run(build("-DFAKE_DRIVERS", "-DTFQZ_SWEEPS=0")) == expected

@@ -83,8 +83,9 @@ def test_not_finite(culprit, value, backend, rng):
 
 
 @pytest.mark.parametrize("dtype", cases.NOT_CONVERGING.dtypes)
-def test_no_convergence(dtype, backend):
+def test_no_convergence(dtype, backend, monkeypatch):
     """LAPACK's real QZ iteration goes round in circles on this pencil."""
+    monkeypatch.setenv("TFQZ_SIMD", "none")  # it converges in lockstep
     if backend == "graph":
         pytest.skip("converges: test_no_convergence_in_few_sweeps")
     a, b = cases.NOT_CONVERGING(dtype)
@@ -113,7 +114,8 @@ def test_no_convergence_in_few_sweeps(monkeypatch, rng):
     assert np.isnan(s[1:]).all() and np.array_equal(tf.linalg.diag_part(s[0]), np.arange(6))
 
 
-def test_nan_fills_the_failing_elements_alone(backend, rng):
+def test_nan_fills_the_failing_elements_alone(backend, rng, monkeypatch):
+    monkeypatch.setenv("TFQZ_SIMD", "none")  # LAPACK fails where lockstep doesn't
     a, b = deviates(rng, (4, 4, 4), "float64"), deviates(rng, (4, 4, 4), "float64")
     good = tfqz.qz(a, b, backend=backend)
     weights = [deviates(rng, (4, 4, 4), "float64") for _ in range(4)]

@@ -1,0 +1,154 @@
+"""Small pencils in batches: QZ in lockstep, in every width of vectors that this machine has, over the whole table of cases."""
+
+import cases
+import numpy as np
+import oracles
+import pytest
+import scipy.linalg
+import tensorflow as tf
+from functionals import deviates
+from test_factors import THRESHOLD, first_largest
+
+import tfqz
+from tfqz._backends import native
+
+VARIABLE = "TFQZ_SIMD"
+LARGEST = 48  # as in cc/batch.cc
+
+pytestmark = pytest.mark.skipif(native.why_not() is not None, reason=str(native.why_not()))
+
+
+@pytest.fixture(params=["avx512", "avx2", "baseline"])
+def simd(request, monkeypatch):
+    """Each width by name; what this machine lacks is skipped."""
+    monkeypatch.setenv(VARIABLE, request.param)
+    try:
+        decompose(np.eye(1)[None], np.eye(1)[None])
+    except tf.errors.InvalidArgumentError:
+        pytest.skip("not on this machine")
+    return request.param
+
+
+def decompose(a, b, **options):
+    return [x.numpy() for x in tfqz.qz(a, b, backend="native", **options)]
+
+
+def among_others(a, b, rng):
+    """The pencil three times among six of others, so that it comes in several lanes and beside several neighbours."""
+    others = [(deviates(rng, a.shape, a.dtype), deviates(rng, a.shape, a.dtype)) for _ in range(6)]
+    others[2] = np.triu(others[2][0]), np.tril(others[2][1])
+    pencils = [(a, b), *others[:3], (a, b), *others[3:], (a, b)]
+    return np.stack([x for x, _ in pencils]), np.stack([x for _, x in pencils]), (0, 4, 8)
+
+
+@pytest.mark.parametrize("a, b", cases.pencils(largest=LARGEST))
+def test_every_case(a, b, simd, rng):
+    """Reconstruction, unitarity, pattern and canonical form; to the last bit the same in every lane, whatever the others do."""
+    if len(a) == 0:
+        return
+    stacked_a, stacked_b, places = among_others(a, b, rng)
+    batch = decompose(stacked_a, stacked_b)
+    for x, y, *factors in zip(stacked_a, stacked_b, *batch):
+        assert oracles.residuals(x, y, *factors) < THRESHOLD
+        assert oracles.structure_error(*factors[:2]) == ""
+        s, t, _, z = factors
+        diagonal, largest = np.diag(t), np.take_along_axis(z, first_largest(z)[None, :], axis=0)
+        assert np.all(np.imag(diagonal) == 0) and np.all(np.real(diagonal) >= 0)
+        assert np.all(np.imag(largest) == 0) and np.all(np.real(largest) > 0)
+        at_zero = np.diag(s)[diagonal == 0]
+        assert np.all(np.imag(at_zero) == 0) and np.all(np.real(at_zero) >= 0)
+        for got, expected in zip(factors, oracles.canonical(*factors)):
+            assert np.all(np.abs(got - expected) <= 8 * np.finfo(a.dtype).eps * np.abs(got).max(initial=0))
+    for factor in batch:
+        for place in places[1:]:
+            assert np.array_equal(factor[0], factor[place])
+    for got, expected in zip(decompose(np.stack([b, a]), np.stack([a, b])), batch):
+        assert np.array_equal(got[1], expected[0])
+
+
+@pytest.mark.parametrize("case", [case for case in cases.CASES if case.infinite], ids=str)
+@pytest.mark.parametrize("dtype", cases.DOUBLE)
+def test_infinite_eigenvalues_are_counted(case, dtype, simd, rng):
+    a, b = case(dtype)
+    _, t, _, _ = decompose(*among_others(a, b, rng)[:2])
+    bound = 4 * len(a) * np.finfo(dtype).eps * np.abs(t[0]).max(initial=0)
+    assert np.count_nonzero(np.abs(np.diag(t[0])) <= bound) == case.infinite
+
+
+@pytest.mark.parametrize("a, b", cases.pencils(*cases.DOUBLE, separated=True, largest=8))
+def test_eigenvalues_are_scipys(a, b, simd, rng):
+    if len(a) == 0:
+        return
+    stacked = among_others(a, b, rng)[:2]
+    _, _, _, _, alpha, beta = (x.numpy() for x in native.factorize(*(tf.constant(x) for x in stacked), "raise"))
+    expected = list(scipy.linalg.eigvals(a, b))
+    for value in alpha[0] / beta[0]:
+        nearest = min(expected, key=lambda x: abs(x - value))
+        assert abs(nearest - value) < 1e-9 * max(1, abs(value))
+        expected.remove(nearest)
+
+
+@pytest.mark.parametrize("case", [case for case in cases.CASES if not case.singular_pencil and not case.slow], ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_alpha_and_beta(case, dtype, simd, rng):
+    """Of the blocks as they stand, conjugate pairs with the upper one first."""
+    if dtype not in case.dtypes or not 0 < len(case(dtype)[0]) <= LARGEST:
+        return
+    stacked = among_others(*case(dtype), rng)[:2]
+    s, t, _, _, alpha, beta = (x.numpy()[0] for x in native.factorize(*(tf.constant(x) for x in stacked), "raise"))
+    expected_alpha, expected_beta = oracles.homogeneous_eigenvalues(s, t)
+    eps = np.finfo(dtype).eps
+    scale_a, scale_b = (max(np.abs(x).max(), np.finfo(dtype).tiny) for x in (s, t))
+    assert np.all(np.abs(alpha - expected_alpha) <= 8 * np.sqrt(eps) * scale_a)
+    assert np.all(np.abs(beta - expected_beta) <= 16 * eps * scale_b)
+    for k, size in oracles.blocks(s):
+        if size == 2:
+            assert alpha[k] == alpha[k + 1].conj() and alpha[k].imag >= 0 and beta[k] == beta[k + 1]
+
+
+@pytest.mark.parametrize("dtype", cases.NOT_CONVERGING.dtypes)
+def test_converges_where_lapack_does_not(dtype, simd, rng):
+    a, b = cases.NOT_CONVERGING(dtype)
+    factors = decompose(*among_others(a, b, rng)[:2])
+    assert oracles.residuals(a, b, *(x[0] for x in factors)) < THRESHOLD
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 6])
+@pytest.mark.parametrize("count", [2, 3, 5, 37])
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+def test_any_number_of_pencils(count, n, dtype, simd, rng):
+    """Whole groups and what is left over, of which some are not finite: the others are what they are without these."""
+    a, b = deviates(rng, (count, n, n), dtype), deviates(rng, (count, n, n), dtype)
+    expected = decompose(a, b)
+    for i in range(count):
+        assert oracles.residuals(a[i], b[i], *(x[i] for x in expected)) < THRESHOLD
+    bad = np.arange(count) % 3 == 1
+    a[bad, 0, 0] = np.nan
+    for got, reference in zip(decompose(a, b, on_failure="nan"), expected):
+        assert np.isnan(got[bad]).all() and np.array_equal(got[~bad], reference[~bad])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"`a` must be finite; got NaN or Inf in batch element \[1\]"):
+        decompose(a, b)
+
+
+def test_broadcasting_and_xla(simd, rng):
+    a, b = deviates(rng, (3, 1, 4, 4), "float64"), deviates(rng, (5, 4, 4), "float64")
+    expected = decompose(*(np.broadcast_to(x, (3, 5, 4, 4)) for x in (a, b)))
+    for got, compiled, reference in zip(decompose(a, b), tf.function(tfqz.qz, jit_compile=True)(a, b), expected):
+        assert np.array_equal(got, reference) and np.array_equal(compiled, reference)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (4, 3, 3), (2, 70, 70)])
+def test_unknown_vectors(shape, monkeypatch, rng):
+    monkeypatch.setenv(VARIABLE, "avx1024")
+    words = r"The environment variable TFQZ_SIMD must be one of ('\w+', )+'none' on this machine; got 'avx1024'"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        decompose(deviates(rng, shape, "float64"), deviates(rng, shape, "float64"))
+
+
+def test_lapack_alone(monkeypatch, rng):
+    """Then a batch is what its pencils are one by one."""
+    monkeypatch.setenv(VARIABLE, "none")
+    a, b = deviates(rng, (4, 5, 5), "complex64"), deviates(rng, (4, 5, 5), "complex64")
+    for i, factors in enumerate(zip(*decompose(a, b))):
+        for got, single in zip(factors, decompose(a[i], b[i])):
+            assert np.array_equal(got, single)
