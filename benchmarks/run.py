@@ -1,137 +1,88 @@
-"""Times `tfqz.qz` against what else a user could call. `make bench`, or `python benchmarks/run.py [--quick] [--large] [--json FILE]`.
+"""Times tfqz against what else a user could call, and holds it to its ratios: `make bench`, or
 
-Every row is a ratio of two medians, measured in turn (A B A B ...) in one process: shared machines drift, ratios don't.
+    python benchmarks/run.py [times] [overhead] [xla] [memory] [ratios] [--quick | --full]
+    python benchmarks/run.py ratios --full         every ratio that is required, against its bound
+    python benchmarks/run.py --draw FILE.json      the figure again, from a run's JSON
 
- - forward: `tfqz.qz` on the backend `native` in eager code, against a Python loop over `scipy.linalg.qz`, which keeps the
-   threads of its own OpenBLAS as users have them;
- - backward: forward and gradient of a linear functional of all four factors inside `tf.function`, over the forward pass alone.
+Prints tables, writes all of it to JSON (minimum and median of each time) and draws `benchmarks/times.png`. Without names of
+tables it does all.
 
-Unset OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE: they override OpenBLAS's choice of kernels.
+The method. All that is compared is timed in turn, A B C A B C ..., in one process, and ratios are medians of the ratios
+within a turn (`timing.py`). The alternatives keep their own default threads (SciPy's OpenBLAS, torch, TensorFlow: all cores),
+since that is what users have; tfqz's LAPACK, and the same LAPACK called in C, have one for each pencil. "torch eig(solve)"
+and "TF eig(solve)" are the detour through eig(B^-1 A), which needs an invertible B and gives eigenvectors, with the gradient
+of a function of eigenvalues and eigenvectors that knows nothing of phases. Backward passes start from given cotangents of the
+factors. A loop over SciPy for a large batch is timed over a part of it.
+
+torch, matplotlib and a C++ compiler are optional: a line says what is left out. Run it on an idle machine.
 """
 
 import argparse
 import json
 import os
-import platform
-import statistics
 import sys
-import time
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import numpy as np
-import scipy
-import scipy.linalg
-import tensorflow as tf
+import environment
 
-import tfqz
-
-FORWARD = [(1000, 4), (1000, 8), (1000, 16), (200, 32), *((1, n) for n in (4, 8, 16, 32, 64, 100, 128, 200, 256))]
-FORWARD_LARGE = [(1, 400), (1, 512), (1, 1000)]
-BACKWARD = [(1000, 8), (200, 32), *((1, n) for n in (16, 32, 64, 100, 128, 200, 256))]
-BACKWARD_LARGE = [(1, 400), (1, 512)]
-
-
-def pencil(batch, n, dtype):
-    rng = np.random.default_rng(n)
-    shape = (2, batch, n, n)
-    x = rng.standard_normal(shape)
-    if dtype == "complex128":
-        x = x + 1j * rng.standard_normal(shape)
-    return x.astype(dtype)
-
-
-def forward(batch, n, dtype):
-    """tfqz, and the loop over SciPy."""
-    a, b = pencil(batch, n, dtype)
-    a_tensor, b_tensor = tf.constant(a), tf.constant(b)
-    return (
-        lambda: tfqz.qz(a_tensor, b_tensor, backend="native"),
-        lambda: [scipy.linalg.qz(x, y) for x, y in zip(a, b)],
-    )
-
-
-def backward(batch, n, dtype):
-    """Forward and gradient, and forward alone."""
-    a, b = (tf.constant(x) for x in pencil(batch, n, dtype))
-    weights = [tf.constant(x) for x in np.concatenate([pencil(batch, n, dtype), pencil(batch, n, dtype)])]
-
-    @tf.function
-    def both(a, b):
-        with tf.GradientTape() as tape:
-            tape.watch([a, b])
-            factors = tfqz.qz(a, b, backend="native")
-            value = tf.add_n([tf.reduce_sum(tf.math.real(w * x)) for w, x in zip(weights, factors)])
-        return tape.gradient(value, [a, b])
-
-    alone = tf.function(lambda a, b: tfqz.qz(a, b, backend="native"))
-    return lambda: both(a, b), lambda: alone(a, b)
-
-
-def seconds(f):
-    start = time.perf_counter()
-    f()
-    return time.perf_counter() - start
-
-
-def in_turn(f, g, budget):
-    """Seconds of `f` and of `g`, alternating, after a first call of each, for about `budget` seconds."""
-    once = seconds(f) + seconds(g)
-    once = min(once, seconds(f) + seconds(g))
-    repeats = int(min(max(budget / once, 3), 51)) | 1
-    return tuple(zip(*((seconds(f), seconds(g)) for _ in range(repeats))))
-
-
-def duration(x):
-    return f"{x * 1e6:.0f} us" if x < 1e-3 else f"{x * 1e3:.2f} ms" if x < 1 else f"{x:.2f} s"
-
-
-# name, what it makes, its sizes, further sizes, the columns, and the ratio that the last one shows
-MEASURES = [
-    ("forward", forward, FORWARD, FORWARD_LARGE, ("tfqz", "SciPy", "SciPy / tfqz"), lambda f, g: g / f),
-    ("backward", backward, BACKWARD, BACKWARD_LARGE, ("with gradient", "forward", "backward / forward"), lambda f, g: f / g - 1),
-]
+SECTIONS = "times", "overhead", "xla", "memory", "ratios"
+DTYPES = "float32", "float64", "complex64", "complex128"
+BUDGET = {"quick": 0.1, "default": 0.3, "full": 2.0}  # seconds for one comparison, beyond three turns
+LARGEST_BATCH_ENTRIES = {"quick": 2**18, "default": 2**20, "full": 2**28}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a fifth of the time, noisier")
-    parser.add_argument("--large", action="store_true", help="n up to 1000 too; SciPy takes seconds there")
-    parser.add_argument("--dtype", choices=["float64", "complex128"], action="append")
-    parser.add_argument("--json", metavar="FILE", help="writes every sample's minimum and median")
-    arguments = parser.parse_args()
-    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
-        if name in os.environ:
-            print(f"{name} is set and overrides OpenBLAS's choice of kernels: unset it", file=sys.stderr)
-    versions = f"TensorFlow {tf.__version__}, SciPy {scipy.__version__}, {os.cpu_count()} cores, {processor()}"
-    print(f"tfqz {tfqz.__version__}, {versions}")
-    results = []
-    for measure, make, sizes, large, columns, ratio in MEASURES:
-        for dtype in arguments.dtype or ["float64", "complex128"]:
-            print(f"\n| {measure}, {dtype}: batch | n | " + " | ".join(columns) + " |")
-            print("|---" * (2 + len(columns)) + "|")
-            for batch, n in sizes + (large if arguments.large else []):
-                samples = in_turn(*make(batch, n, dtype), budget=0.2 if arguments.quick else 1.0)
-                medians = [statistics.median(x) for x in samples]
-                shown = statistics.median(ratio(f, g) for f, g in zip(*samples))
-                print(f"| {batch} | {n} | {duration(medians[0])} | {duration(medians[1])} | {shown:.2f} |", flush=True)
-                minima = [min(x) for x in samples]
-                results.append(
-                    {"measure": measure, "dtype": dtype, "batch": batch, "n": n, "ratio": shown}
-                    | {"columns": columns[:2], "median": medians, "min": minima, "repeats": len(samples[0])}
-                )
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"versions": versions, "results": results}, file, indent=1)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", metavar="table", help=f"of {', '.join(SECTIONS)}; all by default")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--quick", action="store_const", dest="mode", const="quick", help="n up to 64, few turns")
+    mode.add_argument("--full", action="store_const", dest="mode", const="full", help="n up to 1000, all modes, float64 and complex128")
+    parser.add_argument("--max-n", type=int, help="leave out larger n")
+    parser.add_argument("--max-batch", type=int, default=4096, help="leave out larger batches")
+    parser.add_argument("--dtype", action="append", choices=DTYPES, help="float64 by default; may be given more than once")
+    parser.add_argument("--json", metavar="FILE", help="where the results go")
+    parser.add_argument("--figure", metavar="FILE", default=str(Path(__file__).with_name("times.png")), help="'' for none")
+    parser.add_argument("--draw", metavar="JSON", help="draw the figure from a run's JSON, and no more")
+    settings = parser.parse_args()
+    if unknown := set(settings.sections) - set(SECTIONS):
+        parser.error(f"tables are {', '.join(SECTIONS)}; got {', '.join(sorted(unknown))}")
+    if not settings.draw:
+        environment.refuse_overrides()
 
+    import tensorflow as tf
 
-def processor():
-    try:
-        with open("/proc/cpuinfo") as file:
-            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
+    import measures
+    import plots
+    import ratios
+    import ways
+
+    tf.get_logger().setLevel("ERROR")  # the gradient of a real matrix's eig drops an imaginary part of zero, and says so
+    if settings.draw:
+        return 0 if plots.draw(json.loads(Path(settings.draw).read_text()), settings.figure) else 1
+
+    settings.mode = settings.mode or "default"
+    settings.full = settings.mode == "full"
+    settings.largest_n = settings.max_n or measures.LARGEST_N[settings.mode]
+    settings.largest_batch = settings.max_batch
+    settings.entries = LARGEST_BATCH_ENTRIES[settings.mode]
+    settings.limit, settings.budget = measures.LIMIT[settings.mode], BUDGET[settings.mode]
+    settings.dtypes = settings.dtype or ["float64", "complex128"][: 1 + settings.full]
+    settings.simd = environment.simd()
+    described = environment.describe()
+    print(", ".join(f"{key} {value}" for key, value in described.items()))
+    for line in ways.missing():
+        print(line)
+    results = {"environment": described, "settings": {key: value for key, value in vars(settings).items()}}
+    for name in settings.sections or SECTIONS:
+        results[name] = ratios.ratios(settings) if name == "ratios" else getattr(measures, name)(settings)
+        if settings.json:  # what there is, should the rest be interrupted
+            Path(settings.json).write_text(json.dumps(results, indent=1) + "\n")
+    if settings.figure and "times" in results:
+        plots.draw(results, settings.figure)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
