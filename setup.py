@@ -4,6 +4,7 @@ Nothing of either is copied in: at run time the library finds both in the user's
 is written beside it, to `tfqz/built.json`, for the loader to compare with what runs.
 """
 
+import concurrent.futures
 import importlib.metadata
 import json
 import os
@@ -46,6 +47,7 @@ class BuildOpLibrary(build_ext):
             # Where pip puts the two beside tfqz; elsewhere (an editable install) the loader loads them first.
             "-Wl,-rpath,$ORIGIN/../tensorflow:$ORIGIN/../scipy_openblas32/lib",
         ]
+        self.compiler.compile = in_parallel(self.compiler.compile)
         super().build_extension(ext)
         record = {
             "tensorflow": tf.__version__,
@@ -68,6 +70,17 @@ class BuildOpLibrary(build_ext):
         for built, wanted in self.get_output_mapping().items():
             if built.endswith(RECORD):
                 self.copy_file(built, wanted)
+
+
+def in_parallel(compile_all):
+    """One file a processor: TensorFlow's headers and vectors of several widths take a minute each."""
+
+    def compile_each(sources, **options):
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = list(pool.map(lambda source: compile_all([source], **options), sources))
+        return [path for paths in objects for path in paths]
+
+    return compile_each
 
 
 def beside(library):

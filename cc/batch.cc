@@ -246,17 +246,86 @@ Batch::Worker TriangularBatch<T>::make_worker() const {
 }
 
 template <typename T>
+QzGradientBatch<T>::QzGradientBatch(int n, int64_t elements, bool apart, const TriangularFactors<T>& factors,
+                                    const Cotangents<T>& cotangents, const Pair<T>& pencils, Fork fork)
+    : Batch(/*fill_failures=*/false),
+      n_(n),
+      apart_(apart),
+      factors_(factors),
+      cotangents_(cotangents),
+      pencils_(pencils),
+      fork_(std::move(fork)) {
+  std::string problem;
+  const Simd* simd = choose_simd(&problem);
+  if (!problem.empty()) refuse(problem);
+  if (elements == 1 || n > kLargestInLockstep || simd == nullptr) return;
+  simd_ = simd;
+  group_size_ = make_lockstep_gradient<T>(*simd, 1)->lanes();
+}
+
+template <typename T>
+int64_t QzGradientBatch<T>::cost_per_element() const {
+  const int64_t n = n_;
+  if (simd_ == nullptr) return 2000 + 50 * n * n + n * n * n;
+  return (100 + 10 * n * n + n * n * n) * static_cast<int64_t>(sizeof(T)) / 8;
+}
+
+template <typename T>
+TriangularFactors<T> QzGradientBatch<T>::factors_of(int64_t index) const {
+  const int64_t matrix = index * n_ * n_;
+  return {factors_.s + matrix, factors_.t + matrix, factors_.q + matrix, factors_.z + matrix};
+}
+
+template <typename T>
+Cotangents<T> QzGradientBatch<T>::cotangents_of(int64_t index) const {
+  const int64_t matrix = index * n_ * n_, vector = index * n_;
+  const auto& c = cotangents_;
+  const bool eigenvalues = c.alpha != nullptr;
+  return {c.s + matrix, c.t + matrix, c.q + matrix, c.z + matrix, eigenvalues ? c.alpha + vector : nullptr,
+          eigenvalues ? c.beta + vector : nullptr};
+}
+
+template <typename T>
+Pair<T> QzGradientBatch<T>::pencil_of(int64_t index) const {
+  const int64_t matrix = index * n_ * n_;
+  return {pencils_.first + matrix, pencils_.second + matrix};
+}
+
+template <typename T>
 Batch::Worker QzGradientBatch<T>::make_worker() const {
   const auto gradient = std::make_shared<QzGradient<T>>(n_, apart_, fork_);
   return [this, gradient](int64_t index) -> std::string {
-    const int64_t matrix = index * n_ * n_, vector = index * n_;
-    const auto& c = cotangents_;
-    const bool eigenvalues = c.alpha != nullptr;
-    (*gradient)({factors_.s + matrix, factors_.t + matrix, factors_.q + matrix, factors_.z + matrix},
-                {c.s + matrix, c.t + matrix, c.q + matrix, c.z + matrix, eigenvalues ? c.alpha + vector : nullptr,
-                 eigenvalues ? c.beta + vector : nullptr},
-                {pencils_.first + matrix, pencils_.second + matrix});
+    (*gradient)(factors_of(index), cotangents_of(index), pencil_of(index));
     return "";
+  };
+}
+
+template <typename T>
+Batch::GroupWorker QzGradientBatch<T>::make_group_worker() const {
+  if (simd_ == nullptr) return Batch::make_group_worker();
+  struct Workspace {
+    std::unique_ptr<LockstepGradient<T>> lockstep;
+    Worker alone;  // once it is needed
+    std::vector<TriangularFactors<T>> factors;
+    std::vector<Cotangents<T>> cotangents;
+    std::vector<Pair<T>> pencils;
+  };
+  const auto space = std::make_shared<Workspace>();
+  space->lockstep = make_lockstep_gradient<T>(*simd_, n_);
+  return [this, space](int64_t first, int64_t count, std::string*) {
+    space->factors.clear(), space->cotangents.clear(), space->pencils.clear();
+    for (int64_t index = first; index < first + count; ++index) {
+      space->factors.push_back(factors_of(index));
+      space->cotangents.push_back(cotangents_of(index));
+      space->pencils.push_back(pencil_of(index));
+    }
+    const std::uint64_t left_out =
+        (*space->lockstep)(space->factors.data(), space->cotangents.data(), space->pencils.data(), static_cast<int>(count));
+    for (int64_t i = 0; i < count; ++i) {
+      if ((left_out >> i & 1) == 0) continue;
+      if (!space->alone) space->alone = make_worker();
+      space->alone(first + i);
+    }
   };
 }
 

@@ -12,6 +12,7 @@
 
 #include "gradient.h"
 #include "lockstep.h"
+#include "lockstep_gradient.h"
 #include "qz.h"
 #include "reorder.h"
 #include "schur.h"
@@ -174,35 +175,36 @@ class TriangularBatch : public Batch {
 };
 
 // Row-major arrays: factors, their cotangents and those of A and B [batch, n, n], cotangents of alpha and beta [batch, n] or null.
-// Nothing fails.
+// Small pencils go in lockstep where there is more than one, but for those with eigenvalues that coincide.
 template <typename T>
 class QzGradientBatch : public Batch {
  public:
   // `fork`: for one pencil, how to do two things at once.
-  QzGradientBatch(int n, bool apart, const TriangularFactors<T>& factors, const Cotangents<T>& cotangents, const Pair<T>& pencils,
-                  Fork fork)
-      : Batch(/*fill_failures=*/false),
-        n_(n),
-        apart_(apart),
-        factors_(factors),
-        cotangents_(cotangents),
-        pencils_(pencils),
-        fork_(std::move(fork)) {}
+  QzGradientBatch(int n, int64_t elements, bool apart, const TriangularFactors<T>& factors, const Cotangents<T>& cotangents,
+                  const Pair<T>& pencils, Fork fork);
 
   // Some 10 products of matrices.
-  int64_t cost_per_element() const override { return 2000 + int64_t{50} * n_ * n_ + int64_t{n_} * n_ * n_; }
+  int64_t cost_per_element() const override;
+  int64_t group_size() const override { return group_size_; }
 
  protected:
   Worker make_worker() const override;
+  GroupWorker make_group_worker() const override;
   void fill_with_nan(int64_t) const override {}
 
  private:
+  TriangularFactors<T> factors_of(int64_t index) const;
+  Cotangents<T> cotangents_of(int64_t index) const;
+  Pair<T> pencil_of(int64_t index) const;
+
   const int n_;
   const bool apart_;
   const TriangularFactors<T> factors_;
   const Cotangents<T> cotangents_;
   const Pair<T> pencils_;
   const Fork fork_;
+  const Simd* simd_ = nullptr;  // none: one by one
+  int64_t group_size_ = 1;
 };
 
 }  // namespace tfqz

@@ -12,7 +12,6 @@
 #include <cmath>
 #include <limits>
 #include <type_traits>
-#include <vector>
 
 #include "lanes-inl.h"
 
@@ -57,13 +56,15 @@ template <typename T>
 struct RealPart<Lanes<T>> {
   using type = Lanes<Real<T>>;
 };
-template <typename V, typename R>
-HWY_INLINE V constant(R x) {
-  if constexpr (std::is_floating_point_v<V>) {
-    return x;
-  } else {
-    return all_lanes(x);
-  }
+template <typename R>
+HWY_INLINE void set(double x, R* number) { *number = static_cast<R>(x); }
+template <typename R>
+HWY_INLINE void set(double x, Lanes<R>* number) { *number = all_lanes(static_cast<R>(x)); }
+template <typename V>
+HWY_INLINE V constant(double x) {
+  V number;
+  set(x, &number);
+  return number;
 }
 
 // x / y, and 0 where x = 0 or y = 0.
@@ -126,9 +127,10 @@ class Convention {
   Field<const N> Qb, Zb;
   Field<N> G_W, G_Y;
 
+  // `work`: room for 5 n numbers.
   Convention(int n, Field<const N> S, Field<const N> T_, Field<const N> Q, Field<const N> Z, Field<N> Sb, Field<N> Tb,
-             Field<const N> Qb, Field<const N> Zb, Field<N> G_W, Field<N> G_Y)
-      : S(S), T_(T_), Q(Q), Z(Z), Sb(Sb), Tb(Tb), Qb(Qb), Zb(Zb), G_W(G_W), G_Y(G_Y), n_(n), noise_(n), columns_(2 * n), rows_(2 * n) {}
+             Field<const N> Qb, Field<const N> Zb, Field<N> G_W, Field<N> G_Y, V* work)
+      : S(S), T_(T_), Q(Q), Z(Z), Sb(Sb), Tb(Tb), Qb(Qb), Zb(Zb), G_W(G_W), G_Y(G_Y), n_(n), noise_(work), maxima_(work + n) {}
 
   // Whether a 2 x 2 block starts in row j.
   auto starts(int j) const { return !is_zero(S(j + 1, j)); }
@@ -171,7 +173,7 @@ class Convention {
         const V square = divide(yb, two * y), xb = alphab_re[j] + alphab_re[j + 1] - square * (p + s);
         const V pb = xb / two + square * s, sb = xb / two + square * p;
         const V log_rho = (pb * p - sb * s) / two, log_beta = betab_pair * beta / two;
-        const auto add = [&](Field<N> X, int i, int k, V x) { X(j + i, j + k) = X(j + i, j + k) + masked(start, x); };
+        const auto add = [&](Field<N> X, int i, int k, V x) HWY_ATTR { X(j + i, j + k) = X(j + i, j + k) + masked(start, x); };
         add(Sb, 0, 0, pb * rho);
         add(Sb, 0, 1, -(square * r));
         add(Sb, 1, 0, -(square * q));
@@ -228,7 +230,7 @@ class Convention {
   V largest_noise() const {
     using std::max;
     V largest{};
-    for (const V& x : noise_) largest = max(largest, x);
+    for (int j = 0; j < n_; ++j) largest = max(largest, noise_[j]);
     return largest;
   }
 
@@ -244,8 +246,7 @@ class Convention {
 
   void measure_maxima(Field<const N> X, V* columns, V* rows) {
     using std::max;
-    std::fill(columns, columns + n_, V{});
-    std::fill(rows, rows + n_, V{});
+    for (int j = 0; j < n_; ++j) columns[j] = V{};
     for (int i = 0; i < n_; ++i) {
       V row{};
       for (int j = 0; j < n_; ++j) {
@@ -259,13 +260,11 @@ class Convention {
 
   void measure_noise() {
     using std::max;
-    V *columns = columns_.data(), *rows = rows_.data(), *columns_b = columns + n_, *rows_b = rows + n_;
-    std::fill(noise_.begin(), noise_.end(), V{});
-    for (const Field<const N>& X : {Qb, Zb}) {
-      measure_maxima(X, columns, rows);
-      for (int j = 0; j < n_; ++j) noise_[j] = noise_[j] + columns[j];
-    }
-    const auto products = [&](Field<const N> X, Field<N> Xb) {
+    V *columns = maxima_, *rows = columns + n_, *columns_b = rows + n_, *rows_b = columns_b + n_;
+    measure_maxima(Qb, noise_, rows);
+    measure_maxima(Zb, columns, rows);
+    for (int j = 0; j < n_; ++j) noise_[j] = noise_[j] + columns[j];
+    const auto products = [&](Field<const N> X, Field<N> Xb) HWY_ATTR {
       measure_maxima(X, columns, rows);
       measure_maxima({&Xb(0, 0), n_}, columns_b, rows_b);
       for (int j = 0; j < n_; ++j) noise_[j] = noise_[j] + columns[j] * columns_b[j] + rows[j] * rows_b[j];
@@ -274,7 +273,7 @@ class Convention {
     products(T_, Tb);
     norm_t_ = V{};
     for (int j = 0; j < n_; ++j) norm_t_ = max(norm_t_, rows[j]);
-    for (V& x : noise_) x = x * cancellation();
+    for (int j = 0; j < n_; ++j) noise_[j] = noise_[j] * cancellation();
   }
 
   // A cotangent of the convention, and 0 where it is rounding: divided by a small t_jj, and again by a small distance of eigenvalues, the
@@ -342,7 +341,7 @@ class Convention {
 
   const int n_;
   V norm_t_{};
-  std::vector<V> noise_, columns_, rows_;
+  V *const noise_, *const maxima_;
 };
 
 }  // namespace HWY_NAMESPACE

@@ -80,7 +80,8 @@ QzGradient<T>::QzGradient(int n, bool apart, Fork fork)
       f_(e_ + size_),
       alphab_re_(n),
       alphab_im_(n),
-      betab_(n) {}
+      betab_(n),
+      work_(5 * static_cast<std::size_t>(n)) {}
 
 template <typename T>
 bool QzGradient<T>::all_zero(const T* matrix) const {
@@ -176,7 +177,7 @@ void QzGradient<T>::pull_back(const TriangularFactors<T>& factors, const T* qb, 
   if (qb == nullptr || zb == nullptr) std::fill_n(e_, size_, T(0));
   const auto field = [this](const T* matrix) { return Field<const T>(matrix, n_); };
   Convention<T, T> convention(n_, field(s), field(factors.t), field(factors.q), field(factors.z), {sb_, n_}, {tb_, n_},
-                              field(qb == nullptr ? e_ : qb), field(zb == nullptr ? e_ : zb), {g_w_, n_}, {g_y_, n_});
+                              field(qb == nullptr ? e_ : qb), field(zb == nullptr ? e_ : zb), {g_w_, n_}, {g_y_, n_}, work_.data());
   convention.keep_pattern();
   if (eigenvalues) convention.add_eigenvalues(alphab_re_.data(), alphab_im_.data(), betab_.data());
   convention.prepare();

@@ -60,7 +60,7 @@ class QzGradient {
   T *const sb_, *const tb_, *const g_w_, *const g_y_, *const e_, *const f_;
   std::unique_ptr<T[]> moved_;  // S and T, where anything moves
   R norm_s_ = 1, norm_t_ = 1;
-  std::vector<R> alphab_re_, alphab_im_, betab_;
+  std::vector<R> alphab_re_, alphab_im_, betab_, work_;
 };
 
 }  // namespace tfqz

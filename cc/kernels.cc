@@ -181,7 +181,7 @@ class QzGradientKernel : public OpKernel {
     TensorShape batch_shape = shape;
     batch_shape.RemoveLastDims(2);
     const int n = static_cast<int>(shape.dim_size(shape.dims() - 1));
-    QzGradientBatch<T> batch(n, apart_, {data(0), data(1), data(2), data(3)}, cotangents, {a->flat<T>().data(), b->flat<T>().data()},
+    QzGradientBatch<T> batch(n, batch_shape.num_elements(), apart_, {data(0), data(1), data(2), data(3)}, cotangents, {a->flat<T>().data(), b->flat<T>().data()},
                              ForkOf(context, batch_shape.num_elements(), n));
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
   }
