@@ -18,27 +18,40 @@ namespace HWY_NAMESPACE {
 template <typename T>
 inline constexpr int kBulge = kComplex<T> ? 2 : 3;
 
-// Entries of S and T at places that differ between lanes; 1 in lanes that have no sweep before them.
+// Entries of matrices at a place of its own in each lane; 1 in lanes that have no sweep before them.
 template <typename T>
 class Gathered {
  public:
-  Gathered(const Group<T>& group, const Windows<T>& windows) : group_(group), windows_(windows) {}
-
-  // The entry (i, j) of a matrix, counted from row and column `place` of each lane.
-  HWY_INLINE Lanes<T> operator()(LanesMatrix<T> X, const int (&place)[kLanes<T>], int i, int j) const {
-    alignas(kAlignment) Real<T> entries[kStride<T>];
+  HWY_INLINE Gathered(const Windows<T>& windows, const int (&place)[kLanes<T>], int leading) {
+    alignas(kAlignment) Index offsets[kLanes<T>];
+    alignas(kAlignment) R sweeping[kLanes<T>];
     for (int lane = 0; lane < kLanes<T>; ++lane) {
-      const bool sweeping = windows_.work[lane] == Work::kSweep;
-      const Real<T>* from = X.at(place[lane] + i, place[lane] + j) + lane;
-      entries[lane] = sweeping ? from[0] : Real<T>(1);
-      if constexpr (kComplex<T>) entries[lane + kLanes<T>] = sweeping ? from[kLanes<T>] : Real<T>(0);
+      offsets[lane] = static_cast<Index>(place[lane]) * (leading + 1) * kStride<T> + lane;
+      sweeping[lane] = windows.work[lane] == Work::kSweep ? R(1) : R(0);
     }
-    return load<T>(entries);
+    offsets_ = hn::Load(IndexTag(), offsets);
+    sweeping_ = load<R>(sweeping) == all_lanes(R(1));
+  }
+
+  // The entry (i, j) of a matrix, counted from the place.
+  HWY_INLINE Lanes<T> operator()(LanesMatrix<T> X, int i, int j) const {
+    const R* from = X.at(i, j);
+    if constexpr (kComplex<T>) {
+      return select(sweeping_, Lanes<T>{gather(from), gather(from + kLanes<T>)}, number<T>(1));
+    } else {
+      return select(sweeping_, gather(from), number<T>(1));
+    }
   }
 
  private:
-  const Group<T>& group_;
-  const Windows<T>& windows_;
+  using R = Real<T>;
+  using IndexTag = hn::RebindToSigned<Tag<R>>;
+  using Index = hn::TFromD<IndexTag>;
+
+  HWY_INLINE Lanes<R> gather(const R* from) const { return {hn::GatherIndex(Tag<R>(), from, offsets_)}; }
+
+  hn::Vec<IndexTag> offsets_;
+  Mask<R> sweeping_;
 };
 
 // 1 / x.
@@ -63,13 +76,13 @@ template <typename T>
 struct Corner {
   Lanes<T> m11, m12, m21, m22, over_next;  // 1 / t_22
 
-  HWY_INLINE Corner(const Group<T>& group, const Gathered<T>& gathered, const int (&place)[kLanes<T>]) {
-    const Lanes<T> over_first = inverse(gathered(group.T_, place, 0, 0)), t12 = gathered(group.T_, place, 0, 1);
-    over_next = inverse(gathered(group.T_, place, 1, 1));
-    m11 = gathered(group.S, place, 0, 0) * over_first;
-    m21 = gathered(group.S, place, 1, 0) * over_first;
-    m12 = neg_mul_add(m11, t12, gathered(group.S, place, 0, 1)) * over_next;
-    m22 = neg_mul_add(m21, t12, gathered(group.S, place, 1, 1)) * over_next;
+  HWY_INLINE Corner(const Group<T>& group, const Gathered<T>& gathered) {
+    const Lanes<T> over_first = inverse(gathered(group.T_, 0, 0)), t12 = gathered(group.T_, 0, 1);
+    over_next = inverse(gathered(group.T_, 1, 1));
+    m11 = gathered(group.S, 0, 0) * over_first;
+    m21 = gathered(group.S, 1, 0) * over_first;
+    m12 = neg_mul_add(m11, t12, gathered(group.S, 0, 1)) * over_next;
+    m22 = neg_mul_add(m21, t12, gathered(group.S, 1, 1)) * over_next;
   }
 };
 
@@ -88,8 +101,8 @@ HWY_INLINE void first_column(const Group<T>& group, const Windows<T>& windows, L
   }
   const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1)), half = all_lanes(R(0.5));
   const Mask<R> unusual = load<R>(unusual_lanes) == one;
-  const Gathered<T> gathered(group, windows);
-  const Corner<T> end(group, gathered, before_last);
+  const Gathered<T> at_first(windows, windows.first, group.S.leading);
+  const Corner<T> end(group, Gathered<T>(windows, before_last, group.S.leading));
   const Lanes<T> unusual_shift = end.m22 + widened<T>(all_lanes(R(0.75)) * sqrt(abs2(end.m21)));
   // x = m22 - m12 m21 / (h + sqrt(h^2 + m12 m21)), h = (m11 - m22) / 2, with the root that adds to h.
   const Lanes<T> h = half * (end.m11 - end.m22), product = end.m12 * end.m21;
@@ -101,8 +114,8 @@ HWY_INLINE void first_column(const Group<T>& group, const Windows<T>& windows, L
     const Mask<R> some = zero < abs2(sum);
     Lanes<T> shift = end.m22 - masked(some, product * inverse(select(some, sum, number<T>(1))));
     shift = select(unusual, unusual_shift, shift);
-    column[0] = neg_mul_add(shift, gathered(group.T_, windows.first, 0, 0), gathered(group.S, windows.first, 0, 0));
-    column[1] = gathered(group.S, windows.first, 1, 0);
+    column[0] = neg_mul_add(shift, at_first(group.T_, 0, 0), at_first(group.S, 0, 0));
+    column[1] = at_first(group.S, 1, 0);
   } else {
     Lanes<T> root = sqrt(max(discriminant, zero));
     root = select(h < zero, -root, root);
@@ -110,7 +123,7 @@ HWY_INLINE void first_column(const Group<T>& group, const Windows<T>& windows, L
     const Mask<R> some = !is_zero(sum);
     Lanes<T> shift = end.m22 - masked(some, product / select(some, sum, one));
     shift = select(unusual, unusual_shift, shift);
-    const Corner<T> top(group, gathered, windows.first);
+    const Corner<T> top(group, at_first);
     const Mask<R> two_rows = load<R>(two_rows_lanes) == one;
     const Mask<R> pair = (discriminant < zero) & !unusual;
     const Mask<R> one_shift = two_rows & !pair;
@@ -119,7 +132,7 @@ HWY_INLINE void first_column(const Group<T>& group, const Windows<T>& windows, L
     const Lanes<R> first = n11 - top.m11, second = n22 - top.m11;
     column[0] = mul_add(first, second, top.m12 * top.m21 - n);
     column[1] = top.m21 * ((top.m22 - top.m11) - first - second);
-    column[2] = masked(!two_rows, top.m21 * (gathered(group.S, windows.first, 2, 1) * top.over_next));
+    column[2] = masked(!two_rows, top.m21 * (at_first(group.S, 2, 1) * top.over_next));
     column[0] = select(one_shift, top.m11 - shift, column[0]);
     column[1] = select(one_shift, top.m21, column[1]);
   }
@@ -194,23 +207,37 @@ void sweep(const Group<T>& group, const Windows<T>& windows) {
   first_column(group, windows, entering);
   const Lanes<R> first = places(windows, Work::kSweep, windows.first, n), last = places(windows, Work::kSweep, windows.last, -1);
   const int end = largest(windows, Work::kSweep, windows.last);
-  for (int k = smallest(windows, Work::kSweep, windows.first); k < end; ++k) {
-    const Lanes<R> here = all_lanes(R(k));
-    const Mask<R> inside = (first <= here) & (here < last), entry = first == here;
-    Lanes<T> x[kSize];
+  int k = smallest(windows, Work::kSweep, windows.first);
+  const auto inside = [&]() HWY_ATTR { return (first <= all_lanes(R(k))) & (all_lanes(R(k)) < last); };
+  Lanes<T> x[kSize];
+  // From where the bulge enters, or from column k - 1 of S, which it makes that of a Hessenberg matrix again.
+  const auto of_rows = [&]() HWY_ATTR {
+    const Mask<R> entry = first == all_lanes(R(k));
     for (int i = 0; i < kSize; ++i) x[i] = k == 0 ? entering[i] : select(entry, entering[i], group.S(k + i, k - 1));
     Lanes<T> above;
-    const Reflector<T, kSize> left = reflector(x, inside, &above);
+    const Reflector<T, kSize> result = reflector(x, inside(), &above);
     if (k > 0) {
-      const Mask<R> chased = inside & !entry & !is_zero(left.tau);
+      const Mask<R> chased = (!entry) & (!is_zero(result.tau));
       group.S.set(k, k - 1, select(chased, above, group.S(k, k - 1)));
       for (int i = 1; i < kSize; ++i) group.S.clear(k + i, k - 1);
     }
-    group.turn_rows(left, k, k, k);
-    orthogonal_to_rows(group.T_, k, last, x);
-    const Reflector<T, kSize> right = reflector(x, inside);
-    group.turn_columns(right, k, std::min(k + kSize + 1, n), std::min(k + kSize, n));
-    for (int i = 1; i < kSize; ++i) group.T_.clear(k + i, k);
+    return result;
+  };
+  Reflector<T, kSize> left = of_rows();
+  // Each reflector is found as early as can be: it takes long, and what doesn't depend on it goes on meanwhile.
+  for (;;) {
+    const int row = k;
+    reflect_rows(left, group.T_, row, row, n);
+    orthogonal_to_rows(group.T_, row, last, x);
+    const Reflector<T, kSize> right = conj(reflector(x, inside()));
+    reflect_rows(left, group.S, row, row, n);
+    reflect_rows(left, group.QH, row, 0, n);
+    reflect_columns(right, group.S, row, 0, std::min(row + kSize + 1, n));
+    if (++k < end) left = of_rows();
+    reflect_columns(right, group.T_, row, 0, std::min(row + kSize, n));
+    for (int i = 1; i < kSize; ++i) group.T_.clear(row + i, row);
+    reflect_rows(right, group.ZT, row, 0, n);
+    if (k == end) return;
   }
 }
 

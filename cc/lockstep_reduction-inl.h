@@ -101,10 +101,12 @@ void reduce_to_hessenberg(const Group<T>& group) {
       Lanes<T> first;
       const Mask<Real<T>> wanted = !is_zero(x[1]);
       const Reflector<T, 2> left = reflector(x, wanted, &first);
-      group.turn_rows(left, i - 1, j + 1, i - 1);
+      reflect_rows(left, group.T_, i - 1, i - 1, n);
+      const Reflector<T, 2> right = clearing_first(group.T_(i, i - 1), group.T_(i, i), everywhere);  // while the others turn
+      reflect_rows(left, group.S, i - 1, j + 1, n);
+      reflect_rows(left, group.QH, i - 1, 0, n);
       group.S.set(i - 1, j, select(wanted, first, above));
       group.S.clear(i, j);
-      const Reflector<T, 2> right = clearing_first(group.T_(i, i - 1), group.T_(i, i), everywhere);
       group.turn_columns(right, i - 1, n, i + 1);
       group.T_.clear(i, i - 1);
     }
