@@ -13,7 +13,7 @@ import tfqz
 from tfqz._backends import native
 
 VARIABLE = "TFQZ_SIMD"
-LARGEST = 48  # as in cc/batch.cc
+LARGEST = 64  # as in cc/batch.cc
 
 pytestmark = pytest.mark.skipif(native.why_not() is not None, reason=str(native.why_not()))
 
