@@ -12,6 +12,8 @@ namespace {
 
 // Up to here two pencils in lockstep take no longer than LAPACK takes for them; a full vector of them is 2 to 7 times as fast.
 constexpr int kLargestInLockstep = 64;
+// Of the gradient: beyond this its matrices leave the cache.
+constexpr int kLargestGradientInLockstep = 32;
 
 // TensorFlow's threads flush denormals to zero, and LAPACK's rotations rely on gradual underflow: without it badly scaled
 // float32 pencils come out with Q and Z far from unitary.
@@ -258,7 +260,7 @@ QzGradientBatch<T>::QzGradientBatch(int n, int64_t elements, bool apart, const T
   std::string problem;
   const Simd* simd = choose_simd(&problem);
   if (!problem.empty()) refuse(problem);
-  if (elements == 1 || n > kLargestInLockstep || simd == nullptr) return;
+  if (elements == 1 || n > kLargestGradientInLockstep || simd == nullptr) return;
   simd_ = simd;
   group_size_ = make_lockstep_gradient<T>(*simd, 1)->lanes();
 }

@@ -152,3 +152,29 @@ def test_lapack_alone(monkeypatch, rng):
     for i, factors in enumerate(zip(*decompose(a, b))):
         for got, single in zip(factors, decompose(a[i], b[i])):
             assert np.array_equal(got, single)
+
+
+@pytest.mark.parametrize("eigenvalues", [False, True], ids=["factors", "eigenvalues"])
+@pytest.mark.parametrize("a, b", cases.pencils(largest=32, separated=True))
+def test_gradients(a, b, eigenvalues, simd, monkeypatch, rng):
+    """As one by one, without vectors, among others; those beside a pencil with equal eigenvalues too."""
+    if len(a) == 0:
+        return
+    stacked_a, stacked_b, _ = among_others(a, b, rng)
+    stacked_a[2] = stacked_b[2] = np.eye(len(a))
+    factors = tfqz.qz(stacked_a, stacked_b, backend="native")
+    bars = [tf.constant(deviates(rng, stacked_a.shape, a.dtype)) for _ in factors]
+    if eigenvalues:
+        alpha = deviates(rng, stacked_a.shape[:-1], "complex64" if a.dtype.itemsize == 4 * (1 + np.iscomplexobj(a)) else "complex128")
+        bars += [tf.constant(alpha), tf.constant(deviates(rng, stacked_a.shape[:-1], a.dtype))]
+
+    def gradient():
+        found = native.qz_gradient(list(factors), bars[:4], bars[4:], apart=False, in_ops=None)
+        return [x.numpy() for x in found]
+
+    lockstep = gradient()
+    monkeypatch.setenv(VARIABLE, "none")
+    tolerance = 1e-9 if np.finfo(a.dtype).eps < 1e-10 else 1e-3
+    for got, expected in zip(lockstep, gradient()):
+        for k in range(len(got)):
+            assert abs(got[k] - expected[k]).max() <= tolerance * abs(expected[k]).max()
