@@ -9,7 +9,7 @@ import tensorflow as tf
 from functionals import along, cotangents, deviates, factor_dtype, gradient, inner, inner_each, linear, relative_error
 
 import tfqz
-from tfqz import _backends, _derivatives
+from tfqz import _backends, _derivatives, _gradient
 
 def outputs(a):
     return ("real",) if np.iscomplexobj(a) else ("real", "complex")
@@ -255,3 +255,19 @@ def test_complex_factors_of_real_input_have_real_gradients(dtype, backend, rng):
     assert bars[0].dtype == factor_dtype(a, "complex")
     for g in gradient(linear(bars, backend, "complex"), a, b):
         assert g.dtype == np.dtype(dtype)
+
+
+@pytest.mark.parametrize("eigenvalues", [False, True], ids=["factors", "eigenvalues"])
+@pytest.mark.parametrize("a, b", cases.pencils(*cases.DOUBLE, differentiable=True, largest=60))
+def test_both_gradients_agree(a, b, eigenvalues, rng):
+    """The C++ op and the formula in TensorFlow ops, which XLA compiles."""
+    native = _backends.BACKENDS["native"]
+    if len(a) == 0 or native.why_not() is not None:
+        pytest.skip("no entries to differentiate by, or no op library")
+    factors = list(tfqz.qz(a, b, backend="native"))
+    bars = [tf.constant(x) for x in cotangents(rng, a)]
+    if eigenvalues:
+        bars += [tf.constant(deviates(rng, len(a), "complex128")), tf.constant(deviates(rng, len(a), a.dtype))]
+    expected = _gradient.pullback(*factors, *bars, apart=False)
+    found = native.qz_gradient(factors, bars[:4], bars[4:], apart=False, in_ops=None)
+    assert relative_error([x.numpy() for x in found], [x.numpy() for x in expected]) < 1e-9
