@@ -257,8 +257,10 @@ def test_failing_elements(backend, rng):
         tfqz.ordqz(a, b, backend=backend)
     filled = tfqz.ordqz(a, b, backend=backend, on_failure="nan")
     good = tfqz.ordqz(a[::2], b[::2], backend=backend)
+    # TensorFlow's products round by how many matrices there are.
+    tolerance = 1e-12 if backend == "graph" else 0
     for x, y in zip(filled, good):
-        assert np.isnan(x[1]).all() and np.array_equal(x.numpy()[::2], y)
+        assert np.isnan(x[1]).all() and np.allclose(x.numpy()[::2], y, rtol=tolerance, atol=tolerance)
 
 
 # Two nearly defective pairs on top of each other, which no unsorted QZ leaves so: xTGEXC refuses to exchange them.
