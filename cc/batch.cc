@@ -248,7 +248,7 @@ Batch::Worker TriangularBatch<T>::make_worker() const {
 }
 
 template <typename T>
-QzGradientBatch<T>::QzGradientBatch(int n, int64_t elements, bool apart, const TriangularFactors<T>& factors,
+QzGradientBatch<T>::QzGradientBatch(int n, int64_t elements, bool apart, const ConstFactors<T>& factors,
                                     const Cotangents<T>& cotangents, const Pair<T>& pencils, Fork fork)
     : Batch(/*fill_failures=*/false),
       n_(n),
@@ -273,7 +273,7 @@ int64_t QzGradientBatch<T>::cost_per_element() const {
 }
 
 template <typename T>
-TriangularFactors<T> QzGradientBatch<T>::factors_of(int64_t index) const {
+ConstFactors<T> QzGradientBatch<T>::factors_of(int64_t index) const {
   const int64_t matrix = index * n_ * n_;
   return {factors_.s + matrix, factors_.t + matrix, factors_.q + matrix, factors_.z + matrix};
 }
@@ -308,7 +308,7 @@ Batch::GroupWorker QzGradientBatch<T>::make_group_worker() const {
   struct Workspace {
     std::unique_ptr<LockstepGradient<T>> lockstep;
     Worker alone;  // once it is needed
-    std::vector<TriangularFactors<T>> factors;
+    std::vector<ConstFactors<T>> factors;
     std::vector<Cotangents<T>> cotangents;
     std::vector<Pair<T>> pencils;
   };

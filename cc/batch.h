@@ -180,7 +180,7 @@ template <typename T>
 class QzGradientBatch : public Batch {
  public:
   // `fork`: for one pencil, how to do two things at once.
-  QzGradientBatch(int n, int64_t elements, bool apart, const TriangularFactors<T>& factors, const Cotangents<T>& cotangents,
+  QzGradientBatch(int n, int64_t elements, bool apart, const ConstFactors<T>& factors, const Cotangents<T>& cotangents,
                   const Pair<T>& pencils, Fork fork);
 
   // Some 10 products of matrices.
@@ -193,13 +193,13 @@ class QzGradientBatch : public Batch {
   void fill_with_nan(int64_t) const override {}
 
  private:
-  TriangularFactors<T> factors_of(int64_t index) const;
+  ConstFactors<T> factors_of(int64_t index) const;
   Cotangents<T> cotangents_of(int64_t index) const;
   Pair<T> pencil_of(int64_t index) const;
 
   const int n_;
   const bool apart_;
-  const TriangularFactors<T> factors_;
+  const ConstFactors<T> factors_;
   const Cotangents<T> cotangents_;
   const Pair<T> pencils_;
   const Fork fork_;

@@ -89,7 +89,7 @@ bool QzGradient<T>::all_zero(const T* matrix) const {
 }
 
 template <typename T>
-void QzGradient<T>::operator()(const TriangularFactors<T>& factors, const Cotangents<T>& cotangents, const Pair<T>& pencil) {
+void QzGradient<T>::operator()(const ConstFactors<T>& factors, const Cotangents<T>& cotangents, const Pair<T>& pencil) {
   std::fill_n(pencil.first, size_, T(0));
   std::fill_n(pencil.second, size_, T(0));
   if (cotangents.alpha != nullptr) {
@@ -119,7 +119,7 @@ void QzGradient<T>::operator()(const TriangularFactors<T>& factors, const Cotang
 }
 
 template <typename T>
-Clusters<typename QzGradient<T>::R> QzGradient<T>::find_clusters(const TriangularFactors<T>& factors) {
+Clusters<typename QzGradient<T>::R> QzGradient<T>::find_clusters(const ConstFactors<T>& factors) {
   norm_s_ = largest(factors.s, size_);
   norm_t_ = largest(factors.t, size_);
   std::vector<std::complex<R>> alpha(n_);
@@ -147,7 +147,7 @@ Clusters<typename QzGradient<T>::R> QzGradient<T>::find_clusters(const Triangula
 
 // S and T with eigenvalues taken apart, to where `moved_` is.
 template <typename T>
-void QzGradient<T>::move(const TriangularFactors<T>& factors, const typename Clusters<R>::Moves& moves) {
+void QzGradient<T>::move(const ConstFactors<T>& factors, const typename Clusters<R>::Moves& moves) {
   if (moved_ == nullptr) moved_.reset(new T[2 * size_]);
   std::copy_n(factors.s, size_, moved_.get());
   std::copy_n(factors.t, size_, moved_.get() + size_);
@@ -162,7 +162,7 @@ void QzGradient<T>::move(const TriangularFactors<T>& factors, const typename Clu
 // `eigenvalues`. `apart`: these take eigenvalues apart that coincide; otherwise only those that others stand between, and only where the
 // solution sees into the cluster.
 template <typename T>
-void QzGradient<T>::pull_back(const TriangularFactors<T>& factors, const T* qb, const T* zb, bool eigenvalues, bool apart,
+void QzGradient<T>::pull_back(const ConstFactors<T>& factors, const T* qb, const T* zb, bool eigenvalues, bool apart,
                               const Pair<T>& pencil) {
   const Clusters<R> clusters = find_clusters(factors);
   const auto moves = clusters.moves(/*runs_only=*/!apart);

@@ -10,6 +10,7 @@
 
 #include "clusters.h"
 #include "lapack.h"
+#include "reorder.h"
 #include "triangular.h"
 
 namespace tfqz {
@@ -20,12 +21,6 @@ struct Cotangents {
   const T *s, *t, *q, *z;
   const std::complex<Real<T>>* alpha;
   const T* beta;
-};
-
-// Row-major n x n matrices.
-template <typename T>
-struct TriangularFactors {
-  const T *s, *t, *q, *z;
 };
 
 // Does two things, at once or one after the other.
@@ -39,15 +34,15 @@ class QzGradient {
   QzGradient(int n, bool apart, Fork fork);
 
   // `pencil` receives the cotangents of A and B.
-  void operator()(const TriangularFactors<T>& factors, const Cotangents<T>& cotangents, const Pair<T>& pencil);
+  void operator()(const ConstFactors<T>& factors, const Cotangents<T>& cotangents, const Pair<T>& pencil);
 
  private:
   using R = Real<T>;
 
   bool all_zero(const T* matrix) const;
-  Clusters<R> find_clusters(const TriangularFactors<T>& factors);
-  void move(const TriangularFactors<T>& factors, const typename Clusters<R>::Moves& moves);
-  void pull_back(const TriangularFactors<T>& factors, const T* qb, const T* zb, bool eigenvalues, bool apart, const Pair<T>& pencil);
+  Clusters<R> find_clusters(const ConstFactors<T>& factors);
+  void move(const ConstFactors<T>& factors, const typename Clusters<R>::Moves& moves);
+  void pull_back(const ConstFactors<T>& factors, const T* qb, const T* zb, bool eigenvalues, bool apart, const Pair<T>& pencil);
   void drop_noise(R noise);
   bool sees_into(const Clusters<R>& clusters, const typename Clusters<R>::Moves& moves) const;
 

@@ -121,7 +121,7 @@ class GradientInLockstep : public LockstepGradient<T> {
 
   int lanes() const override { return kLanes<T>; }
 
-  std::uint64_t operator()(const TriangularFactors<T>* factors, const Cotangents<T>* cotangents, const Pair<T>* pencils,
+  std::uint64_t operator()(const ConstFactors<T>* factors, const Cotangents<T>* cotangents, const Pair<T>* pencils,
                            int count) override {
     V *work = vectors_, *alphab_re = work + 5 * n_, *alphab_im = alphab_re + n_, *betab = alphab_im + n_;
     const bool eigenvalues = cotangents[0].alpha != nullptr;

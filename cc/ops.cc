@@ -135,10 +135,12 @@ on_failure: 'raise' names the batch element, 'nan' fills it with NaN.
 body: Nothing, or one function of a, [batch, n, n], with these outputs, which XLA compiles for devices other than the CPU.
 )doc");
 
-absl::Status SolveTriangularShape(InferenceContext* context) {
+// Two outputs of the shape that the first `kInputs` inputs have.
+template <int kInputs>
+absl::Status TwoLikeInputsShape(InferenceContext* context) {
   DimensionHandle n;
   ShapeHandle batch, matrix = context->input(0);
-  for (int input = 0; input < 4; ++input) {
+  for (int input = 0; input < kInputs; ++input) {
     TF_RETURN_IF_ERROR(SquareMatrices(context, context->input(input), &n, &batch));
     TF_RETURN_IF_ERROR(context->Merge(matrix, context->input(input), &matrix));
   }
@@ -157,7 +159,7 @@ REGISTER_OP("Tfqz>SolveTriangular")
     .Attr("adjoint: bool = false")
     .Attr("ordinary: bool = false")
     .Attr("body: list(func) = []")
-    .SetShapeFn(SolveTriangularShape)
+    .SetShapeFn(TwoLikeInputsShape<4>)
     .Doc(R"doc(
 Strictly lower triangular X, V of tril(X s - s V, -1) = first, tril(X t - t V, -1) = second, or the adjoint's: tril(X s^H + V t^H, -1) =
 first, -tril(s^H X + t^H V, -1) = second. Where eigenvalues of the pencil are equal, the minimum-norm solution.
@@ -167,17 +169,6 @@ first, second: [..., n, n], of which the strictly lower part counts, without the
 ordinary: t is the identity, and the unknown with s is 0 where eigenvalues are equal.
 body: Nothing, or one function of the inputs, [batch, n, n], with these outputs, which XLA compiles.
 )doc");
-
-absl::Status QzGradientShape(InferenceContext* context) {
-  DimensionHandle n;
-  ShapeHandle batch, matrix = context->input(0);
-  for (int input = 0; input < 8; ++input) {
-    TF_RETURN_IF_ERROR(SquareMatrices(context, context->input(input), &n, &batch));
-    TF_RETURN_IF_ERROR(context->Merge(matrix, context->input(input), &matrix));
-  }
-  for (int output = 0; output < 2; ++output) context->set_output(output, matrix);
-  return absl::OkStatus();
-}
 
 REGISTER_OP("Tfqz>QzGradient")
     .Input("s: T")
@@ -197,7 +188,7 @@ REGISTER_OP("Tfqz>QzGradient")
     .Attr("eigenvalues: int >= 0")
     .Attr("apart: bool = false")
     .Attr("body: list(func) = []")
-    .SetShapeFn(QzGradientShape)
+    .SetShapeFn(TwoLikeInputsShape<8>)
     .Doc(R"doc(
 Cotangents of a and b from those of the outputs of `Tfqz>Qz` or `Tfqz>Reorder`.
 

@@ -65,6 +65,16 @@ struct Qz {
   }
 };
 
+absl::Status AllInputs(XlaOpKernelContext* context, Operands* operands) {
+  for (int i = 0; i < context->num_inputs(); ++i) {
+    TensorShape shape;
+    TF_RETURN_IF_ERROR(StaticShape(context, i, &shape));
+    operands->values.push_back(context->Input(i));
+    operands->shapes.push_back(shape);
+  }
+  return absl::OkStatus();
+}
+
 // Factors and labels.
 struct Reorder {
   static constexpr int kFactors = 4;
@@ -74,12 +84,7 @@ struct Reorder {
   static constexpr const char* kCall = "tfqz.ordqz";
 
   static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
-    for (int i = 0; i < 5; ++i) {
-      TensorShape shape;
-      TF_RETURN_IF_ERROR(StaticShape(context, i, &shape));
-      operands->values.push_back(context->Input(i));
-      operands->shapes.push_back(shape);
-    }
+    TF_RETURN_IF_ERROR(AllInputs(context, operands));
     return CheckFactorShapes({operands->shapes.begin(), operands->shapes.end() - 1}, operands->shapes.back());
   }
 };
@@ -109,12 +114,7 @@ struct SolveTriangular {
   static constexpr const char* kCall = "tfqz";
 
   static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
-    for (int i = 0; i < 4; ++i) {
-      TensorShape shape;
-      TF_RETURN_IF_ERROR(StaticShape(context, i, &shape));
-      operands->values.push_back(context->Input(i));
-      operands->shapes.push_back(shape);
-    }
+    TF_RETURN_IF_ERROR(AllInputs(context, operands));
     return CheckEqualShapes({"s", "t", "first", "second"}, operands->shapes);
   }
 };
@@ -127,12 +127,7 @@ struct QzGradient {
   static constexpr const char* kCall = "tfqz";
 
   static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
-    for (int i = 0; i < context->num_inputs(); ++i) {
-      TensorShape shape;
-      TF_RETURN_IF_ERROR(StaticShape(context, i, &shape));
-      operands->values.push_back(context->Input(i));
-      operands->shapes.push_back(shape);
-    }
+    TF_RETURN_IF_ERROR(AllInputs(context, operands));
     return CheckGradientShapes(operands->shapes);
   }
 };
