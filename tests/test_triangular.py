@@ -10,8 +10,8 @@ from functionals import deviates, relative_error
 from tfqz import _equations, _triangular
 from tfqz._backends import native as op_library
 
-# In TensorFlow ops one block up to 32 and blocks of 16 beyond, natively one up to 24 and halves of halves beyond.
-SIZES = [0, 1, 2, 5, 16, 24, 32, 33, 50, 65, 130]
+# In TensorFlow ops one block up to 16 and blocks of 16 beyond, natively one up to 24 and halves of halves beyond.
+SIZES = [0, 1, 2, 5, 16, 17, 24, 33, 50, 65, 130]
 
 
 @pytest.fixture(params=[False, True], ids=["ops", "native"])
@@ -44,7 +44,25 @@ def solve(solver, native, *arrays):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
 def test_equations(dtype, n, native, rng):
     """The residual is that of a backward stable substitution: a few eps times the solution."""
-    S, T = factors(rng, n, dtype)
+    assert_solved(*factors(rng, n, dtype), rng, native)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_pairs_anywhere(first, native, rng):
+    """2 x 2 blocks in every other row, those where a block of 16 rows ends among them."""
+    n = 49
+    S, T = (np.triu(rng.standard_normal((n, n))) for _ in "ST")
+    np.fill_diagonal(T, 2 + np.abs(T.diagonal()))
+    starts = np.arange(first, n - 1, 2)
+    S[starts, starts + 1], S[starts + 1, starts] = 5, -4 - starts
+    S[starts + 1, starts + 1] = S[starts, starts]
+    T[starts, starts + 1] = 0
+    T[starts, starts] = T[starts + 1, starts + 1] + 1
+    assert_solved(S, T, rng, native)
+
+
+def assert_solved(S, T, rng, native):
+    n, dtype = len(S), S.dtype
     (M, mask), (N, _) = lower_part(rng, S), lower_part(rng, S)
     X, V = solve(_equations.solve, native, S, T, M, N)
     E, F = solve(_equations.solve_adjoint, native, S, T, M, N)

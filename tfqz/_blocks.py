@@ -26,45 +26,64 @@ def largest(X):
 
 def below(X):
     """[..., n]: x_{j+1,j}, and 0 at the end."""
-    return _all_but_last(tf.linalg.diag_part(roll(X, -1, -2)))
+    return _and_zero(tf.linalg.diag_part(X[..., 1:, :-1]), X)
 
 
 def above(X):
     """[..., n]: x_{j,j+1}, and 0 at the end."""
-    return _all_but_last(tf.linalg.diag_part(roll(X, -1, -1)))
+    return _and_zero(tf.linalg.diag_part(X[..., :-1, 1:]), X)
+
+
+def _and_zero(x, X):
+    return _padded(x, 0, 1, -1)[..., : tf.shape(X)[-1]]  # of which an empty X has none
+
+
+def bands(X):
+    """x_jj; x_{j,j+1} and x_{j+1,j}, 0 at the end; each [..., n]. Without a derivative worth having: XLA compiles one gather quickly,
+    and what that one's gradient takes slowly."""
+    n = tf.shape(X)[-1]
+    j = tf.range(n)
+    places = tf.minimum(j * (n + 1) + tf.stack([0, 1, n])[:, None], tf.maximum(n * n - 1, 0))
+    entries = tf.gather(tf.reshape(X, tf.concat([tf.shape(X)[:-2], [n * n]], axis=0)), places, axis=-1)
+    return entries[..., 0, :], *(masked(j < n - 1, entries[..., k, :]) for k in (1, 2))
 
 
 def following(x):
-    """[..., n]: x_{j+1}, cyclic."""
+    """[..., n]: x_{j+1}, and 0 at the end."""
     return roll(x, -1, -1)
 
 
 def preceding(x):
-    """[..., n]: x_{j-1}, cyclic."""
+    """[..., n]: x_{j-1}, and 0 at the beginning."""
     return roll(x, 1, -1)
 
 
 def place_below(x):
     """The matrix with x_j at (j+1, j), for x that is 0 at the end."""
-    return roll(tf.linalg.diag(x), 1, -2)
+    return masked(_is_diagonal(x, -1), x[..., None, :])
 
 
 def place_above(x):
     """The matrix with x_j at (j, j+1), for x that is 0 at the end."""
-    return roll(tf.linalg.diag(x), 1, -1)
+    return masked(_is_diagonal(x, 1), x[..., :, None])
+
+
+def _is_diagonal(x, k):
+    """[n, n]: true at (j, j + k), for a vector or matrix x."""
+    i = tf.range(tf.shape(x)[-1])
+    return tf.equal(i[:, None] + k, i[None, :])
 
 
 def with_diagonal(X, x):
     """X with x, [..., n], on its diagonal. (tf.linalg.set_diag has a gradient that XLA can't compile for unknown shapes.)"""
-    i = tf.range(tf.shape(X)[-1])
-    return tf.where(tf.equal(i[:, None], i[None, :]), x[..., None, :], X)
+    return tf.where(_is_diagonal(X, 0), x[..., None, :], X)
 
 
 def starts(S):
     """[..., n]: true at the first row of each 2 x 2 block. Always false for complex dtypes."""
     if S.dtype.is_complex:
         return tf.zeros_like(tf.linalg.diag_part(S), dtype=tf.bool)
-    return tf.not_equal(below(S), 0)
+    return tf.not_equal(bands(S)[2], 0)
 
 
 def balanced(S, T):
@@ -73,16 +92,18 @@ def balanced(S, T):
     Its eigenvalues are the block's alpha where beta is sqrt(a d). Returns the four entries, rho and beta, each [..., n]; where
     no block starts these are of an arbitrary block with complex eigenvalues, so that derivatives stay finite there.
     """
-    start = starts(S)
-    one = tf.ones_like(tf.linalg.diag_part(S))
+    return _balanced(starts(S), tf.linalg.diag_part(S), above(S), below(S), tf.linalg.diag_part(T))
+
+
+def _balanced(start, s_diagonal, s_above, s_below, t_diagonal):
+    one = tf.ones_like(s_diagonal)
 
     def entry(x, otherwise):
         return tf.where(start, x, otherwise)
 
-    a, d = tf.linalg.diag_part(T), following(tf.linalg.diag_part(T))
-    a, d = entry(a, one), entry(d, one)
-    p, s = tf.linalg.diag_part(S), following(tf.linalg.diag_part(S))
-    p, q, r, s = entry(p, one), entry(above(S), one), entry(below(S), -one), entry(s, one)
+    a, d = entry(t_diagonal, one), entry(following(t_diagonal), one)
+    p, s = entry(s_diagonal, one), entry(following(s_diagonal), one)
+    q, r = entry(s_above, one), entry(s_below, -one)
     rho = tf.sqrt(d / a)
     return p * rho, q, r, s / rho, rho, tf.sqrt(a) * tf.sqrt(d)
 
@@ -104,9 +125,6 @@ class BlockDiagonal(NamedTuple):
     def adjoint(self):
         conj = tf.math.conj
         return BlockDiagonal(conj(self.diagonal), conj(following(self.below)), conj(preceding(self.above)))
-
-    def dense(self):
-        return tf.linalg.diag(self.diagonal) + place_above(self.above) + place_below(following(self.below))
 
     def rows(self, X):
         """This matrix times X."""
@@ -135,34 +153,30 @@ def rotations(angle):
 
 
 def triangularize(S, T):
-    """G, H, block diagonal unitary, such that G^H S H and G^H T H are upper triangular: a complex QZ of each block.
+    """G and H in one tensor [2, ..., n, n], block diagonal unitary matrices such that G^H S H and G^H T H are upper triangular: a complex
+    QZ of each block. Without a derivative.
 
-    The first column of a block of H is the right eigenvector of alpha / beta, that of G the direction of T h and S h.
+    The balanced block [p q; r s] with eigenvalues x +- iy has q r < 0, (p - s)^2 / 4 + y^2 = -q r and the eigenvector v with
+    |v_1|^2 : |v_2|^2 = |q| : |r|, in which v_2 / v_1 has the phase of (-(p - s) / 2 + iy) / q. The first column of a block of H is the
+    direction of diag(sqrt(rho), 1 / sqrt(rho)) v, that of G the direction of T h and S h, diag(1 / sqrt(rho), sqrt(rho)) v.
     """
-    start = starts(S)
-    p, q, r, s, rho, _ = balanced(S, T)
-    alpha = tf.complex((p + s) / 2, imaginary_part(p, q, r, s))
-    p, q, r, s, rho = (to_complex(x) for x in (p, q, r, s, rho))
-    # An eigenvector v of the balanced block, from whichever of its rows has more of it; then h = diag(sqrt(rho),
-    # 1 / sqrt(rho)) v and T h is parallel to diag(1 / sqrt(rho), sqrt(rho)) v.
-    from_first = tf.abs(q) >= tf.abs(r)
-    v1 = tf.where(from_first, q, alpha - s)
-    v2 = tf.where(from_first, alpha - p, r)
-    root = tf.sqrt(rho)
-    return tuple(_unitary(start, v1 * x, v2 / x) for x in (1 / root, root))
-
-
-def _unitary(start, x1, x2):
-    """The unitary BlockDiagonal whose blocks have (x1, x2), normalised, as their first column."""
-    zero, one = tf.zeros_like(x1), tf.ones_like(x1)
-    largest = to_complex(tf.maximum(tf.abs(x1), tf.abs(x2)))
-    largest = tf.where(start, largest, one)
-    x1, x2 = tf.where(start, x1 / largest, one), tf.where(start, x2 / largest, zero)
-    norm = to_complex(tf.sqrt(tf.abs(x1) ** 2 + tf.abs(x2) ** 2))
-    c, s = x1 / norm, x2 / norm
-    second = preceding(start)  # the last entry of `start` is false, so nothing wraps around
-    diagonal = tf.where(second, tf.math.conj(preceding(c)), c)
-    return BlockDiagonal(diagonal, above=-tf.math.conj(s), below=tf.where(second, preceding(s), zero))
+    diagonal, above_, below_ = bands(S)
+    start = tf.not_equal(below_, 0)
+    p, q, r, s, rho, _ = _balanced(start, diagonal, above_, below_, bands(T)[0])
+    of_G = tf.reshape([True, False], tf.concat([[2], tf.ones([_rank(rho)], tf.int32)], axis=0))
+    ratio = tf.where(of_G, 1 / rho, rho)
+    first, second = tf.abs(q) * ratio, tf.abs(r) / ratio
+    size = tf.sqrt(tf.abs(q)) * tf.sqrt(tf.abs(r))
+    real = tf.clip_by_value((p - s) / 2, -size, size)  # the phase is right to where rounding leaves no imaginary part
+    imaginary = tf.sqrt((size - real) * (size + real))
+    c = tf.sqrt(tf.where(start, first / (first + second), tf.ones_like(first)))
+    modulus = tf.sqrt(tf.where(start, second / (first + second), tf.zeros_like(first))) * tf.sign(q)
+    # A division comes last: XLA computes again what is cheaper, for every entry of G and H.
+    s = tf.complex(-modulus * real / size, modulus * imaginary / size)
+    c = to_complex(c)
+    X = masked(_is_diagonal(S, 0), (c * tf.roll(c, 1, tf.rank(c) - 1))[..., None])
+    X = tf.where(_is_diagonal(S, 1), -tf.math.conj(s)[..., :, None], X)
+    return tf.where(_is_diagonal(S, -1), s[..., None, :], X)
 
 
 def _all_but_last(x):
@@ -171,7 +185,26 @@ def _all_but_last(x):
 
 
 def roll(x, shift, axis):
-    """tf.roll for an axis counted from the end: vectorised by tf.vectorized_map or tape.jacobian, TensorFlow 2.21 takes a
-    negative axis for another one."""
-    rank = tf.rank(x) if x.shape.rank is None else x.shape.rank
-    return tf.roll(x, shift, axis=rank + axis)
+    """x moved by `shift` places along an axis counted from the end, with zeros behind it.
+
+    Not by tf.roll: XLA makes a loop of its own of each, and fuses a padded slice into whatever uses it. And vectorised by
+    tf.vectorized_map or tape.jacobian, TensorFlow 2.21 takes tf.roll's negative axis for another one.
+    """
+    places = tf.minimum(abs(shift), tf.shape(x)[axis])
+    before, after = (places, 0) if shift > 0 else (0, places)
+    here = tf.one_hot(_axis(x, axis), _rank(x), dtype=tf.int32)
+    moved = _padded(tf.slice(x, here * after, tf.shape(x) - here * places), before, after, axis)
+    moved.set_shape(x.shape)
+    return moved
+
+
+def _padded(x, before, after, axis):
+    return tf.pad(x, tf.one_hot(_axis(x, axis), _rank(x), dtype=tf.int32)[:, None] * [before, after])
+
+
+def _axis(x, axis):
+    return _rank(x) + axis
+
+
+def _rank(x):
+    return tf.rank(x) if x.shape.rank is None else x.shape.rank

@@ -53,8 +53,8 @@ def sensitivity(s, t, q=None, z=None, *, name=None):
 @tf.function(reduce_retracing=True, autograph=False)
 def _sensitivity(S, T):
     if not S.dtype.is_complex:
-        G, H = _blocks.triangularize(S, T)
-        S, T = (G.adjoint().rows(H.columns(_blocks.to_complex(X))) for X in (S, T))
+        G, H = tf.unstack(_blocks.triangularize(S, T), num=2)
+        S, T = (tf.matmul(G, _blocks.to_complex(X) @ H, adjoint_a=True) for X in (S, T))
     S, T = (_over_norm(tf.linalg.band_part(X, 0, -1)) for X in (S, T))
     n = tf.shape(S)[-1]
     row, cut = tf.range(n), tf.range(tf.maximum(n - 1, 0))
@@ -166,7 +166,7 @@ def _gauge_residual(S, T, Q, Z, Sb, Tb, Qb, Zb):
         turn = sum(_blocks.below(G) - _blocks.above(G) for G in (G_W, G_Y))
         turns = [masked(_blocks.starts(S) & ~_gradient.unequal(S, T), turn)]
     # What the minimum-norm solution at equal eigenvalues leaves of equations (3).
-    _, _, P, R = _gradient.with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb)
+    _, _, P, R, _ = _gradient.with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb)
     E, F = _equations.solve_adjoint(S, T, P, R, native=False)
     rest = [
         P - tf.matmul(E, S, adjoint_b=True) - tf.matmul(F, T, adjoint_b=True),

@@ -84,20 +84,32 @@ def _over_norms(S, T):
 def _distances(x, y, start, runs_only):
     """[..., n], real: how far, chordal, to move each eigenvalue x / y from where the first of its cluster stays; and [..., n, n], which
     pairs of one cluster that moves apart."""
-    near = chordal_distance(x, _blocks.to_complex(y)) < _tolerances.cluster(x.dtype)
-    close = tf.cast(near, y.dtype)
-    up_to_here = tf.linalg.band_part(close, -1, 0)
-    earlier = up_to_here - tf.linalg.diag(tf.linalg.diag_part(close))
+    near = _within_reach(x, y)
+    i = tf.range(tf.shape(y)[-1])
+    earlier = tf.cast(near & (i[:, None] > i[None, :]), y.dtype)
+    how_many = tf.reduce_sum(earlier, axis=-1)
     # A run of members begins where one that is none comes before, or the other half of a pair.
     one, two = (tf.linalg.diag_part(_blocks.roll(earlier, shift, -1)) for shift in (1, 2))
     follows = (one > 0) | (start & (two > 0))
-    begins = tf.cast((tf.reduce_max(earlier, axis=-1) > 0) & ~follows, y.dtype)
-    runs = tf.reduce_sum(up_to_here * begins[..., None, :], axis=-1)
-    distance = runs * _tolerances.move(x.dtype, tf.reduce_max(close * runs[..., None, :], axis=-1))
+    begins = tf.cast((how_many > 0) & ~follows, y.dtype)
+    runs = tf.linalg.matvec(earlier, begins) + begins
+    distance = runs * _tolerances.move(x.dtype, tf.reduce_max(_blocks.masked(near, runs[..., None, :]), axis=-1))
     if not runs_only:
-        distance += tf.reduce_sum(earlier, axis=-1) * _tolerances.move(x.dtype, 1)
+        distance += how_many * _tolerances.move(x.dtype, 1)
     distance = tf.where(preceding(start), preceding(distance), distance)  # a pair moves as one
     return distance, near & tf.not_equal(distance[..., :, None], distance[..., None, :])
+
+
+def _within_reach(x, y):
+    """[..., n, n]: true where the chordal distance of two x / y is less than that of a cluster's members, or one of them is 0/0."""
+    re, im = tf.math.real(x), tf.math.imag(x)
+    square = re**2 + im**2 + y**2
+
+    def determinant(x):
+        return x[..., :, None] * y[..., None, :] - x[..., None, :] * y[..., :, None]
+
+    limit = _tolerances.cluster(x.dtype) ** 2 * square[..., :, None] * square[..., None, :]
+    return determinant(re) ** 2 + determinant(im) ** 2 <= limit
 
 
 def pullback(S, T, alphab, betab):

@@ -28,7 +28,7 @@ extended collection of matrix derivative results for forward and reverse mode al
 import tensorflow as tf
 
 from tfqz import _blocks, _canonical, _eigenvalues, _equations, _tolerances, _triangular
-from tfqz._blocks import following, preceding
+from tfqz._blocks import following
 
 
 @tf.function(reduce_retracing=True, autograph=False)
@@ -67,8 +67,7 @@ def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None, apart=True, na
 
 def _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, coefficients, apart, native):
     """The formula, for Sb and Tb that are zero outside the pattern of S and T. `coefficients`, `apart`: for the solver."""
-    noise = _noise(S, T, Sb, Tb, Qb, Zb)
-    Sb, Tb, P, R = with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb)
+    Sb, Tb, P, R, noise = with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb)
     moved = tf.not_equal(coefficients[1], T) if apart is None else apart[-1]
     P, R = (without_noise(X, noise, moved) for X in (P, R))
     E, F = _equations.solve_adjoint(*coefficients, P, R, native, apart)
@@ -76,18 +75,19 @@ def _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, coefficients, apart, native):
 
 
 def with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb):
-    """Sb, Tb, P and R (of which the strictly lower part counts) with what the canonical form adds to them."""
+    """Sb, Tb, P and R (of which the strictly lower part counts) with what the canonical form adds to them; and their `_noise`."""
     Tb = where_it_varies(S, T, Tb)
     G_W, G_Y = rotation_cotangents(S, T, Q, Z, Sb, Tb, Qb, Zb)
     noise = _noise(S, T, Sb, Tb, Qb, Zb)
-    C_A, C_B = _phases(S, T, G_W, noise) if S.dtype.is_complex else _rotations(S, T, G_W, G_Y, noise)
-    S_H, T_H = tf.linalg.adjoint(S), tf.linalg.adjoint(T)
-    Sb, Tb = Sb + C_A.dense(), Tb + C_B.dense()
-    G_W = G_W - C_A.rows(S_H) - C_B.rows(T_H)
-    G_Y = G_Y + C_A.columns(S_H) + C_B.columns(T_H)
+    changes = _phases(S, T, G_W, noise) if S.dtype.is_complex else _rotations(S, T, G_W, G_Y, noise)
+    Sb, Tb = (x if C is None else x + C for x, C in zip((Sb, Tb), changes))
+    for X, C in zip((S, T), changes):
+        if C is not None:
+            G_W = G_W - multiply(C, X, right=True)
+            G_Y = G_Y + multiply(X, C, left=True)
     if S.dtype.is_complex:
         G_Y = G_Y + largest_entries(Z, G_W + G_Y)
-    return Sb, Tb, skew(G_W), skew(G_Y)
+    return Sb, Tb, skew(G_W), skew(G_Y), noise
 
 
 @tf.function(reduce_retracing=True, autograph=False)
@@ -137,7 +137,7 @@ def where_it_varies(S, T, Tb):
 
 
 def _phases(S, T, G_W, noise):
-    """Complex dtypes: the diagonal of W - Y, from t_jj being real. Diagonal C_A, C_B to be added to Sb, Tb.
+    """Complex dtypes: the diagonal of W - Y, from t_jj being real. Diagonal matrices C_A, C_B to be added to Sb, Tb.
 
     Im (Q^H dB Z)_jj = t_jj Im (W - Y)_jj + ..., hence C_B = diag(i Im diag(G_W) / t). At an infinite eigenvalue, t_jj = 0, it
     is s_jj that is kept real: C_A, for perturbations that leave t_jj = 0; in other directions the phase has no derivative.
@@ -146,13 +146,8 @@ def _phases(S, T, G_W, noise):
     g = significant(tf.math.imag(tf.linalg.diag_part(G_W)), noise)
     zero = tf.zeros_like(g)
 
-    def imaginary_diagonal(x):
-        zeros = tf.zeros_like(tf.linalg.diag_part(S))
-        return _blocks.BlockDiagonal(tf.complex(zero, x), zeros, zeros)
-
-    C_A = imaginary_diagonal(divide(tf.where(tf.equal(t, 0), g, zero), s))
-    C_B = imaginary_diagonal(divide(tf.where(zero_beta(T), zero, g), t))
-    return C_A, C_B
+    changes = divide(tf.where(tf.equal(t, 0), g, zero), s), divide(tf.where(zero_beta(T), zero, g), t)
+    return [tf.linalg.diag(tf.complex(zero, x)) for x in changes]
 
 
 def largest_entries(Z, G):
@@ -167,7 +162,7 @@ def largest_entries(Z, G):
 
 
 def _rotations(S, T, G_W, G_Y, noise):
-    """Real dtypes: the rotation of W and Y inside each 2 x 2 block, from T's block being diag(a, d). C_A = 0, C_B.
+    """Real dtypes: the rotation of W and Y inside each 2 x 2 block, from T's block being diag(a, d). No C_A, and C_B.
 
     The entries (k+1, k) and (k, k+1) of Q^H dB Z determine the two angles: a matrix [a -d; -d a], solved here by its
     eigenvectors (1, 1) and (1, -1). Where a = d one combination is not determined, and 0 is taken for it. Signs are constant.
@@ -179,19 +174,19 @@ def _rotations(S, T, G_W, G_Y, noise):
     noise = noise + following(noise)
     even = divide(tf.where(unequal(S, T), significant(g_w + g_y, noise), zero), 2 * (a - d))
     odd = divide(tf.where(start, g_w - g_y, zero), 2 * (a + d))
-    nothing = _blocks.BlockDiagonal(zero, zero, zero)
-    return nothing, _blocks.BlockDiagonal(zero, above=even - odd, below=preceding(even + odd))
+    return None, _blocks.place_above(even - odd) + _blocks.place_below(even + odd)
 
 
 def _noise(S, T, Sb, Tb, Qb, Zb):
     """[..., n]: the rounding errors of column j of Q^H Qb and Z^H Zb, and of row and column j of the other products."""
 
-    def largest(X, axis):
-        return tf.reduce_max(tf.abs(X), axis=axis)
+    def largest(*matrices, axis):
+        return tf.unstack(tf.reduce_max(tf.abs(tf.stack(matrices)), axis=axis), num=len(matrices))
 
-    products = largest(Qb, -2) + largest(Zb, -2)
+    products = sum(largest(Qb, Zb, axis=-2))
     for axis in (-2, -1):
-        products += largest(Sb, axis) * largest(S, axis) + largest(Tb, axis) * largest(T, axis)
+        Sb_, Tb_, S_, T_ = largest(Sb, Tb, S, T, axis=axis)
+        products += Sb_ * S_ + Tb_ * T_
     return tf.stop_gradient(_tolerances.cancellation(S.dtype, tf.shape(S)[-1]) * products)
 
 

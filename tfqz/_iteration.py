@@ -193,8 +193,9 @@ def _is_complex_pair(S, T):
 def _first_column(S, T, window, unusual):
     """[batch, bulge + 1]: the first column of (M - x_1) ... (M - x_k), M = S T^{-1} on the window, for the shifts x."""
     s, t, one = tf.linalg.diag_part(S), tf.linalg.diag_part(T), tf.ones_like(tf.linalg.diag_part(T))
-    finite_t = tf.where(tf.equal(t, 0), one, t)  # where there are zeros the window's work is another
-    low, next_t = _blocks.below(S), following(finite_t)
+    # Where there are zeros the window's work is another.
+    finite_t, next_t = (tf.where(tf.equal(x, 0), one, x) for x in (t, following(t)))
+    low = _blocks.below(S)
     m11, m21 = s / finite_t, low / finite_t
     m12, m22 = (_blocks.above(S) - m11 * _blocks.above(T)) / next_t, (following(s) - m21 * _blocks.above(T)) / next_t
     m32 = following(low) / next_t

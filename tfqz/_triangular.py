@@ -2,28 +2,34 @@
 library. `_equations.py` says what they are and calls it; cc/triangular.h is the same in C++.
 
 Element (i, j) stands in a 2 x 2 system whose determinant is delta_ij = s_ii t_jj - s_jj t_ii (up to conjugation) and
-needs only elements further from the diagonal in (2), closer to it in (3). The order of work: block subdiagonal after block
-subdiagonal, all blocks of one at a time, their right-hand sides from products of strips of blocks; within the blocks,
-subdiagonal after subdiagonal. Where delta_ij = 0, the minimum-norm solution is taken, for S and T scaled to norm 1: it gives
-the exact gradient of every function that does not see inside a cluster of equal eigenvalues.
+needs only elements further from the diagonal in (2), closer to it in (3). The order of work: column of blocks after column of
+blocks, in it block after block, their right-hand sides from products of matrices; in a block subdiagonal after subdiagonal.
+Real pencils have blocks that cut no pair in two, and only what happens within blocks is complex. Where delta_ij = 0, the
+minimum-norm solution is taken, for S and T scaled to norm 1: it gives the exact gradient of every function that does not see
+inside a cluster of equal eigenvalues.
+
+XLA takes a few microseconds for each op of a loop's body, and compiles longest what it computes again in every op that uses it:
+hence few ops, and few long chains of cheap ones.
 """
+
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz import _blocks, _strips, _tolerances
+from tfqz import _blocks, _tolerances, _windows
 
 
 def strictly_lower(S):
     """[..., n, n]: true below the diagonal but for the entry inside each 2 x 2 block of S."""
     i = tf.range(tf.shape(S)[-1])
-    lower = tf.broadcast_to(i[:, None] > i[None, :], tf.shape(S))
+    lower = i[:, None] > i[None, :]
     if S.dtype.is_complex:
-        return lower
-    return lower & tf.equal(_blocks.place_below(tf.cast(_blocks.starts(S), S.dtype)), 0)
+        return tf.broadcast_to(lower, tf.shape(S))
+    return lower & ~(tf.equal(i[:, None], i[None, :] + 1) & _blocks.starts(S)[..., None, :])
 
 
 def solve(S, T, first, second, adjoint, ordinary):
-    """[X, V] of equations (2), or [E, F] of (3), without gradients. Reduces to S and T of norm 1.
+    """[X, V] of equations (2), or [E, F] of (3), without gradients. Reduces to S and T of norm 1 and to one batch dimension.
 
     Args:
       S, T, first, second: [..., n, n], of one dtype and shape.
@@ -36,196 +42,228 @@ def solve(S, T, first, second, adjoint, ordinary):
     first, second = _blocks.masked(lower, first), _blocks.masked(lower, second)
     if not adjoint:
         first, second = first / norms[0], second / norms[1]
-    unknowns = _solve_quasi_triangular(S, T, first, second, lower, adjoint, ordinary)
+    shape = tf.shape(S)
+    flat = tf.stack([tf.reduce_prod(shape[:-2]), shape[-2], shape[-1]])
+    unknowns = _substitute(*(tf.reshape(x, flat) for x in (S, T, first, second)), adjoint, ordinary)
+    unknowns = [tf.reshape(unknown, shape) for unknown in unknowns]
     if adjoint:
         unknowns = [unknown / norm for unknown, norm in zip(unknowns, norms)]
     return [_blocks.masked(lower, unknown) for unknown in unknowns]
 
 
-def _solve_quasi_triangular(S, T, first, second, lower, adjoint, ordinary):
-    """Reduces to complex triangular S and T."""
-    if S.dtype.is_complex:
-        return _solve_triangular(S, T, first, second, lower, adjoint, ordinary)
-    G, H = _blocks.triangularize(S, T)
-    S, T, first, second = (_blocks.to_complex(x) for x in (S, T, first, second))
-
-    def upper(X):
-        return tf.linalg.band_part(G.adjoint().rows(H.columns(X)), 0, -1)
-
-    # (2) has M, N, X in the frame of G and V in that of H on the right; (3) has P in that of G, R in that of H.
-    if adjoint:
-        first, second = G.adjoint().rows(G.columns(first)), H.adjoint().rows(H.columns(second))
-        E, F = _solve_triangular(upper(S), upper(T), first, second, lower, adjoint, ordinary)
-        unknowns = [G.rows(H.adjoint().columns(X)) for X in (E, F)]
-    else:
-        first, second = G.adjoint().rows(H.columns(first)), G.adjoint().rows(H.columns(second))
-        X, V = _solve_triangular(upper(S), upper(T), first, second, lower, adjoint, ordinary)
-        unknowns = [G.rows(G.adjoint().columns(X)), H.rows(H.adjoint().columns(V))]
-    return [tf.math.real(unknown) for unknown in unknowns]
-
-
-def _solve_triangular(S, T, first, second, lower, adjoint, ordinary):
-    """Reduces to one batch dimension."""
-    shape = tf.shape(S)
-    flat = tf.concat([[tf.reduce_prod(shape[:-2])], shape[-2:]], axis=0)
-    unknowns = _substitute(*(tf.reshape(x, flat) for x in (S, T, first, second, lower)), adjoint, ordinary)
-    return [tf.reshape(unknown, shape) for unknown in unknowns]
-
-
-# One block, blocks of 16 rows, blocks of 32 rows: where each begins to be quickest under XLA. Outside the last gains as well.
-_TWO_BLOCKS = 33
-_LARGER_BLOCKS = 384
+# Rows of a block: with more of them each step costs more arithmetic, with fewer there are more blocks.
+_ROWS = 16
 
 
 @tf.function(reduce_retracing=True, autograph=False)
-def _substitute(S, T, first, second, lower, adjoint, ordinary):
-    """Solves for triangular S, T and one batch dimension, [batch, n, n]. `adjoint` and `ordinary` are Python bools.
+def _substitute(S, T, first, second, adjoint, ordinary):
+    """Solves for one batch dimension, [batch, n, n]. `adjoint` and `ordinary` are Python bools.
 
-    With U = S^H and W = T^H, (3) reads E U + F W = P, U E + W F = -R, and both pairs of equations become one operator of
-    lower triangular unknowns that stand left and right of the coefficients.
+    Both equations become one operator, for coefficients (S, T) or (S^H, T^H) in one tensor [2, ...] and unknowns (X, V) or (E, F) in
+    another. Inside a loop all sizes are read off tensors: one that came from outside is no constant to XLA there, where the graph was
+    made for unknown shapes.
     """
-    n = tf.shape(S)[-1]
-    size = tf.where(n < _TWO_BLOCKS, tf.maximum(n, 1), tf.where(n < _LARGER_BLOCKS, 16, 32))
-    count = (n + size - 1) // size
-    inverse = [_blocks.masked(lower, entry) for entry in _inverse(S, T, adjoint, ordinary)]
+    batch, n, _ = tf.unstack(tf.shape(S), num=3)
+    windows = _windows.of(_blocks.starts(S), tf.clip_by_value(n, 1, _ROWS))
+    count, size, total = windows.count, windows.size, windows.count * windows.size
+    coefficients, right_hand_sides = windows.cut(tf.stack([S, T])), windows.cut(tf.stack([first, second]))
+    diagonal = windows.diagonal_blocks(coefficients)
+    frames = None if S.dtype.is_complex else _Frames(*_both(_blocks.triangularize(*_both(diagonal))))
+    if frames is not None:
+        diagonal = frames.triangular(diagonal)
+
+    def lower(I):
+        i = tf.range(tf.shape(columns)[-1])
+        below = i[:, None] - i[None, :]
+        return below > 0 if frames is None else (below > 0) & (tf.not_equal(below, 1) | tf.equal(_at(I, frames.H, 1), 0))
+
+    inverse = _inverses(_blocks.bands(diagonal)[0], lower, n, adjoint, ordinary)
+    diagonal = _blocks.with_diagonal(diagonal, tf.zeros_like(diagonal[..., 0]))
     if adjoint:
-        S, T, second = tf.linalg.adjoint(S), tf.linalg.adjoint(T), -second
-    # Padding with zeros adds rows and columns that nothing refers to: their solution is 0.
-    margin = [[0, 0], [0, count * size - n], [0, count * size - n]]
-    S, T, first, second, *inverse = (
-        _strips.cut(tf.pad(x, margin), count, size) for x in (S, T, first, second, *inverse)
-    )
-    inverse = [_strips.skew(entry) for entry in inverse]
-    rows = [_strips.rows(S), _strips.rows(T)]
-    columns = [_strips.columns(S), _strips.columns(T)]
-    diagonal_blocks = [_strips.subdiagonal(S, 0), _strips.subdiagonal(T, 0)]
+        coefficients, diagonal = tf.linalg.adjoint(coefficients), tf.linalg.adjoint(diagonal)
+    none, margin = [0, 0], [size, size]
+    lefts = tf.pad(diagonal, [none, none, none, none, margin])
+    rights = tf.pad(diagonal, [none, none, none, margin, none])
+    rows = tf.reshape(coefficients, [2, batch, count, size, total])
+    columns = tf.reshape(coefficients, [2, batch, total, count, size])
+    right_hand_sides = tf.reshape(right_hand_sides, [2, batch, total, count, size])
 
-    def block_subdiagonal(step, lefts, rights):
-        d = step if adjoint else count - 1 - step
-        right_columns = [_strips.shift(x, d) for x in columns]
-        known = _operator(rows, right_columns, lefts, [_strips.shift(x, d) for x in rights], adjoint)
-        residuals = [_strips.subdiagonal(x, d) - y for x, y in zip((first, second), known)]
-        unknowns = _substitute_within_blocks(
-            diagonal_blocks,
-            [_strips.shift(x, d) for x in diagonal_blocks],
-            residuals,
-            [_strips.subdiagonal(entry, d) for entry in inverse],
-            tf.equal(d, 0),
-            adjoint,
-        )
-        into_left, into_right = _sides(unknowns, adjoint)
-        lefts = [_strips.place_in_rows(x, new, d) for x, new in zip(lefts, into_left)]
-        rights = [_strips.place_in_columns(x, new, d) for x, new in zip(rights, into_right)]
-        return step + 1, lefts, rights
+    def solve_column(step, unknowns):
+        _, batch, total, count, size = tf.unstack(tf.shape(columns), num=5)
+        J = count - 1 - step if adjoint else step
+        solved = tf.reshape(unknowns, [2, batch, total, total])
+        column = _right_products(solved, _at(J, columns, 3), adjoint)
+        column = [x - y for x, y in zip(_both(_at(J, right_hand_sides, 3)), column)]
+        column = [tf.reshape(x, [batch, count, size, size]) for x in column]
 
-    lefts, rights = _sides([tf.zeros_like(S)] * 2, adjoint)
-    _, lefts, rights = tf.while_loop(
-        lambda step, *_: step < count,
-        block_subdiagonal,
-        (0, [_strips.rows(x) for x in lefts], [_strips.columns(x) for x in rights]),
-        parallel_iterations=1,
-    )
-    unknowns = [_strips.from_rows(x) for x in lefts]
-    if not adjoint:
-        unknowns.append(_strips.from_columns(rights[0]))
-    return [unknown[..., :n, :n] for unknown in unknowns]
+        def solve_block(step, unknowns):
+            _, batch, count, size, total = tf.unstack(tf.shape(rows), num=5)
+            I = J + step if adjoint else count - 1 - step
+            known = _left_products(_at(I, rows, 2), tf.reshape(unknowns, [2, batch, total, size]), adjoint)
+            residuals = [_at(I, x, 1) + y for x, y in zip(column, known)]
+            if frames is not None:
+                residuals = frames.enter(residuals, I, J, adjoint)
+            left, right = _at(I, lefts, 2), _at(J, rights, 2)
+            block = _substitute_within_block(left, right, residuals, inverse(I, J), tf.equal(I, J), adjoint)
+            if frames is not None:
+                block = frames.leave(block, I, J, adjoint)
+            here = tf.equal(tf.range(count), I)[:, None, None]
+            return [tf.where(here, block[:, :, None], unknowns)]
+
+        (solved,) = _loop(count - J, solve_block, [tf.zeros([2, batch, count, size, size], columns.dtype)])
+        here = tf.equal(tf.range(count), J)[:, None]
+        return [tf.where(here, tf.reshape(solved, [2, batch, total, 1, size]), unknowns)]
+
+    (unknowns,) = _loop(count, solve_column, [tf.zeros_like(columns)])
+    return [windows.join(x) for x in _both(tf.reshape(unknowns, [2, batch, total, total]))]
 
 
-def _sides(unknowns, adjoint):
-    """Which unknowns stand left of the coefficients, and which right of them."""
-    return (unknowns, unknowns) if adjoint else (unknowns[:1], unknowns[1:])
+def _substitute_within_block(left, right, residuals, inverse, on_diagonal, adjoint):
+    """Solves for one block of the unknowns, [2, batch, size, size], given what the others leave of the right-hand sides.
 
+    Subdiagonal after subdiagonal takes the place of the right-hand sides, of which its products with the coefficients are taken. In a
+    block on the diagonal nothing refers to what is not strictly lower.
 
-def _operator(rows, columns, lefts, rights, adjoint):
-    """The left-hand sides of both equations from strips of the coefficients and the unknowns."""
-    S_rows, T_rows = rows
-    S_columns, T_columns = columns
-    if adjoint:
-        (E_rows, F_rows), (E_columns, F_columns) = lefts, rights
-        return E_rows @ S_columns + F_rows @ T_columns, S_rows @ E_columns + T_rows @ F_columns
-    (X_rows,), (V_columns,) = lefts, rights
-    return X_rows @ S_columns - S_rows @ V_columns, X_rows @ T_columns - T_rows @ V_columns
-
-
-def _substitute_within_blocks(left_blocks, right_blocks, residuals, inverse, on_diagonal, adjoint):
-    """Solves for blocks, [batch, count, size, size], given what the other blocks leave of the right-hand sides.
-
-    Subdiagonal c of all blocks is solved, then what it adds to the left-hand sides: unknowns times right blocks row by row, left
-    blocks times unknowns column by column. For that blocks are kept skewed, subdiagonals as columns, those on the left transposed:
-    their subdiagonal -c. `inverse` comes skewed.
+    Args:
+      left: [2, batch, size, 3 size], and right: [2, batch, 3 size, size], the coefficients that stand on either side of the block,
+        without their diagonals and with `size` columns, or rows, of zeros before and behind them.
+      residuals: two tensors [batch, size, size].
+      inverse: [2, 2, batch, size, size].
     """
-    size = tf.shape(residuals[0])[-1]
-    i = tf.range(size)
-    residuals = [_strips.skew(x) for x in residuals]
-    right_blocks = [_strips.skew(x) for x in right_blocks]
-    left_blocks = [_strips.skew(tf.linalg.matrix_transpose(x)) for x in left_blocks]
-    # Blocks on the diagonal have unknowns below their own diagonal only.
-    shortest = tf.where(on_diagonal, 1, 1 - size)
 
-    def element_subdiagonal(step, unknowns, by_rows, by_columns):
-        c = shortest + step if adjoint else size - 1 - step
-        known = [tf.roll(_strips.skewed_entries(x, -c), c, axis=2) for x in by_columns]
+    def solve_subdiagonal(step, first, second):
+        batch, size = tf.shape(right)[1], tf.shape(right)[3]
+        i = tf.range(size)
+        c = tf.where(on_diagonal, 1, 1 - size) + step if adjoint else size - 1 - step
+        place = tf.clip_by_value(i * (size + 1) - c, 0, size * size - 1)
+
+        def entries(x):
+            """(i, i - c) for all i."""
+            return tf.gather(tf.reshape(x, tf.concat([tf.shape(x)[:-2], [size * size]], axis=0)), place, axis=-1)
+
+        by_first, by_second = _both(entries(inverse), axis=0 if adjoint else 1)
+        new = by_first * entries(first) + by_second * entries(second)
+        new = _blocks.masked((i >= c) & (i - c < size), new)
+        by_row = new[..., :, None]
+        by_column = tf.slice(tf.pad(new, [[0, 0], [0, 0], [size, size]]), [0, 0, size + c], [2, batch, size])[..., None, :]
+        lefts = _both(tf.slice(left, [0, 0, 0, size + c], [2, batch, size, size]))
+        rights = _both(tf.slice(right, [0, 0, size - c, 0], [2, batch, size, size]))
         if adjoint:
-            known = [_strips.skewed_entries(by_rows[0], c), known[0]]
+            first = first - (by_row[0] * rights[0] + by_row[1] * rights[1])
+            second = second + (lefts[0] * by_column[0] + lefts[1] * by_column[1])
         else:
-            known = [_strips.skewed_entries(x, c) - y for x, y in zip(by_rows, known)]
-        p, r = (_strips.skewed_entries(x, c) - y for x, y in zip(residuals, known))
-        entries = [_strips.skewed_entries(entry, c) for entry in inverse]
-        inside = (i >= c) & (i - c < size)
-        entries = [_blocks.masked(inside, x) for x in entries]
-        matrices = tf.reshape(tf.stack(entries, axis=-1), tf.concat([tf.shape(p), [2, 2]], axis=0))
-        new = tf.unstack(tf.linalg.matvec(matrices, tf.stack([p, r], axis=-1)), axis=-1)
-        unknowns = [_strips.place_skewed_entries(x, y, inside, c) for x, y in zip(unknowns, new)]
+            first, second = (
+                x - by_row[0] * y + z * by_column[1] for x, y, z in zip((first, second), rights, lefts)
+            )
+        here = tf.equal(i[:, None] - i, c)
+        return [tf.where(here, by_row[0], first), tf.where(here, by_row[1], second)]
 
-        lefts, rights = _sides(new, adjoint)
-        rights = [tf.roll(x, -c, axis=2) for x in rights]
-        more_by_rows = _products(lefts, right_blocks, c, adjoint)
-        more_by_columns = _products(rights, left_blocks, -c, adjoint)
-        by_rows = [x + y for x, y in zip(by_rows, more_by_rows)]
-        by_columns = [x + y for x, y in zip(by_columns, more_by_columns)]
-        return step + 1, unknowns, by_rows, by_columns
-
-    zero = tf.zeros_like(residuals[0])
-    sums = [zero] if adjoint else [zero] * 2
-    _, unknowns, *_ = tf.while_loop(
-        lambda step, *_: step < size - shortest, element_subdiagonal, (0, [zero] * 2, sums, sums), parallel_iterations=1
-    )
-    return [_strips.unskew(x) for x in unknowns]
+    size = tf.shape(right)[3]
+    return tf.stack(_loop(tf.where(on_diagonal, size - 1, 2 * size - 1), solve_subdiagonal, residuals))
 
 
-def _products(entries, blocks, c, adjoint):
-    """(3): the sum of E with S and F with T, one side of one equation. (2): X, or V, with S and with T, for either equation."""
+def _loop(steps, body, state):
+    """The list of tensors `state` after as many steps, each body(step, *state)."""
+
+    def next_step(step, *state):
+        new = body(step, *state)
+        for x, y in zip(new, state):
+            x.set_shape(y.shape)  # of which TensorFlow loses track
+        return step + 1, *new
+
+    return tf.while_loop(lambda step, *_: step < steps, next_step, (0, *state), parallel_iterations=1)[1:]
+
+
+def _both(pair, axis=0):
+    return tf.unstack(pair, num=2, axis=axis)
+
+
+def _at(place, x, axis):
+    """x without that axis, at a place that is a tensor."""
+    return tf.gather(x, place, axis=axis)
+
+
+def _right_products(unknowns, coefficients, adjoint):
+    """What unknowns left of coefficients add to the left-hand sides of both equations."""
     if adjoint:
-        return [tf.add_n([_strips.skewed_product(x, block, c) for x, block in zip(entries, blocks)])]
-    return [_strips.skewed_product(entries[0], block, c) for block in blocks]
+        return [tf.add_n(_both(unknowns @ coefficients)), 0]
+    return _both(unknowns[0] @ coefficients)
 
 
-def _inverse(S, T, adjoint, ordinary):
-    """The four entries of the (pseudo-)inverse of each element's 2 x 2 system, each [batch, n, n].
+def _left_products(coefficients, unknowns, adjoint):
+    """What unknowns right of coefficients take from the left-hand sides of both equations."""
+    if adjoint:
+        return [0, tf.add_n(_both(coefficients @ unknowns))]
+    return _both(coefficients @ unknowns[1])
 
-    `ordinary`: where eigenvalues are equal the unknown with S is 0, as if S were nothing beside T.
+
+class _Frames(NamedTuple):
+    """Real dtypes: unitary matrices G, H, [batch, count, size, size], in whose frames the diagonal blocks of S and T are triangular.
+
+    Residuals enter the frames block by block, and unknowns leave them. (2) has M, N, X in the frame of G and V in that of H on the
+    right; (3) has P in that of G, R in that of H, and E, F in both.
     """
-    s, t = tf.linalg.diag_part(S), tf.linalg.diag_part(T)
-    s_i, t_i, s_j, t_j = s[..., :, None], t[..., :, None], s[..., None, :], t[..., None, :]
-    conj = tf.math.conj
-    if adjoint:
-        k = [[conj(s_j), conj(t_j)], [conj(s_i), conj(t_i)]]
-    else:
-        k = [[s_j, -s_i], [t_j, -t_i]]
-    determinant = k[0][0] * k[1][1] - k[0][1] * k[1][0]
-    regular = [k[1][1], -k[0][1], -k[1][0], k[0][0]]
-    length = tf.sqrt(tf.abs(s) ** 2 + tf.abs(t) ** 2)  # S and T come in with norm 1
-    n = tf.shape(S)[-1]
-    zero = length <= _tolerances.zero_pair(S.dtype, n)
-    distance = _tolerances.equal_eigenvalues(S.dtype, n)
-    equal = tf.abs(determinant) <= distance * length[..., :, None] * length[..., None, :]
-    equal = equal | zero[..., :, None] | zero[..., None, :]
-    if ordinary:
-        k = [[tf.zeros_like(x), y] for x, y in k] if adjoint else [[tf.zeros_like(x) for x in k[0]], k[1]]
-        length = tf.abs(t)
-    # A matrix of rank 1 has the pseudo-inverse k^H / |k|^2, k^H over its squared Frobenius norm.
-    square = tf.cast(length[..., :, None] ** 2 + length[..., None, :] ** 2, S.dtype)
-    by_square = tf.math.divide_no_nan(tf.ones_like(square), square)
-    by_determinant = 1 / tf.where(equal, tf.ones_like(determinant), determinant)
-    singular = [conj(k[0][0]), conj(k[1][0]), conj(k[0][1]), conj(k[1][1])]
-    return [tf.where(equal, x * by_square, y * by_determinant) for x, y in zip(singular, regular)]
+
+    G: tf.Tensor
+    H: tf.Tensor
+
+    def triangular(self, X):
+        i = tf.range(tf.shape(X)[-1])
+        return _blocks.masked(i[:, None] <= i, tf.matmul(self.G, _blocks.to_complex(X) @ self.H, adjoint_a=True))
+
+    def enter(self, blocks, I, J, adjoint):
+        G, H = self
+        lefts, rights = ((G, H), (G, H)) if adjoint else ((G, G), (H, H))
+        blocks = [_blocks.to_complex(x) @ _at(J, right, 1) for x, right in zip(blocks, rights)]
+        return [tf.matmul(_at(I, left, 1), x, adjoint_a=True) for x, left in zip(blocks, lefts)]
+
+    def leave(self, blocks, I, J, adjoint):
+        G, H = self
+        lefts, rights = ((G, G), (H, H)) if adjoint else ((G, H), (G, H))
+        blocks = [_at(I, left, 1) @ x for x, left in zip(_both(blocks), lefts)]
+        return tf.math.real(tf.stack([tf.matmul(x, _at(J, right, 1), adjoint_b=True) for x, right in zip(blocks, rights)]))
+
+
+def _inverses(v, lower, n, adjoint, ordinary):
+    """The (pseudo-)inverse of each element's 2 x 2 system, or of its adjoint, as a function of the block: [2, 2, batch, size, size].
+
+    The system of (2), for x_ij and v_ij, is [s_j -s_i; t_j -t_i]; that of (3) has its conjugate transpose.
+
+    Args:
+      v: [2, batch, count, size], the diagonals of S and T.
+      lower: a function of I, which entries of a diagonal block are strictly lower.
+      n: the order of S and T, which come in with norm 1.
+      ordinary: where eigenvalues are equal the unknown with S is 0, as if S were nothing beside T.
+    """
+    length = tf.sqrt(tf.reduce_sum(tf.abs(v) ** 2, axis=0))
+    zero = length <= _tolerances.zero_pair(v.dtype, n)
+    distance = _tolerances.equal_eigenvalues(v.dtype, n)
+    s, t = _both(v)
+    swapped = tf.stack([-t, s])
+    singular = tf.stack([tf.zeros_like(s), t]) if ordinary else v
+    square = tf.abs(t) ** 2 if ordinary else length**2
+
+    def inverse(I, J):
+        def pair(x):
+            return _at(I, x, -2)[..., :, None], _at(J, x, -2)[..., None, :]
+
+        (s_i, s_j), (t_i, t_j), (length_i, length_j), (zero_i, zero_j) = map(pair, (s, t, length, zero))
+        determinant = s_i * t_j - s_j * t_i
+        equal = (tf.abs(determinant) <= distance * length_i * length_j) | zero_i | zero_j
+        by_determinant = 1 / tf.where(equal, tf.ones_like(determinant), determinant)
+        # A matrix of rank 1 has the pseudo-inverse k^H / |k|^2, k^H over its squared Frobenius norm.
+        square_i, square_j = pair(square)
+        by_square = tf.math.divide_no_nan(tf.ones_like(square_i), square_i + square_j)
+        by_square = tf.cast(by_square, v.dtype)
+        # Nothing is unknown within a diagonal block but what is strictly lower.
+        unknown = tf.not_equal(I, J) | lower(I)
+        # Entries [unknown, equation]: the first unknown's have the one of a pair, the second one's the other.
+        is_first = tf.reshape([True, False], [2, 1, 1, 1, 1])
+        swapped_i, swapped_j = pair(swapped)
+        singular_i, singular_j = pair(singular)
+        regular = tf.where(is_first, swapped_i, swapped_j) * by_determinant
+        entries = tf.where(equal, tf.math.conj(tf.where(is_first, singular_j, -singular_i)) * by_square, regular)
+        entries = _blocks.masked(unknown, entries)
+        return tf.math.conj(entries) if adjoint else entries
+
+    return inverse
