@@ -8,6 +8,7 @@ import concurrent.futures
 import importlib.metadata
 import json
 import os
+import shlex
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -38,6 +39,8 @@ class BuildOpLibrary(build_ext):
         external = Path(tf.sysconfig.get_include()) / "external"
         for folder in ("highwayhash", "farmhash_archive/src", "com_google_highway"):
             ext.extra_compile_args.append(f"-isystem{external / folder}")
+        # The user's come last, so that they win.
+        ext.extra_compile_args += shlex.split(os.environ.get("CXXFLAGS", ""))
         ext.extra_link_args = [
             *tf.sysconfig.get_link_flags(),
             "-l:libtensorflow_cc.so.2",  # XlaOpKernel

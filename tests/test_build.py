@@ -1,6 +1,7 @@
 """The package as it is shipped: an sdist, and the wheel that is built from it."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,8 @@ def test_sdist_and_wheel(tmp_path):
     sdist = subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True, text=True)
     archive = source / "dist" / sdist.stdout.split()[-1]
     command = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "-w", tmp_path, archive]
-    done = subprocess.run(command, capture_output=True, text=True)
+    unoptimised = os.environ | {"CXXFLAGS": "-O0"}  # it is not run, and compiles in half the time
+    done = subprocess.run(command, capture_output=True, text=True, env=unoptimised)
     assert done.returncode == 0, done.stdout + done.stderr
 
     (wheel,) = tmp_path.glob("*.whl")

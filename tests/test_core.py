@@ -1,6 +1,7 @@
 """The C++ mathematics by itself: compiled without TensorFlow, run with LAPACK and with drivers that fail, under sanitizers."""
 
 import concurrent.futures
+import functools
 import importlib.util
 import os
 import re
@@ -42,11 +43,14 @@ def build(tmp_path_factory):
     lockstep = ROOT / "cc" / "lockstep.cc"
     common = compile_all(folder, [path for path in SOURCES if path != lockstep], SANITIZERS)
 
+    @functools.cache
+    def in_lockstep(converges):
+        # What compiles in seconds; with the other sanitizer, or optimised, vectors take minutes.
+        return compile_all(folder, [lockstep], "-O0", "-fsanitize=address", *([] if converges else ["-DTFQZ_SWEEPS=0"]))
+
     def link(driver="-DLAPACK", converges=True):
         program = folder / f"core_test{driver}{converges}"
-        # What compiles in seconds; with the other sanitizer, or optimised, vectors take minutes.
-        flags = ["-O0", "-fsanitize=address", *([] if converges else ["-DTFQZ_SWEEPS=0"])]
-        objects = [*common, *compile_all(folder, [lockstep], *flags), *compile_all(folder, [ROOT / "tests/core_test.cc"], SANITIZERS, driver)]
+        objects = [*common, *in_lockstep(converges), *compile_all(folder, [ROOT / "tests/core_test.cc"], SANITIZERS, driver)]
         libraries = scipy_openblas32.get_lib_dir()
         openblas = [f"-L{libraries}", "-lscipy_openblas", f"-Wl,-rpath,{libraries}"]
         subprocess.run(["g++", SANITIZERS, *objects, "-o", program, *openblas], check=True)
