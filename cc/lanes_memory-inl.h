@@ -7,6 +7,9 @@
 #define TFQZ_LANES_MEMORY_INL_H_
 #endif
 
+#include <array>
+#include <cstddef>
+
 #include "lanes-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -30,7 +33,7 @@ HWY_INLINE void transpose(Lanes<R> (&x)[kLanes<R>]) {
 
 // Calls put(x) for `count` vectors in turn, of which lane k is the next number from from[k].
 template <typename R, typename Put>
-HWY_INLINE void to_lanes(const R* const (&from)[kLanes<R>], std::size_t count, const Put& put) {
+HWY_INLINE void to_lanes(const std::array<const R*, kLanes<R>>& from, std::size_t count, const Put& put) {
   constexpr std::size_t kCount = kLanes<R>;
   std::size_t done = 0;
   for (; done + kCount <= count; done += kCount) {
@@ -48,7 +51,7 @@ HWY_INLINE void to_lanes(const R* const (&from)[kLanes<R>], std::size_t count, c
 
 // The way back: get() returns `count` vectors in turn.
 template <typename R, typename Get>
-HWY_INLINE void from_lanes(const Get& get, std::size_t count, R* const (&to)[kLanes<R>]) {
+HWY_INLINE void from_lanes(const Get& get, std::size_t count, const std::array<R*, kLanes<R>>& to) {
   constexpr std::size_t kCount = kLanes<R>;
   std::size_t done = 0;
   for (; done + kCount <= count; done += kCount) {

@@ -7,6 +7,7 @@
 #endif
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -37,7 +38,6 @@ class GradientInLockstep : public LockstepGradient<T> {
   std::uint64_t operator()(const ConstFactors<T>* factors, const Cotangents<T>* cotangents, const Pair<T>* pencils,
                            int count) override {
     V *work = vectors_, *alphab_re = work + 5 * n_, *alphab_im = alphab_re + n_, *betab = alphab_im + n_;
-    const bool eigenvalues = cotangents[0].alpha != nullptr;
     for (int i = 0; i < 8; ++i) {
       pack(count, field(i), [&](int k) {
         const auto& f = factors[k];
@@ -46,7 +46,8 @@ class GradientInLockstep : public LockstepGradient<T> {
         return matrices[i];
       });
     }
-    if (eigenvalues) pack_eigenvalues(cotangents, count, alphab_re, alphab_im, betab);
+    // Functions of the factors alone come with zeros.
+    const bool eigenvalues = cotangents[0].alpha != nullptr && pack_eigenvalues(cotangents, count, alphab_re, alphab_im, betab);
     const auto constant_field = [this](int i) { return Field<const N>(&fields_[i * size_], n_); };
     Convention<T, N> c(n_, constant_field(0), constant_field(1), constant_field(2), constant_field(3), field(4), field(5),
                        constant_field(6), constant_field(7), field(8), field(9), work);
@@ -88,35 +89,40 @@ class GradientInLockstep : public LockstepGradient<T> {
   // Lanes to spare repeat the first pencil: what they have is what it has, where they are written to as well.
   template <typename Of>
   void pack(int count, Field<N> to, const Of& of) const {
-    const R* from[kLanes<T>];
+    std::array<const R*, kLanes<T>> from;
     for (int lane = 0; lane < kLanes<T>; ++lane) from[lane] = reinterpret_cast<const R*>(of(lane < count ? lane : 0));
     V* entries = reinterpret_cast<V*>(&to(0, 0));
     to_lanes(from, size_ * kParts, [&](V x) HWY_ATTR { *entries++ = x; });
   }
   template <typename Of>
   void unpack(Field<N> from, int count, const Of& of) const {
-    R* to[kLanes<T>];
+    std::array<R*, kLanes<T>> to;
     for (int lane = 0; lane < kLanes<T>; ++lane) to[lane] = reinterpret_cast<R*>(of(lane < count ? lane : 0));
     const V* entries = reinterpret_cast<const V*>(&from(0, 0));
     from_lanes([&]() HWY_ATTR { return *entries++; }, size_ * kParts, to);
   }
-  void pack_eigenvalues(const Cotangents<T>* cotangents, int count, V* re, V* im, V* beta) const {
-    const R *alphas[kLanes<T>], *betas[kLanes<T>];
+  // Whether any is other than 0.
+  bool pack_eigenvalues(const Cotangents<T>* cotangents, int count, V* re, V* im, V* beta) const {
+    std::array<const R*, kLanes<T>> alphas, betas;
     for (int lane = 0; lane < kLanes<T>; ++lane) {
       const auto& c = cotangents[lane < count ? lane : 0];
       alphas[lane] = reinterpret_cast<const R*>(c.alpha);
       betas[lane] = reinterpret_cast<const R*>(c.beta);
     }
     bool imaginary = false;
+    auto zero = is_zero(V{});
     to_lanes(alphas, 2 * n_, [&](V x) HWY_ATTR {
+      zero = zero & is_zero(x);
       *(imaginary ? im : re)++ = x;
       imaginary = !imaginary;
     });
     imaginary = false;
     to_lanes(betas, n_ * kParts, [&](V x) HWY_ATTR {
+      zero = zero & is_zero(x);
       if (!imaginary) *beta++ = x;
       imaginary = kComplex<T> && !imaginary;
     });
+    return any(!zero);
   }
 
   // Lanes with eigenvalues that coincide, so that solutions have to be chosen, or with norms whose products leave the range.

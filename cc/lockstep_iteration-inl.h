@@ -7,6 +7,8 @@
 #define TFQZ_LOCKSTEP_ITERATION_INL_H_
 #endif
 
+#include <algorithm>
+
 #include "lockstep_reduction-inl.h"
 #include "lockstep_windows-inl.h"
 
@@ -21,16 +23,13 @@ inline constexpr int kBulge = kComplex<T> ? 2 : 3;
 // Entries of matrices at a place of its own in each lane; 1 in lanes that have no sweep before them.
 template <typename T>
 class Gathered {
+  using R = Real<T>;
+  using IndexTag = hn::RebindToSigned<Tag<R>>;
+
  public:
-  HWY_INLINE Gathered(const Windows<T>& windows, const int (&place)[kLanes<T>], int leading) {
-    alignas(kAlignment) Index offsets[kLanes<T>];
-    alignas(kAlignment) R sweeping[kLanes<T>];
-    for (int lane = 0; lane < kLanes<T>; ++lane) {
-      offsets[lane] = static_cast<Index>(place[lane]) * (leading + 1) * kStride<T> + lane;
-      sweeping[lane] = windows.work[lane] == Work::kSweep ? R(1) : R(0);
-    }
-    offsets_ = hn::Load(IndexTag(), offsets);
-    sweeping_ = load<R>(sweeping) == all_lanes(R(1));
+  HWY_INLINE Gathered(Lanes<R> place, Mask<R> sweeping, int leading) : sweeping_(sweeping) {
+    const Lanes<R> step = all_lanes(static_cast<R>((leading + 1) * kStride<T>));
+    offsets_ = hn::ConvertTo(IndexTag(), mul_add(place, step, Lanes<R>{hn::Iota(Tag<R>(), 0)}).v);
   }
 
   // The entry (i, j) of a matrix, counted from the place.
@@ -44,10 +43,6 @@ class Gathered {
   }
 
  private:
-  using R = Real<T>;
-  using IndexTag = hn::RebindToSigned<Tag<R>>;
-  using Index = hn::TFromD<IndexTag>;
-
   HWY_INLINE Lanes<R> gather(const R* from) const { return {hn::GatherIndex(Tag<R>(), from, offsets_)}; }
 
   hn::Vec<IndexTag> offsets_;
@@ -91,18 +86,11 @@ struct Corner {
 template <typename T>
 HWY_INLINE void first_column(const Group<T>& group, const Windows<T>& windows, Lanes<T> (&column)[kBulge<T>]) {
   using R = Real<T>;
-  constexpr int kCount = kLanes<T>;
-  alignas(kAlignment) R unusual_lanes[kCount], two_rows_lanes[kCount];
-  int before_last[kCount];
-  for (int lane = 0; lane < kCount; ++lane) {
-    before_last[lane] = std::max(windows.last[lane] - 1, 0);
-    unusual_lanes[lane] = windows.stuck[lane] % kPatience == kPatience - 1 ? 1 : 0;
-    two_rows_lanes[lane] = windows.last[lane] - windows.first[lane] == 1 ? 1 : 0;
-  }
   const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1)), half = all_lanes(R(0.5));
-  const Mask<R> unusual = load<R>(unusual_lanes) == one;
-  const Gathered<T> at_first(windows, windows.first, group.S.leading);
-  const Corner<T> end(group, Gathered<T>(windows, before_last, group.S.leading));
+  const Mask<R> unusual = windows.stuck == all_lanes(R(kPatience - 1));
+  const Gathered<T> at_first(windows.first, windows.sweeping, group.S.leading);
+  const Gathered<T> before_last(max(windows.last - one, zero), windows.sweeping, group.S.leading);
+  const Corner<T> end(group, before_last);
   const Lanes<T> unusual_shift = end.m22 + widened<T>(all_lanes(R(0.75)) * sqrt(abs2(end.m21)));
   // x = m22 - m12 m21 / (h + sqrt(h^2 + m12 m21)), h = (m11 - m22) / 2, with the root that adds to h.
   const Lanes<T> h = half * (end.m11 - end.m22), product = end.m12 * end.m21;
@@ -124,7 +112,7 @@ HWY_INLINE void first_column(const Group<T>& group, const Windows<T>& windows, L
     Lanes<T> shift = end.m22 - masked(some, product / select(some, sum, one));
     shift = select(unusual, unusual_shift, shift);
     const Corner<T> top(group, at_first);
-    const Mask<R> two_rows = load<R>(two_rows_lanes) == one;
+    const Mask<R> two_rows = windows.last - windows.first == one;
     const Mask<R> pair = (discriminant < zero) & !unusual;
     const Mask<R> one_shift = two_rows & !pair;
     // Of two real shifts the nearer one twice. With n11 + n22 = x_1 + x_2 and n11 n22 - n = x_1 x_2:
@@ -205,9 +193,10 @@ void sweep(const Group<T>& group, const Windows<T>& windows) {
   const int n = group.n;
   Lanes<T> entering[kSize];
   first_column(group, windows, entering);
-  const Lanes<R> first = places(windows, Work::kSweep, windows.first, n), last = places(windows, Work::kSweep, windows.last, -1);
-  const int end = largest(windows, Work::kSweep, windows.last);
-  int k = smallest(windows, Work::kSweep, windows.first);
+  const Mask<R> sweeping = windows.sweeping;
+  const Lanes<R> first = select(sweeping, windows.first, all_lanes(R(n))), last = select(sweeping, windows.last, all_lanes(R(-1)));
+  const int end = largest(sweeping, windows.last);
+  int k = smallest(sweeping, windows.first);
   const auto inside = [&]() HWY_ATTR { return (first <= all_lanes(R(k))) & (all_lanes(R(k)) < last); };
   Lanes<T> x[kSize];
   // From where the bulge enters, or from column k - 1 of S, which it makes that of a Hessenberg matrix again.
@@ -245,10 +234,9 @@ void sweep(const Group<T>& group, const Windows<T>& windows) {
 template <typename T>
 void deflate_top(const Group<T>& group, const Windows<T>& windows) {
   using R = Real<T>;
-  const Lanes<R> first = places(windows, Work::kDeflateTop, windows.first, -1);
-  const int end = largest(windows, Work::kDeflateTop, windows.first);
-  for (int k = smallest(windows, Work::kDeflateTop, windows.first); k <= end; ++k) {
-    const Mask<R> here = first == all_lanes(R(k));
+  const int end = largest(windows.deflating, windows.first);
+  for (int k = smallest(windows.deflating, windows.first); k <= end; ++k) {
+    const Mask<R> here = windows.deflating & (windows.first == all_lanes(R(k)));
     if (!any(here)) continue;
     Lanes<T> x[2] = {group.S(k, k), group.S(k + 1, k)};
     group.turn_rows(reflector(x, here), k, k, k);
@@ -261,11 +249,11 @@ void deflate_top(const Group<T>& group, const Windows<T>& windows) {
 template <typename T>
 void chase_infinite(const Group<T>& group, const Windows<T>& windows) {
   using R = Real<T>;
-  const int n = group.n, end = largest(windows, Work::kChase, windows.last);
-  const Lanes<R> zero = places(windows, Work::kChase, windows.zero, n), last = places(windows, Work::kChase, windows.last, -1);
-  for (int k = smallest(windows, Work::kChase, windows.zero); k <= end; ++k) {
+  const int n = group.n, end = largest(windows.chasing, windows.last);
+  for (int k = smallest(windows.chasing, windows.zero); k <= end; ++k) {
     const Lanes<R> here = all_lanes(R(k));
-    const Mask<R> moving = (zero <= here) & (here < last), arrived = last == here;
+    const Mask<R> moving = windows.chasing & (windows.zero <= here) & (here < windows.last);
+    const Mask<R> arrived = windows.chasing & (windows.last == here);
     if (any(moving)) {
       Lanes<T> x[2] = {group.T_(k, k + 1), group.T_(k + 1, k + 1)};
       group.turn_rows(reflector(x, moving), k, k - 1, k + 1);
@@ -291,26 +279,20 @@ void iterate(const Group<T>& group, Windows<T>* windows) {
     for (int j = i; j < n; ++j) squares = squares + abs2(group.T_(i, j));
   }
   const Lanes<R> zero_beta = all_lanes(std::numeric_limits<R>::epsilon()) * sqrt(squares);
-  for (int lane = 0; lane < kLanes<T>; ++lane) {
-    windows->first[lane] = windows->zero[lane] = windows->sweeps[lane] = windows->stuck[lane] = 0;
-    windows->last[lane] = n - 1;
-    windows->failed[lane] = false;
-  }
+  const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1)), most = all_lanes(static_cast<R>(kSweeps * n));
   for (;;) {
-    const int end = *std::max_element(windows->last, windows->last + kLanes<T>) + 1;
-    drop_negligible(group, zero_beta, end);
-    for (int lane = 0; lane < kLanes<T>; ++lane) find_window(group, lane, windows);
-    if (windows->any(Work::kDeflateTop)) {
+    find_windows(group, zero_beta, windows);
+    if (any(windows->deflating)) {
       deflate_top(group, *windows);
-    } else if (windows->any(Work::kChase)) {
+    } else if (any(windows->chasing)) {
       chase_infinite(group, *windows);
-    } else if (windows->any(Work::kSweep)) {
+    } else if (any(windows->sweeping)) {
       sweep(group, *windows);
-      for (int lane = 0; lane < kLanes<T>; ++lane) {
-        if (windows->work[lane] != Work::kSweep) continue;
-        ++windows->stuck[lane];
-        windows->failed[lane] = ++windows->sweeps[lane] > kSweeps * n;
-      }
+      const Lanes<R> another = masked(windows->sweeping, one);
+      windows->sweeps = windows->sweeps + another;
+      windows->stuck = windows->stuck + another;
+      windows->stuck = select(windows->stuck == all_lanes(R(kPatience)), zero, windows->stuck);
+      windows->failed = windows->failed | (most < windows->sweeps);
     } else {
       return;
     }

@@ -7,10 +7,12 @@
 #endif
 
 #include <algorithm>
-#include <cmath>
+#include <array>
+#include <limits>
 #include <memory>
 #include <new>
 
+#include "lanes_memory-inl.h"
 #include "lockstep.h"
 #include "lockstep_canonical-inl.h"
 #include "lockstep_iteration-inl.h"
@@ -31,32 +33,30 @@ class Lockstep : public LockstepQz<T> {
 
   std::uint64_t operator()(const T* const* a, const T* const* b, const Factors<T>* factors, int count) override {
     const Group<T> group = {n_, matrix(0), matrix(1), matrix(2), matrix(3)};
-    R of_a[kLanes<T>], of_b[kLanes<T>];
     std::fill_n(buffer_.get(), 4 * size_, R(0));
-    for (int lane = 0; lane < kLanes<T>; ++lane) {
-      // Lanes to spare repeat the first pencil.
-      of_a[lane] = pack(a[lane < count ? lane : 0], group.S, lane);
-      of_b[lane] = pack(b[lane < count ? lane : 0], group.T_, lane);
-    }
+    const Lanes<R> of_a = pack(a, count, group.S), of_b = pack(b, count, group.T_);
     for (LanesMatrix<T> X : {group.QH, group.ZT}) {
       for (int i = 0; i < n_; ++i) X.set(i, i, number<T>(1));
     }
     triangularize(group, vectors_);
     reduce_to_hessenberg(group);
-    Windows<T> windows;
+    Windows<T> windows(n_);
     iterate(group, &windows);
     make_blocks_diagonal(group);
     canonicalize(group);
     alpha_beta(group, vectors_);
-    std::uint64_t failed = 0;
-    for (int lane = 0; lane < count; ++lane) {
-      if (windows.failed[lane]) {
-        failed |= std::uint64_t{1} << lane;
-      } else {
-        unpack(group, lane, of_a[lane], of_b[lane], factors[lane]);
-      }
-    }
-    return failed;
+    // What is unpacked for the lanes that failed has no meaning.
+    const auto to = [&](auto factor) { return [=](int lane) { return factors[lane].*factor; }; };
+    unpack(group.S, of_a, count, to(&Factors<T>::s));
+    unpack(group.T_, of_b, count, to(&Factors<T>::t));
+    unpack_transposed(group.QH, R(-1), count, to(&Factors<T>::q));
+    unpack_transposed(group.ZT, R(1), count, to(&Factors<T>::z));
+    unpack_eigenvalues(of_a, of_b, count, to(&Factors<T>::alpha), to(&Factors<T>::beta));
+    alignas(kAlignment) R failed[kLanes<T>];
+    store(masked(windows.failed, all_lanes(R(1))), failed);
+    std::uint64_t bits = 0;
+    for (int lane = 0; lane < count; ++lane) bits |= std::uint64_t{failed[lane] != 0} << lane;
+    return bits;
   }
 
  private:
@@ -65,67 +65,102 @@ class Lockstep : public LockstepQz<T> {
     void operator()(R* memory) const { ::operator delete(memory, std::align_val_t{kAlignment}); }
   };
 
+  static constexpr int kParts = kComplex<T> ? 2 : 1;
+
+  // Numbers in rows of `width`, `step` apart, and `gap` more between rows.
+  class Places {
+   public:
+    HWY_INLINE Places(R* first, int width, std::ptrdiff_t step, std::ptrdiff_t gap)
+        : place_(first), width_(width), left_(width), step_(step), gap_(gap) {}
+    HWY_INLINE R* next() {
+      R* const here = place_;
+      place_ += step_;
+      if (--left_ == 0) {
+        place_ += gap_;
+        left_ = width_;
+      }
+      return here;
+    }
+
+   private:
+    R* place_;
+    const int width_;
+    int left_;
+    const std::ptrdiff_t step_, gap_;
+  };
+
+  // Where each lane's numbers go.
+  template <typename To>
+  static std::array<R*, kLanes<T>> destinations(int count, const To& to) {
+    std::array<R*, kLanes<T>> result;
+    for (int lane = 0; lane < kLanes<T>; ++lane) result[lane] = reinterpret_cast<R*>(to(lane < count ? lane : 0));
+    return result;
+  }
+
+  std::size_t numbers() const { return static_cast<std::size_t>(n_) * n_ * kParts; }
+
   LanesMatrix<T> matrix(int i) const { return {buffer_.get() + i * size_, leading_}; }
 
-  // Brings the largest entry near 1 by a power of two, of which it returns the inverse: squares are safe from here on.
-  R pack(const T* from, LanesMatrix<T> X, int lane) const {
-    constexpr int kParts = kComplex<T> ? 2 : 1;
-    const R* entries = reinterpret_cast<const R*>(from);
-    R largest = 0;
-    for (int i = 0; i < n_ * n_ * kParts; ++i) largest = std::max(largest, std::abs(entries[i]));
-    // Short of the ends of the range, so that the inverse is a number too.
-    constexpr int kLargest = std::numeric_limits<R>::max_exponent - 3;
-    int exponent = 0;
-    std::frexp(largest, &exponent);
-    exponent = std::clamp(exponent, -kLargest, kLargest);
-    const R factor = std::ldexp(R(1), -exponent);
+  // Brings the largest entry near 1 by a power of two, of which it returns the inverse: squares are safe from here on. Lanes to spare
+  // repeat the first pencil: what they have is what it has, where they are written to as well.
+  Lanes<R> pack(const T* const* pencils, int count, LanesMatrix<T> X) const {
+    std::array<const R*, kLanes<T>> from;
+    for (int lane = 0; lane < kLanes<T>; ++lane) from[lane] = reinterpret_cast<const R*>(pencils[lane < count ? lane : 0]);
+    Lanes<R> largest = all_lanes(R(0));
+    Places places(X.at(0, 0), n_ * kParts, kLanes<T>, (leading_ - n_) * kStride<T>);
+    to_lanes(from, numbers(), [&](Lanes<R> x) HWY_ATTR {
+      largest = max(largest, abs(x));
+      store(x, places.next());
+    });
+    // The power of two in it, without the fraction; short of the ends of the range, so that the inverse is a number too.
+    const auto power_of_two = hn::And(largest.v, hn::Set(Tag<R>(), std::numeric_limits<R>::infinity()));
+    const Lanes<R> smallest = all_lanes(std::numeric_limits<R>::min());
+    const Lanes<R> power = min(max({power_of_two}, smallest), all_lanes(R(0.25)) / smallest);
+    const Lanes<R> factor = all_lanes(R(0.5)) / power;
     for (int i = 0; i < n_; ++i) {
-      R* to = X.at(i, 0) + lane;
-      for (int j = 0; j < n_; ++j, to += kStride<T>, entries += kParts) {
-        to[0] = entries[0] * factor;
-        if constexpr (kComplex<T>) to[kLanes<T>] = entries[1] * factor;
-      }
+      R* x = X.at(i, 0);
+      for (int j = 0; j < n_ * kParts; ++j, x += kLanes<T>) store(factor * load<R>(x), x);
     }
-    return std::ldexp(R(1), exponent);
+    return power + power;
   }
 
-  void unpack(const Group<T>& group, int lane, R of_a, R of_b, const Factors<T>& to) const {
-    unpack(group.S, lane, of_a, to.s);
-    unpack(group.T_, lane, of_b, to.t);
-    unpack_transposed(group.QH, lane, R(-1), to.q);
-    unpack_transposed(group.ZT, lane, R(1), to.z);
-    const R* eigenvalues = vectors_ + lane;
-    for (int j = 0; j < n_; ++j, eigenvalues += 3 * kLanes<T>) {
-      to.alpha[j] = {of_a * eigenvalues[0], of_a * eigenvalues[kLanes<T>]};
-      to.beta[j] = of_b * eigenvalues[2 * kLanes<T>];
-    }
-  }
-
-  void unpack(LanesMatrix<T> X, int lane, R factor, T* to) const {
-    for (int i = 0; i < n_; ++i) {
-      const R* from = X.at(i, 0) + lane;
-      for (int j = 0; j < n_; ++j, from += kStride<T>, ++to) {
-        if constexpr (kComplex<T>) {
-          *to = {factor * from[0], factor * from[kLanes<T>]};
-        } else {
-          *to = factor * from[0];
-        }
-      }
-    }
+  template <typename To>
+  void unpack(LanesMatrix<T> X, Lanes<R> factor, int count, const To& to) const {
+    Places places(X.at(0, 0), n_ * kParts, kLanes<T>, (leading_ - n_) * kStride<T>);
+    from_lanes([&]() HWY_ATTR { return factor * load<R>(places.next()); }, numbers(), destinations(count, to));
   }
 
   // `sign`: of the imaginary part.
-  void unpack_transposed(LanesMatrix<T> X, int lane, R sign, T* to) const {
-    for (int i = 0; i < n_; ++i) {
-      const R* from = X.at(0, i) + lane;
-      for (int j = 0; j < n_; ++j, from += leading_ * kStride<T>, ++to) {
-        if constexpr (kComplex<T>) {
-          *to = {from[0], sign * from[kLanes<T>]};
-        } else {
-          *to = from[0];
+  template <typename To>
+  void unpack_transposed(LanesMatrix<T> X, R sign, int count, const To& to) const {
+    const std::ptrdiff_t step = static_cast<std::ptrdiff_t>(leading_) * kStride<T>;
+    Places places(X.at(0, 0), n_, step, kStride<T> - n_ * step);
+    const R* imaginary = nullptr;
+    const auto next = [&]() HWY_ATTR {
+      if constexpr (kComplex<T>) {
+        if (imaginary != nullptr) {
+          const Lanes<R> x = all_lanes(sign) * load<R>(imaginary);
+          imaginary = nullptr;
+          return x;
         }
       }
-    }
+      const R* place = places.next();
+      imaginary = place + kLanes<T>;
+      return load<R>(place);
+    };
+    from_lanes(next, numbers(), destinations(count, to));
+  }
+
+  template <typename ToAlpha, typename ToBeta>
+  void unpack_eigenvalues(Lanes<R> of_a, Lanes<R> of_b, int count, const ToAlpha& to_alpha, const ToBeta& to_beta) const {
+    Places alphas(vectors_, 2, kLanes<T>, kLanes<T>), betas(vectors_ + 2 * kLanes<T>, 1, kLanes<T>, 2 * kLanes<T>);
+    from_lanes([&]() HWY_ATTR { return of_a * load<R>(alphas.next()); }, 2 * n_, destinations(count, to_alpha));
+    bool imaginary = true;
+    const auto next_beta = [&]() HWY_ATTR {
+      imaginary = kComplex<T> && !imaginary;
+      return imaginary ? all_lanes(R(0)) : of_b * load<R>(betas.next());
+    };
+    from_lanes(next_beta, n_ * kParts, destinations(count, to_beta));
   }
 
   const int n_, leading_;

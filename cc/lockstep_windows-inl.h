@@ -6,9 +6,6 @@
 #define TFQZ_LOCKSTEP_WINDOWS_INL_H_
 #endif
 
-#include <algorithm>
-#include <cmath>
-
 #include "reflector-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -22,131 +19,109 @@ namespace HWY_NAMESPACE {
 #endif
 inline constexpr int kSweeps = TFQZ_SWEEPS, kPatience = 10;
 
-enum class Work { kNone, kSweep, kDeflateTop, kChase };
-
-// The last window of each lane: rows first..last of S without a zero on the subdiagonal, and not yet a finished block.
+// The last window of each lane: rows first..last of S without a zero on the subdiagonal, and not yet a finished block. Where there is none
+// a lane has no work.
 template <typename T>
 struct Windows {
-  static constexpr int kCount = kLanes<T>;
+  using R = Real<T>;
 
-  Work work[kCount];
-  int first[kCount], last[kCount];
-  int zero[kCount];  // where t_jj = 0, for kChase
-  int sweeps[kCount], stuck[kCount];
-  bool failed[kCount];
+  Lanes<R> first, last;
+  Lanes<R> zero;  // where t_jj = 0, for chasing
+  Mask<R> sweeping, deflating, chasing;
+  Lanes<R> sweeps, stuck;  // sweeps in all, and without success since the last unusual shift
+  Mask<R> failed;
 
-  bool any(Work kind) const { return std::find(work, work + kCount, kind) != work + kCount; }
+  explicit Windows(int n) {
+    const Lanes<R> nothing = all_lanes(R(0));
+    first = zero = sweeps = stuck = nothing;
+    last = all_lanes(static_cast<R>(n - 1));
+    sweeping = deflating = chasing = failed = nothing < nothing;
+  }
 };
 
-// A place in each lane that has such work, for comparisons; beyond all places in the others.
-template <typename T>
-HWY_INLINE Lanes<Real<T>> places(const Windows<T>& windows, Work kind, const int (&place)[kLanes<T>], int otherwise) {
-  alignas(kAlignment) Real<T> numbers[kLanes<T>];
-  for (int lane = 0; lane < kLanes<T>; ++lane) {
-    numbers[lane] = static_cast<Real<T>>(windows.work[lane] == kind ? place[lane] : otherwise);
-  }
-  return load<Real<T>>(numbers);
+// The smallest or largest of the places in the lanes of the mask; there is one.
+template <typename R>
+HWY_INLINE int smallest(Mask<R> mask, Lanes<R> places) {
+  return static_cast<int>(hn::ReduceMin(Tag<R>(), select(mask, places, all_lanes(std::numeric_limits<R>::max())).v));
+}
+template <typename R>
+HWY_INLINE int largest(Mask<R> mask, Lanes<R> places) {
+  return static_cast<int>(hn::ReduceMax(Tag<R>(), masked(mask, places).v));
 }
 
-// The smallest or largest of the places in lanes that have such work; there is one.
-template <typename T>
-int smallest(const Windows<T>& windows, Work kind, const int (&place)[kLanes<T>]) {
-  int result = std::numeric_limits<int>::max();
-  for (int lane = 0; lane < kLanes<T>; ++lane) {
-    if (windows.work[lane] == kind) result = std::min(result, place[lane]);
-  }
-  return result;
+// Whether the 2 x 2 pencil at (k, k + 1), T's part upper triangular, has complex eigenvalues: the discriminant of det(S - x T), times
+// (t_11 t_22)^2.
+template <typename R>
+HWY_INLINE Mask<R> is_complex_pair(const Group<R>& group, int k) {
+  const LanesMatrix<R> S = group.S, T_ = group.T_;
+  const Lanes<R> p = S(k, k), q = S(k, k + 1), r = S(k + 1, k), u = S(k + 1, k + 1);
+  const Lanes<R> a = T_(k, k), m = T_(k, k + 1), d = T_(k + 1, k + 1), zero = all_lanes(R(0)), one = all_lanes(R(1));
+  // Without infinite ones, which rounding must not hide.
+  const Mask<R> finite = !(is_zero(a) | is_zero(d));
+  const Lanes<R> of_s = max(max(abs(p), abs(q)), max(abs(r), abs(u))), of_t = max(max(abs(a), abs(m)), abs(d));
+  const Lanes<R> over_s = one / select(zero < of_s, of_s, one), over_t = one / select(finite, of_t, one);
+  const Lanes<R> rs = over_s * r, at = over_t * a, mt = over_t * m, dt = over_t * d, ps = over_s * p;
+  const Lanes<R> half = all_lanes(R(0.5)) * mul_add(rs, mt, neg_mul_add(over_s * u, at, ps * dt));
+  return finite & (mul_add(half, half, (rs * dt) * neg_mul_add(ps, mt, (over_s * q) * at)) < zero);
 }
-template <typename T>
-int largest(const Windows<T>& windows, Work kind, const int (&place)[kLanes<T>]) {
-  int result = 0;
-  for (int lane = 0; lane < kLanes<T>; ++lane) {
-    if (windows.work[lane] == kind) result = std::max(result, place[lane]);
-  }
-  return result;
+template <typename R>
+HWY_INLINE Mask<R> is_complex_pair(const Group<std::complex<R>>&, int) {
+  return all_lanes(R(1)) < all_lanes(R(0));
 }
 
-// Drops what is negligible: s_{j+1,j} beside its neighbours on the diagonal, t_jj beside the norm of T (LAPACK's rules).
-// Below eps^4 an entry is nothing beside matrices of norm 1: products that underflow must not keep an iteration going.
+// Drops what is negligible: s_{j+1,j} beside its neighbours on the diagonal, t_jj beside the norm of T (LAPACK's rules). Below eps^4 an
+// entry is nothing beside matrices of norm 1: products that underflow must not keep an iteration going. Then finds the last unfinished
+// window of each lane, no lower than the one before, and what is to be done there.
 template <typename T>
-void drop_negligible(const Group<T>& group, Lanes<Real<T>> zero_beta, int end) {
+void find_windows(const Group<T>& group, Lanes<Real<T>> zero_beta, Windows<T>* windows) {
   using R = Real<T>;
   constexpr R kEpsilon = std::numeric_limits<R>::epsilon();
   const Lanes<R> epsilon = all_lanes(kEpsilon), nothing = all_lanes(kEpsilon * kEpsilon * kEpsilon * kEpsilon);
-  const Lanes<R> zero_beta2 = zero_beta * zero_beta;
-  Lanes<R> above = all_lanes(R(0));
+  const Lanes<R> zero_beta2 = zero_beta * zero_beta, before = windows->last, none = all_lanes(R(-1));
+  const int end = largest(is_zero(all_lanes(R(0))), before) + 1;
+  // Of the rows that hang together down to the present one: the first, whether t is 0 there, and the last one below where it is.
+  Lanes<R> start = all_lanes(R(0)), zero = none, above = start;
+  Mask<R> infinite_start = start < start, infinite_first = infinite_start, open = infinite_start;
+  Lanes<R> first = start, last = start, last_zero = none;
+  const auto close = [&](int j, Mask<R> ends) HWY_ATTR {
+    const Lanes<R> here = all_lanes(static_cast<R>(j));
+    Mask<R> found = ends & (start < here) & (here <= before);
+    if (!kComplex<T> && j > 0) {
+      const Mask<R> two = found & (start == all_lanes(static_cast<R>(j - 1)));
+      if (any(two)) found = found & !(two & is_complex_pair(group, j - 1));
+    }
+    first = select(found, start, first);
+    last = select(found, here, last);
+    last_zero = select(found, zero, last_zero);
+    infinite_first = (found & infinite_start) | (infinite_first & !found);
+    open = open | found;
+  };
   for (int j = 0; j < end; ++j) {
-    const Lanes<R> s = size(group.S(j, j));
+    const Lanes<R> here = all_lanes(static_cast<R>(j)), s = size(group.S(j, j));
+    const Lanes<T> t = group.T_(j, j);
+    const Mask<R> finite = zero_beta2 < abs2(t);
+    group.T_.set(j, j, masked(finite, t));
+    Mask<R> linked = start < start;
     if (j > 0) {
       const Lanes<T> low = group.S(j, j - 1);
-      const Mask<R> kept = max(epsilon * (above + s), nothing) < size(low);
-      group.S.set(j, j - 1, masked(kept, low));
+      linked = max(epsilon * (above + s), nothing) < size(low);
+      group.S.set(j, j - 1, masked(linked, low));
+      close(j - 1, !linked);
     }
-    const Lanes<T> t = group.T_(j, j);
-    group.T_.set(j, j, masked(zero_beta2 < abs2(t), t));
+    start = select(linked, start, here);
+    infinite_start = (linked & infinite_start) | !(linked | finite);
+    zero = select(linked, select(finite, zero, here), none);
     above = s;
   }
-}
-
-// Whether the real 2 x 2 pencil at (k, k + 1), T's part upper triangular, has complex eigenvalues: the discriminant of
-// det(S - x T), times (t_11 t_22)^2.
-template <typename R>
-bool is_complex_pair(const Group<R>& group, int lane, int k) {
-  const auto s = [&](int i, int j) { return group.S.at(k + i, k + j)[lane]; };
-  const auto t = [&](int i, int j) { return group.T_.at(k + i, k + j)[lane]; };
-  const R of_s = std::max({std::abs(s(0, 0)), std::abs(s(0, 1)), std::abs(s(1, 0)), std::abs(s(1, 1))});
-  const R of_t = std::max({std::abs(t(0, 0)), std::abs(t(0, 1)), std::abs(t(1, 1))});
-  if (t(0, 0) == 0 || t(1, 1) == 0) return false;  // infinite, which rounding must not hide
-  const R p = s(0, 0) / of_s, q = s(0, 1) / of_s, r = s(1, 0) / of_s, u = s(1, 1) / of_s;
-  const R a = t(0, 0) / of_t, m = t(0, 1) / of_t, d = t(1, 1) / of_t;
-  const R half = (p * d - u * a + r * m) / 2;
-  return half * half + (r * d) * (q * a - p * m) < 0;
-}
-
-// Finds the last unfinished window of a lane, from where it was before, and what is to be done there.
-template <typename T>
-void find_window(const Group<T>& group, int lane, Windows<T>* windows) {
-  const auto linked = [&](int j) {  // row j to row j + 1
-    const Real<T>* s = group.S.at(j + 1, j) + lane;
-    return s[0] != 0 || (kComplex<T> && s[kLanes<T>] != 0);
-  };
-  const auto infinite = [&](int j) {
-    const Real<T>* t = group.T_.at(j, j) + lane;
-    return t[0] == 0 && (!kComplex<T> || t[kLanes<T>] == 0);
-  };
-  int last = windows->last[lane];
-  while (last > 0) {
-    if (!linked(last - 1)) {
-      --last;
-      continue;
-    }
-    if constexpr (!kComplex<T>) {
-      if ((last == 1 || !linked(last - 2)) && is_complex_pair(group, lane, last - 1)) {
-        last -= 2;
-        continue;
-      }
-    }
-    break;
-  }
-  windows->stuck[lane] = last == windows->last[lane] ? windows->stuck[lane] : 0;
-  windows->last[lane] = last;
-  windows->work[lane] = Work::kNone;
-  if (last <= 0 || windows->failed[lane]) return;
-  int first = last - 1;
-  while (first > 0 && linked(first - 1)) --first;
-  windows->first[lane] = first;
-  windows->work[lane] = Work::kSweep;
-  if (infinite(first)) {
-    windows->work[lane] = Work::kDeflateTop;
-    return;
-  }
-  for (int j = last; j > first; --j) {
-    if (infinite(j)) {
-      windows->work[lane] = Work::kChase;
-      windows->zero[lane] = j;
-      return;
-    }
-  }
+  close(end - 1, start == start);
+  windows->stuck = masked(last == before, windows->stuck);
+  windows->first = first;
+  windows->last = last;
+  windows->zero = last_zero;
+  open = open & !windows->failed;
+  windows->deflating = open & infinite_first;
+  windows->chasing = open & (!infinite_first) & (none < last_zero);
+  windows->sweeping = open & !(windows->deflating | windows->chasing);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -33,6 +33,11 @@ def decompose(a, b, **options):
     return [x.numpy() for x in tfqz.qz(a, b, backend="native", **options)]
 
 
+def gradient(factors, bars):
+    """Cotangents of the pencils from those of the factors and, if there are six, of the eigenvalues."""
+    return [x.numpy() for x in native.qz_gradient(list(factors), bars[:4], bars[4:], apart=False, in_ops=None)]
+
+
 def among_others(a, b, rng):
     """The pencil three times among six of others, so that it comes in several lanes and beside several neighbours."""
     others = [(deviates(rng, a.shape, a.dtype), deviates(rng, a.shape, a.dtype)) for _ in range(6)]
@@ -168,13 +173,64 @@ def test_gradients(a, b, eigenvalues, simd, monkeypatch, rng):
         alpha = deviates(rng, stacked_a.shape[:-1], "complex64" if a.dtype.itemsize == 4 * (1 + np.iscomplexobj(a)) else "complex128")
         bars += [tf.constant(alpha), tf.constant(deviates(rng, stacked_a.shape[:-1], a.dtype))]
 
-    def gradient():
-        found = native.qz_gradient(list(factors), bars[:4], bars[4:], apart=False, in_ops=None)
-        return [x.numpy() for x in found]
-
-    lockstep = gradient()
+    lockstep = gradient(factors, bars)
     monkeypatch.setenv(VARIABLE, "none")
     tolerance = 1e-9 if np.finfo(a.dtype).eps < 1e-10 else 1e-3
-    for got, expected in zip(lockstep, gradient()):
+    for got, expected in zip(lockstep, gradient(factors, bars)):
         for k in range(len(got)):
             assert abs(got[k] - expected[k]).max() <= tolerance * abs(expected[k]).max()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 7, 8, 9, 17])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_a_pencil_is_what_it_is_alone(n, dtype, simd, rng):
+    """Bit by bit, in whatever place, beside whichever others, forward and backward: the other way round everything is the same."""
+    count = 21
+    a, b, *bars = (deviates(rng, (count, n, n), dtype) for _ in range(6))
+    bars.append(np.complex64(deviates(rng, (count, n), dtype)) if dtype in ("float32", "complex64") else deviates(rng, (count, n), dtype) + 0j)
+    bars.append(deviates(rng, (count, n), dtype))
+    for some in (4, 6):
+        found, turned = ([], [])
+        for step, results in ((1, found), (-1, turned)):
+            factors = [tf.constant(x[::step]) for x in decompose(a, b)]
+            results += [x[::step] for x in (*decompose(a[::step], b[::step]), *gradient(factors, [tf.constant(x[::step]) for x in bars[:some]]))]
+        for x, y in zip(found, turned):
+            assert np.array_equal(x, y)
+
+
+def smallest_distance(s, t):
+    """Chordal, of two eigenvalues that are not a complex pair."""
+    alpha, beta = (x / np.abs(x).max() for x in oracles.homogeneous_eigenvalues(s, t))
+    length = np.sqrt(abs(alpha) ** 2 + beta**2)
+    distances = abs(np.outer(alpha, beta) - np.outer(beta, alpha)) / np.outer(length, length)
+    for k, size in oracles.blocks(s):
+        distances[k : k + size, k : k + size] = 1
+    return distances.min()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gradients_of_blocks_at_all_places(dtype, simd, monkeypatch, rng):
+    """Real pencils with complex pairs in every pattern, some of them close to one another or to a real pair."""
+    n, count = 7, 64
+    s, t = np.triu(deviates(rng, (count, n, n), dtype)), np.triu(deviates(rng, (count, n, n), dtype), 1)
+    for k in range(count):
+        j = 0
+        while j < n:
+            centre, length = rng.integers(-3, 4) + 1e-3 * rng.standard_normal(), rng.choice([1, 1, 1e-2])
+            size = min(rng.integers(1, 3), n - j)
+            t[k, j, j] = rng.uniform(0.5, 2)
+            s[k, j, j] = centre * t[k, j, j]
+            if size == 2:
+                d = t[k, j + 1, j + 1] = rng.uniform(0.1, 1) * t[k, j, j]
+                t[k, j, j + 1] = 0
+                s[k, j + 1, j + 1] = centre * d
+                s[k, j, j + 1], s[k, j + 1, j] = length * rng.uniform(0.5, 1), -length * rng.uniform(0.5, 1)
+            j += size
+    q, z = (np.linalg.qr(deviates(rng, (count, n, n), dtype))[0] for _ in range(2))
+    factors, bars = [tf.constant(x) for x in (s, t, q, z)], [tf.constant(deviates(rng, (count, n, n), dtype)) for _ in range(4)]
+    lockstep = gradient(factors, bars)
+    monkeypatch.setenv(VARIABLE, "none")
+    tolerance = [1e3 * np.finfo(dtype).eps / smallest_distance(x, y) ** 2 for x, y in zip(s, t)]
+    for got, expected in zip(lockstep, gradient(factors, bars)):
+        for k in range(count):
+            assert abs(got[k] - expected[k]).max() <= tolerance[k] * abs(expected[k]).max()
