@@ -190,10 +190,12 @@ def roll(x, shift, axis):
     Not by tf.roll: XLA makes a loop of its own of each, and fuses a padded slice into whatever uses it. And vectorised by
     tf.vectorized_map or tape.jacobian, TensorFlow 2.21 takes tf.roll's negative axis for another one.
     """
-    places = tf.minimum(abs(shift), tf.shape(x)[axis])
+    n = tf.shape(x)[axis]
+    places = tf.minimum(abs(shift), n)
     before, after = (places, 0) if shift > 0 else (0, places)
-    here = tf.one_hot(_axis(x, axis), _rank(x), dtype=tf.int32)
-    moved = _padded(tf.slice(x, here * after, tf.shape(x) - here * places), before, after, axis)
+    # Not tf.slice, whose gradient in a graph for XLA has none itself.
+    kept = x[(..., slice(after, n - before), *[slice(None)] * (-1 - axis))]
+    moved = _padded(kept, before, after, axis)
     moved.set_shape(x.shape)
     return moved
 
