@@ -24,6 +24,12 @@ def largest(X):
     return tf.where(modulus > 0, modulus, tf.ones_like(modulus))
 
 
+def flattened(X):
+    """The entries of matrices, row after row: [..., rows * columns]."""
+    shape = tf.shape(X)
+    return tf.reshape(X, tf.concat([shape[:-2], [shape[-2] * shape[-1]]], axis=0))
+
+
 def below(X):
     """[..., n]: x_{j+1,j}, and 0 at the end."""
     return _and_zero(tf.linalg.diag_part(X[..., 1:, :-1]), X)
@@ -44,7 +50,7 @@ def bands(X):
     n = tf.shape(X)[-1]
     j = tf.range(n)
     places = tf.minimum(j * (n + 1) + tf.stack([0, 1, n])[:, None], tf.maximum(n * n - 1, 0))
-    entries = tf.gather(tf.reshape(X, tf.concat([tf.shape(X)[:-2], [n * n]], axis=0)), places, axis=-1)
+    entries = tf.gather(flattened(X), places, axis=-1)
     return entries[..., 0, :], *(masked(j < n - 1, entries[..., k, :]) for k in (1, 2))
 
 
@@ -177,11 +183,6 @@ def triangularize(S, T):
     X = masked(_is_diagonal(S, 0), (c * tf.roll(c, 1, tf.rank(c) - 1))[..., None])
     X = tf.where(_is_diagonal(S, 1), -tf.math.conj(s)[..., :, None], X)
     return tf.where(_is_diagonal(S, -1), s[..., None, :], X)
-
-
-def _all_but_last(x):
-    n = tf.shape(x)[-1]
-    return tf.where(tf.range(n) < n - 1, x, tf.zeros_like(x))
 
 
 def roll(x, shift, axis):

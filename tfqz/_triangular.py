@@ -139,7 +139,7 @@ def _substitute_within_block(left, right, residuals, inverse, on_diagonal, adjoi
 
         def entries(x):
             """(i, i - c) for all i."""
-            return tf.gather(tf.reshape(x, tf.concat([tf.shape(x)[:-2], [size * size]], axis=0)), place, axis=-1)
+            return tf.gather(_blocks.flattened(x), place, axis=-1)
 
         by_first, by_second = _both(entries(inverse), axis=0 if adjoint else 1)
         new = by_first * entries(first) + by_second * entries(second)

@@ -24,13 +24,13 @@ class Windows(NamedTuple):
     def cut(self, x):
         """[2, batch, count * size, count * size] of [2, batch, n, n]."""
         n = tf.shape(x)[-1]
-        x = tf.gather(_flattened(x), self.row[:, None] * n + self.row, axis=-1)
+        x = tf.gather(_blocks.flattened(x), self.row[:, None] * n + self.row, axis=-1)
         return _blocks.masked(self.kept[:, :, None] & self.kept[:, None, :], x)
 
     def diagonal_blocks(self, x):
         """[2, batch, count, size, size] of [2, batch, count * size, count * size]."""
         i = tf.reshape(tf.range(self.count * self.size), [self.count, self.size])
-        return tf.gather(_flattened(x), i[:, :, None] * (self.count * self.size) + i[:, None, :], axis=-1)
+        return tf.gather(_blocks.flattened(x), i[:, :, None] * (self.count * self.size) + i[:, None, :], axis=-1)
 
     def join(self, x):
         """[batch, n, n] of [batch, count * size, count * size]."""
@@ -39,7 +39,7 @@ class Windows(NamedTuple):
 
 
 def of(starts, rows):
-    """Windows for 2 x 2 blocks that begin at `starts`, [batch, n], or for none of them where it is None and a shape."""
+    """Windows for 2 x 2 blocks that begin at `starts`, [batch, n]."""
     n = tf.shape(starts)[-1]
     count = (n + rows - 1) // rows
     extra = tf.where(count > 1, 1, 0)
@@ -52,8 +52,3 @@ def of(starts, rows):
     moves = starts & tf.equal(i % rows, rows - 1) & (extra > 0)
     kept = inside & tf.equal(tf.gather(moves, row, axis=1), place < extra)
     return Windows(count, size, row, kept, i + i // rows * extra + extra + tf.cast(moves, tf.int32))
-
-
-def _flattened(x):
-    shape = tf.shape(x)
-    return tf.reshape(x, tf.concat([shape[:-2], [shape[-2] * shape[-1]]], axis=0))
