@@ -137,20 +137,20 @@ QzBatch<T>::QzBatch(int n, int64_t elements, const T* a, const T* b, std::vector
   std::string problem;
   const Simd* simd = choose_simd(&problem);
   if (!problem.empty()) refuse(problem);
-  // One pencil is LAPACK's, with the order in which SciPy has its eigenvalues.
-  if (elements > 1 && n <= kLargestInLockstep) simd_ = simd;
+  simd_ = simd;
+  in_lockstep_ = simd != nullptr && elements > 1 && n <= kLargestInLockstep;
 }
 
 template <typename T>
 int64_t QzBatch<T>::cost_per_element() const {
   const int64_t n = n_;
-  if (simd_ == nullptr) return 3000 + 20 * n * n * n;  // some 60 n^3 flops
+  if (!in_lockstep_) return 3000 + 20 * n * n * n;  // some 60 n^3 flops
   return (300 + 30 * n * n + 5 * n * n * n / 2) * static_cast<int64_t>(sizeof(T)) / 8;
 }
 
 template <typename T>
 Batch::Worker QzBatch<T>::make_worker() const {
-  const auto solver = std::make_shared<QzSolver<T>>(n_);
+  const auto solver = std::make_shared<QzSolver<T>>(n_, simd_);
   return [this, solver](int64_t index) -> std::string {
     const T *a = a_of(index), *b = b_of(index);
     const std::string problem = not_finite(a, b, n_);
@@ -162,7 +162,7 @@ Batch::Worker QzBatch<T>::make_worker() const {
 
 template <typename T>
 Batch::GroupWorker QzBatch<T>::make_group_worker() const {
-  if (simd_ == nullptr) return Batch::make_group_worker();
+  if (!in_lockstep_) return Batch::make_group_worker();
   struct Workspace {
     std::unique_ptr<LockstepQz<T>> lockstep;
     Worker lapack;  // once it is needed

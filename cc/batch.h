@@ -83,7 +83,7 @@ class QzBatch : public Batch {
           const Factors<T>& factors, bool fill_failures);
 
   int64_t cost_per_element() const override;
-  int64_t group_size() const override { return simd_ == nullptr ? 1 : lanes<T>(*simd_); }
+  int64_t group_size() const override { return in_lockstep_ ? lanes<T>(*simd_) : 1; }
 
  protected:
   Worker make_worker() const override;
@@ -102,6 +102,7 @@ class QzBatch : public Batch {
   const std::vector<int64_t> a_indices_, b_indices_;
   const Factors<T> factors_;
   const Simd* simd_ = nullptr;  // none: LAPACK
+  bool in_lockstep_ = false;
 };
 
 // Row-major arrays: factors [batch, n, n], labels [batch, n].

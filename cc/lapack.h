@@ -10,6 +10,17 @@ namespace tfqz {
 
 using LapackInt = int;
 
+template <typename T>
+struct RealOf {
+  using type = T;
+};
+template <typename R>
+struct RealOf<std::complex<R>> {
+  using type = R;
+};
+template <typename T>
+using Real = typename RealOf<T>::type;
+
 enum class ComputeVectors : char { kYes = 'V', kNo = 'N' };
 enum class SortEigenvalues : char { kYes = 'S', kNo = 'N' };
 
@@ -80,6 +91,31 @@ TFQZ_DECLARE_TGEXC(scipy_ztgexc_, std::complex<double>, );
 #undef TFQZ_WORK
 #undef TFQZ_DECLARE_TGEXC
 
+// xGGBAL permutes a pencil to make it more nearly triangular, xGGBAK takes the permutation back; xGEQRF, xORMQR (or xUNMQR) and xORGQR
+// (or xUNGQR) are Householder's QR decomposition.
+#define TFQZ_DECLARE_QR(letter, orthogonal, T)                                                                    \
+  extern "C" void scipy_##letter##ggbal_(const char* job, const LapackInt* n, T* a, const LapackInt* lda, T* b,   \
+                                         const LapackInt* ldb, LapackInt* ilo, LapackInt* ihi, Real<T>* lscale,   \
+                                         Real<T>* rscale, Real<T>* work, LapackInt* info, std::size_t);           \
+  extern "C" void scipy_##letter##ggbak_(const char* job, const char* side, const LapackInt* n,                   \
+                                         const LapackInt* ilo, const LapackInt* ihi, const Real<T>* lscale,       \
+                                         const Real<T>* rscale, const LapackInt* m, T* v, const LapackInt* ldv,   \
+                                         LapackInt* info, std::size_t, std::size_t);                              \
+  extern "C" void scipy_##letter##geqrf_(const LapackInt* m, const LapackInt* n, T* a, const LapackInt* lda,      \
+                                         T* tau, T* work, const LapackInt* lwork, LapackInt* info);               \
+  extern "C" void scipy_##letter##orthogonal##mqr_(                                                               \
+      const char* side, const char* trans, const LapackInt* m, const LapackInt* n, const LapackInt* k,            \
+      const T* a, const LapackInt* lda, const T* tau, T* c, const LapackInt* ldc, T* work,                        \
+      const LapackInt* lwork, LapackInt* info, std::size_t, std::size_t);                                         \
+  extern "C" void scipy_##letter##orthogonal##gqr_(const LapackInt* m, const LapackInt* n, const LapackInt* k,    \
+                                                   T* a, const LapackInt* lda, const T* tau, T* work,             \
+                                                   const LapackInt* lwork, LapackInt* info)
+TFQZ_DECLARE_QR(s, or, float);
+TFQZ_DECLARE_QR(d, or, double);
+TFQZ_DECLARE_QR(c, un, std::complex<float>);
+TFQZ_DECLARE_QR(z, un, std::complex<double>);
+#undef TFQZ_DECLARE_QR
+
 #define TFQZ_DECLARE_GEMM(routine, T)                                                                             \
   extern "C" void routine(const char* transa, const char* transb, const LapackInt* m, const LapackInt* n,         \
                           const LapackInt* k, const T* alpha, const T* a, const LapackInt* lda, const T* b,       \
@@ -90,21 +126,10 @@ TFQZ_DECLARE_GEMM(scipy_cgemm_, std::complex<float>);
 TFQZ_DECLARE_GEMM(scipy_zgemm_, std::complex<double>);
 #undef TFQZ_DECLARE_GEMM
 
-template <typename T>
-struct RealOf {
-  using type = T;
-};
-template <typename R>
-struct RealOf<std::complex<R>> {
-  using type = R;
-};
-template <typename T>
-using Real = typename RealOf<T>::type;
-
 // What differs between the dtypes: the routines and their names.
 template <typename T>
 struct Lapack;
-#define TFQZ_LAPACK(T, letter)                                   \
+#define TFQZ_LAPACK(T, letter, orthogonal, transposed)          \
   template <>                                                    \
   struct Lapack<T> {                                             \
     static constexpr auto gges = scipy_##letter##gges_;          \
@@ -112,15 +137,21 @@ struct Lapack;
     static constexpr auto tgexc = scipy_##letter##tgexc_;        \
     static constexpr auto gees = scipy_##letter##gees_;          \
     static constexpr auto gemm = scipy_##letter##gemm_;          \
+    static constexpr auto ggbal = scipy_##letter##ggbal_;        \
+    static constexpr auto ggbak = scipy_##letter##ggbak_;        \
+    static constexpr auto geqrf = scipy_##letter##geqrf_;        \
+    static constexpr auto ormqr = scipy_##letter##orthogonal##mqr_; \
+    static constexpr auto orgqr = scipy_##letter##orthogonal##gqr_; \
+    static constexpr const char* adjoint = transposed;           \
     static constexpr const char* gges_name = #letter "gges";     \
     static constexpr const char* gges3_name = #letter "gges3";   \
     static constexpr const char* tgexc_name = #letter "tgexc";   \
     static constexpr const char* gees_name = #letter "gees";     \
   }
-TFQZ_LAPACK(float, s);
-TFQZ_LAPACK(double, d);
-TFQZ_LAPACK(std::complex<float>, c);
-TFQZ_LAPACK(std::complex<double>, z);
+TFQZ_LAPACK(float, s, or, "T");
+TFQZ_LAPACK(double, d, or, "T");
+TFQZ_LAPACK(std::complex<float>, c, un, "C");
+TFQZ_LAPACK(std::complex<double>, z, un, "C");
 #undef TFQZ_LAPACK
 
 }  // namespace tfqz

@@ -16,8 +16,9 @@ namespace HWY_NAMESPACE {
 //
 // The left singular vector of a is at half the angle of (p^2 + q^2 - s^2, 2 q s); the right one is parallel to T^T times it, however
 // inaccurate it is where a and d nearly coincide. From the determinant, d = p s / a has a small relative error.
-template <typename R>
-void make_blocks_diagonal(const Group<R>& group) {
+template <typename P>
+void make_blocks_diagonal(const P& group) {
+  using R = typename P::Number;
   const Lanes<R> zero = all_lanes(R(0));
   for (int k = 0; k + 1 < group.n; ++k) {
     const Lanes<R> low = group.S(k + 1, k);
@@ -45,8 +46,6 @@ void make_blocks_diagonal(const Group<R>& group) {
     group.T_.clear(k + 1, k);
   }
 }
-template <typename R>
-void make_blocks_diagonal(const Group<std::complex<R>>&) {}
 
 // |x|, and x / |x|, 1 for 0.
 template <typename R>

@@ -21,8 +21,10 @@ template <typename T>
 inline constexpr int kBulge = kComplex<T> ? 2 : 3;
 
 // Entries of matrices at a place of its own in each lane; 1 in lanes that have no sweep before them.
+template <typename Matrix>
+class Gathered;
 template <typename T>
-class Gathered {
+class Gathered<LanesMatrix<T>> {
   using R = Real<T>;
   using IndexTag = hn::RebindToSigned<Tag<R>>;
 
@@ -71,7 +73,8 @@ template <typename T>
 struct Corner {
   Lanes<T> m11, m12, m21, m22, over_next;  // 1 / t_22
 
-  HWY_INLINE Corner(const Group<T>& group, const Gathered<T>& gathered) {
+  template <typename P, typename G>
+  HWY_INLINE Corner(const P& group, const G& gathered) {
     const Lanes<T> over_first = inverse(gathered(group.T_, 0, 0)), t12 = gathered(group.T_, 0, 1);
     over_next = inverse(gathered(group.T_, 1, 1));
     m11 = gathered(group.S, 0, 0) * over_first;
@@ -83,13 +86,13 @@ struct Corner {
 
 // The first column of (M - x) or, for real dtypes, of (M - x_1) (M - x_2): x, or x_1 and x_2, are the eigenvalues of M's trailing
 // 2 x 2 part. The complex x is the one nearer to the last entry. Where that is the whole window and the x are real, just one.
-template <typename T>
-HWY_INLINE void first_column(const Group<T>& group, const Windows<T>& windows, Lanes<T> (&column)[kBulge<T>]) {
+template <typename T, typename Matrix, typename Rows>
+HWY_INLINE void first_column(const Pencil<T, Matrix, Rows>& group, const Windows<T>& windows, Lanes<T> (&column)[kBulge<T>]) {
   using R = Real<T>;
   const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1)), half = all_lanes(R(0.5));
   const Mask<R> unusual = windows.stuck == all_lanes(R(kPatience - 1));
-  const Gathered<T> at_first(windows.first, windows.sweeping, group.S.leading);
-  const Gathered<T> before_last(max(windows.last - one, zero), windows.sweeping, group.S.leading);
+  const Gathered<Matrix> at_first(windows.first, windows.sweeping, group.S.leading);
+  const Gathered<Matrix> before_last(max(windows.last - one, zero), windows.sweeping, group.S.leading);
   const Corner<T> end(group, before_last);
   const Lanes<T> unusual_shift = end.m22 + widened<T>(all_lanes(R(0.75)) * sqrt(abs2(end.m21)));
   // x = m22 - m12 m21 / (h + sqrt(h^2 + m12 m21)), h = (m11 - m22) / 2, with the root that adds to h.
@@ -159,13 +162,13 @@ HWY_INLINE Lanes<R> determinant(Lanes<R> a, Lanes<R> b, Lanes<R> c, Lanes<R> d) 
 
 // The direction of the first column of a reflector for columns k, k + 1, .. that makes the entries of T below t_kk vanish. It is
 // orthogonal to the rows there.
-template <typename R>
-HWY_INLINE void orthogonal_to_rows(LanesMatrix<std::complex<R>> T_, int k, Lanes<R>, Lanes<std::complex<R>> (&x)[2]) {
+template <typename Matrix, typename R>
+HWY_INLINE void orthogonal_to_rows(Matrix T_, int k, Lanes<R>, Lanes<std::complex<R>> (&x)[2]) {
   x[0] = T_(k + 1, k + 1);
   x[1] = -T_(k + 1, k);
 }
-template <typename R>
-HWY_INLINE void orthogonal_to_rows(LanesMatrix<R> T_, int k, Lanes<R> last, Lanes<R> (&x)[3]) {
+template <typename Matrix, typename R>
+HWY_INLINE void orthogonal_to_rows(Matrix T_, int k, Lanes<R> last, Lanes<R> (&x)[3]) {
   const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1));
   const Mask<R> inside = all_lanes(R(k + 1)) < last;  // else the bulge has two rows only
   const Lanes<R> a[3] = {T_(k + 1, k), T_(k + 1, k + 1), T_(k + 1, k + 2)};
@@ -231,8 +234,9 @@ void sweep(const Group<T>& group, const Windows<T>& windows) {
 }
 
 // t_kk = 0 at the top of a window: rows k and k + 1 turn so that s_{k+1,k} = 0, and T stays triangular.
-template <typename T>
-void deflate_top(const Group<T>& group, const Windows<T>& windows) {
+template <typename P>
+void deflate_top(const P& group, const Windows<typename P::Number>& windows) {
+  using T = typename P::Number;
   using R = Real<T>;
   const int end = largest(windows.deflating, windows.first);
   for (int k = smallest(windows.deflating, windows.first); k <= end; ++k) {
@@ -246,8 +250,9 @@ void deflate_top(const Group<T>& group, const Windows<T>& windows) {
 
 // t_kk = 0 elsewhere: rows k and k + 1 turn so that the next diagonal entry of T is 0, then columns k - 1 and k so that S is
 // Hessenberg again, until k = last; there columns k - 1 and k turn so that s_{k,k-1} = 0.
-template <typename T>
-void chase_infinite(const Group<T>& group, const Windows<T>& windows) {
+template <typename P>
+void chase_infinite(const P& group, const Windows<typename P::Number>& windows) {
+  using T = typename P::Number;
   using R = Real<T>;
   const int n = group.n, end = largest(windows.chasing, windows.last);
   for (int k = smallest(windows.chasing, windows.zero); k <= end; ++k) {
@@ -270,8 +275,9 @@ void chase_infinite(const Group<T>& group, const Windows<T>& windows) {
 
 // Iterates until all is triangular but for real 2 x 2 blocks with complex eigenvalues, or until a lane has had too many sweeps:
 // `failed` there.
-template <typename T>
-void iterate(const Group<T>& group, Windows<T>* windows) {
+template <typename P>
+void iterate(const P& group, Windows<typename P::Number>* windows) {
+  using T = typename P::Number;
   using R = Real<T>;
   const int n = group.n;
   Lanes<R> squares = all_lanes(R(0));

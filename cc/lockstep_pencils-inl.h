@@ -42,7 +42,7 @@ class Lockstep : public LockstepQz<T> {
     reduce_to_hessenberg(group);
     Windows<T> windows(n_);
     iterate(group, &windows);
-    make_blocks_diagonal(group);
+    if constexpr (!kComplex<T>) make_blocks_diagonal(group);
     canonicalize(group);
     alpha_beta(group, vectors_);
     // What is unpacked for the lanes that failed has no meaning.

@@ -90,8 +90,9 @@ HWY_INLINE Reflector<T, 2> clearing_first(Lanes<T> p, Lanes<T> q, Mask<Real<T>> 
   return reflector(x, mask);
 }
 
-template <typename T>
-void reduce_to_hessenberg(const Group<T>& group) {
+template <typename P>
+void reduce_to_hessenberg(const P& group) {
+  using T = typename P::Number;
   const Mask<Real<T>> everywhere = is_zero(all_lanes(Real<T>(0)));
   const int n = group.n;
   for (int j = 0; j + 2 < n; ++j) {

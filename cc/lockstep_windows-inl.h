@@ -51,9 +51,10 @@ HWY_INLINE int largest(Mask<R> mask, Lanes<R> places) {
 
 // Whether the 2 x 2 pencil at (k, k + 1), T's part upper triangular, has complex eigenvalues: the discriminant of det(S - x T), times
 // (t_11 t_22)^2.
-template <typename R>
-HWY_INLINE Mask<R> is_complex_pair(const Group<R>& group, int k) {
-  const LanesMatrix<R> S = group.S, T_ = group.T_;
+template <typename P>
+HWY_INLINE Mask<typename P::Number> is_complex_pair(const P& group, int k) {
+  using R = typename P::Number;
+  const auto S = group.S, T_ = group.T_;
   const Lanes<R> p = S(k, k), q = S(k, k + 1), r = S(k + 1, k), u = S(k + 1, k + 1);
   const Lanes<R> a = T_(k, k), m = T_(k, k + 1), d = T_(k + 1, k + 1), zero = all_lanes(R(0)), one = all_lanes(R(1));
   // Without infinite ones, which rounding must not hide.
@@ -64,16 +65,13 @@ HWY_INLINE Mask<R> is_complex_pair(const Group<R>& group, int k) {
   const Lanes<R> half = all_lanes(R(0.5)) * mul_add(rs, mt, neg_mul_add(over_s * u, at, ps * dt));
   return finite & (mul_add(half, half, (rs * dt) * neg_mul_add(ps, mt, (over_s * q) * at)) < zero);
 }
-template <typename R>
-HWY_INLINE Mask<R> is_complex_pair(const Group<std::complex<R>>&, int) {
-  return all_lanes(R(1)) < all_lanes(R(0));
-}
 
 // Drops what is negligible: s_{j+1,j} beside its neighbours on the diagonal, t_jj beside the norm of T (LAPACK's rules). Below eps^4 an
 // entry is nothing beside matrices of norm 1: products that underflow must not keep an iteration going. Then finds the last unfinished
 // window of each lane, no lower than the one before, and what is to be done there.
-template <typename T>
-void find_windows(const Group<T>& group, Lanes<Real<T>> zero_beta, Windows<T>* windows) {
+template <typename P>
+void find_windows(const P& group, Lanes<Real<typename P::Number>> zero_beta, Windows<typename P::Number>* windows) {
+  using T = typename P::Number;
   using R = Real<T>;
   constexpr R kEpsilon = std::numeric_limits<R>::epsilon();
   const Lanes<R> epsilon = all_lanes(kEpsilon), nothing = all_lanes(kEpsilon * kEpsilon * kEpsilon * kEpsilon);
@@ -86,9 +84,9 @@ void find_windows(const Group<T>& group, Lanes<Real<T>> zero_beta, Windows<T>* w
   const auto close = [&](int j, Mask<R> ends) HWY_ATTR {
     const Lanes<R> here = all_lanes(static_cast<R>(j));
     Mask<R> found = ends & (start < here) & (here <= before);
-    if (!kComplex<T> && j > 0) {
+    if constexpr (!kComplex<T>) {
       const Mask<R> two = found & (start == all_lanes(static_cast<R>(j - 1)));
-      if (any(two)) found = found & !(two & is_complex_pair(group, j - 1));
+      if (j > 0 && any(two)) found = found & !(two & is_complex_pair(group, j - 1));
     }
     first = select(found, start, first);
     last = select(found, here, last);

@@ -6,12 +6,16 @@
 #include <type_traits>
 
 #include "canonical.h"
+#include "qz_iteration.h"
 
 namespace tfqz {
 namespace {
 
 // xGGES is as fast as the blocked xGGES3 or faster up to about here.
 constexpr int kLargestUnblocked = 64;
+
+// Up to here matrices stay in the cache for as long as rotations take, and LAPACK's blocked reduction and iteration take longer.
+constexpr int kLargestIterated = 256;
 
 // One BLAS thread a pencil: the batch is what is shared out over threads. The setting belongs to this instance of
 // OpenBLAS; NumPy's and SciPy's are others.
@@ -20,15 +24,20 @@ const int single_threaded = (scipy_openblas_set_num_threads(1), 0);
 }  // namespace
 
 template <typename T>
-QzSolver<T>::QzSolver(int n)
+QzSolver<T>::QzSolver(int n, const Simd* simd)
     : n_(n), matrices_(n, 4), S_(matrices_[0]), T_(matrices_[1]), Q_(matrices_[2]), Z_(matrices_[3]) {
+  if (simd != nullptr && n <= kLargestIterated) iteration_ = make_iteration<T>(*simd, n);
   real_work_.reset(new Real<T>[8 * static_cast<std::size_t>(n)]);
   vectors_.reset(new T[2 * static_cast<std::size_t>(n)]);
   work_.reset(new T[1]);
   call_driver(-1);
-  lwork_ = static_cast<LapackInt>(std::real(work_[0]));
+  // xORMQR has more use for room than xGGES, which calls it, asks for: 64 columns, and as many reflectors' triangle.
+  lwork_ = std::max<LapackInt>(static_cast<LapackInt>(std::real(work_[0])), 64 * n + 65 * 64);
   work_.reset(new T[lwork_]);
 }
+
+template <typename T>
+QzSolver<T>::~QzSolver() = default;
 
 template <typename T>
 Outcome QzSolver<T>::call_driver(LapackInt lwork) {
@@ -48,10 +57,46 @@ Outcome QzSolver<T>::call_driver(LapackInt lwork) {
   return {blocked ? Lapack<T>::gges3_name : Lapack<T>::gges_name, info};
 }
 
+// As xGGES, but that S and T are scaled by powers of two. False if it doesn't converge.
+template <typename T>
+bool QzSolver<T>::decompose() {
+  const double of_a = normalize(S_), of_b = normalize(T_);
+  LapackInt first = 0, last = 0, info = 0;
+  Real<T> *left = real_work_.get(), *right = left + n_, *space = right + n_;
+  Lapack<T>::ggbal("P", &n_, S_.data, &S_.leading, T_.data, &T_.leading, &first, &last, left, right, space, &info, 1);
+  // B = Q T in the rows and columns from `first` to `last`; beside them it is triangular already.
+  const int start = first - 1;
+  const LapackInt rows = last - start, columns = n_ - start;
+  Lapack<T>::geqrf(&rows, &columns, &T_(start, start), &T_.leading, vectors_.get(), work_.get(), &lwork_, &info);
+  Lapack<T>::ormqr("L", Lapack<T>::adjoint, &rows, &columns, &rows, &T_(start, start), &T_.leading, vectors_.get(), &S_(start, start),
+                   &S_.leading, work_.get(), &lwork_, &info, 1, 1);
+  for (int j = 0; j < n_; ++j) {
+    for (int i = 0; i < n_; ++i) Q_(i, j) = Z_(i, j) = T(i == j);
+    if (j < start || j >= last) continue;
+    std::copy(&T_(j, j), T_.column(j) + last, &Q_(j, j));
+    std::fill(&T_(j, j) + 1, T_.column(j) + last, T(0));
+  }
+  Lapack<T>::orgqr(&rows, &rows, &rows, &Q_(start, start), &Q_.leading, vectors_.get(), work_.get(), &lwork_, &info);
+  if (!(*iteration_)(S_, T_, Q_, Z_)) return false;
+  Lapack<T>::ggbak("P", "L", &n_, &first, &last, left, right, &n_, Q_.data, &Q_.leading, &info, 1, 1);
+  Lapack<T>::ggbak("P", "R", &n_, &first, &last, left, right, &n_, Z_.data, &Z_.leading, &info, 1, 1);
+  multiply(S_, of_a);
+  multiply(T_, of_b);
+  return true;
+}
+
 template <typename T>
 Outcome QzSolver<T>::operator()(const T* a, const T* b, const Factors<T>& factors) {
   read(a, S_);
   read(b, T_);
+  if (iteration_ != nullptr) {
+    if (decompose()) {
+      finish(S_, T_, Q_, Z_, factors);
+      return {"", 0};
+    }
+    read(a, S_);
+    read(b, T_);
+  }
   const Outcome outcome = call_driver(lwork_);
   if (outcome.info == 0) finish(S_, T_, Q_, Z_, factors);
   return outcome;

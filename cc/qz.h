@@ -11,6 +11,10 @@
 
 namespace tfqz {
 
+struct Simd;
+template <typename T>
+class QzIteration;
+
 // Where one pencil's results go: row-major n x n matrices, and n entries each for alpha and beta.
 template <typename T>
 struct Factors {
@@ -27,14 +31,16 @@ void finish(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, const Factors<T
 template <typename T>
 class QzSolver {
  public:
-  // Throws std::bad_alloc. `n` >= 1.
-  explicit QzSolver(int n);
+  // Throws std::bad_alloc. `n` >= 1. Without `simd`, LAPACK does it all.
+  QzSolver(int n, const Simd* simd);
+  ~QzSolver();
 
   // `a` and `b` are row-major and finite. Where info is not 0 the contents of `factors` mean nothing.
   Outcome operator()(const T* a, const T* b, const Factors<T>& factors);
 
  private:
   Outcome call_driver(LapackInt lwork);
+  bool decompose();
 
   int n_;
   Matrices<T> matrices_;
@@ -43,6 +49,7 @@ class QzSolver {
   std::unique_ptr<T[]> vectors_;          // beta, and alpha of complex dtypes
   std::unique_ptr<T[]> work_;
   LapackInt lwork_;
+  std::unique_ptr<QzIteration<T>> iteration_;  // none: LAPACK's driver
 };
 
 }  // namespace tfqz

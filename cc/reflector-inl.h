@@ -122,12 +122,15 @@ HWY_INLINE void reflect_columns(const Reflector<T, kSize>& H, LanesMatrix<T> X, 
   reflect(H, X.at(begin, column), kStride<T>, static_cast<std::ptrdiff_t>(X.leading) * kStride<T>, end - begin);
 }
 
-// S, T and their transformations, of as many pencils as there are lanes: Q^H and the transpose of Z, so that rows of them turn.
-// One row and one column of zeros more than n: reflectors of three rows may reach beyond the end.
-template <typename T>
-struct Group {
+// S, T and their transformations: Q^H and the transpose of Z, so that rows of them turn. One row and one column of zeros more than n:
+// reflectors of three rows may reach beyond the end.
+template <typename T, typename Matrix, typename Rows>
+struct Pencil {
+  using Number = T;
+
   int n;
-  LanesMatrix<T> S, T_, QH, ZT;
+  Matrix S, T_;
+  Rows QH, ZT;
 
   // H times rows of S, T from their columns on, and of Q^H.
   template <int kSize>
@@ -146,6 +149,10 @@ struct Group {
     reflect_rows(conjugate, ZT, column, 0, n);
   }
 };
+
+// As many pencils as there are lanes.
+template <typename T>
+using Group = Pencil<T, LanesMatrix<T>, LanesMatrix<T>>;
 
 }  // namespace HWY_NAMESPACE
 }  // namespace tfqz

@@ -138,14 +138,39 @@ def _singular_vectors(block):
     return u, vh.T
 
 
-def scipy_qz(a, b, output="real"):
-    """(s, t, q, z) of `scipy.linalg.qz`, canonical. Where QZ doesn't converge, SciPy's warning becomes an error."""
+def scipy_qz(a, b, output="real", like=None):
+    """(s, t, q, z) of `scipy.linalg.qz`, canonical. Where QZ doesn't converge, SciPy's warning becomes an error.
+
+    `like`: an s and a t of the same pencil, whose order of distinct eigenvalues LAPACK's xTGSEN brings about.
+    """
     if len(a) == 0:
         empty = np.zeros((0, 0), np.result_type(a, np.complex64) if output == "complex" else a.dtype)
         return empty, empty, empty, empty
     with warnings.catch_warnings():
         warnings.simplefilter("error", scipy.linalg.LinAlgWarning)
-        return canonical(*scipy.linalg.qz(a, b, output=output))
+        factors = scipy.linalg.qz(a, b, output=output)
+    if like is not None:
+        alpha, beta = homogeneous_eigenvalues(*like)
+        for k, size in reversed(blocks(like[0])):
+            factors = _moved_to_the_top(*factors, alpha[k], beta[k], size)
+    return canonical(*factors)
+
+
+def _moved_to_the_top(s, t, q, z, alpha, beta, size):
+    """The factors with the diagonal block first that has the eigenvalue nearest to alpha / beta."""
+
+    def distance(k):
+        here = slice(k, k + size)
+        x, y = scipy.linalg.eigvals(s[here, here], t[here, here], homogeneous_eigvals=True)
+        return min(abs(x * beta - y * alpha) / np.hypot(abs(x), abs(y)))
+
+    first = min((k for k, found in blocks(s) if found == size), key=distance)
+    place = np.arange(len(s))
+    tgsen = scipy.linalg.get_lapack_funcs("tgsen", (s, t))
+    chosen = (place >= first) & (place < first + size)
+    s, t, *_, q, z, _, _, _, _, info = tgsen(chosen, s, t, q, z, ijob=0, lwork=4 * len(s) + 16, liwork=1)
+    assert info == 0
+    return s, t, q, z
 
 
 def blocks(s):

@@ -1,0 +1,218 @@
+// The QZ iteration of one pencil: that of lockstep_iteration-inl.h, with the same number in all lanes where a bulge is, and with vectors
+// along the lines of matrices for the rest.
+#if defined(TFQZ_QZ_ITERATION_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TFQZ_QZ_ITERATION_INL_H_
+#undef TFQZ_QZ_ITERATION_INL_H_
+#else
+#define TFQZ_QZ_ITERATION_INL_H_
+#endif
+
+#include <algorithm>
+#include <memory>
+#include <new>
+
+#include "lines-inl.h"
+#include "lockstep_canonical-inl.h"
+#include "lockstep_iteration-inl.h"
+#include "qz_iteration.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tfqz {
+namespace HWY_NAMESPACE {
+
+template <typename T>
+using OnePencil = Pencil<T, LinesMatrix<T, false>, LinesMatrix<T, true>>;
+
+template <typename T>
+class Gathered<LinesMatrix<T, false>> {
+ public:
+  HWY_INLINE Gathered(Lanes<Real<T>> place, Mask<Real<T>>, int) : place_(static_cast<int>(hn::GetLane(place.v))) {}
+  HWY_INLINE Lanes<T> operator()(LinesMatrix<T, false> X, int i, int j) const { return X(place_ + i, place_ + j); }
+
+ private:
+  int place_;
+};
+
+// How many steps of a bulge are done near it first, then everywhere else.
+inline constexpr int kSteps = 32;
+
+// As the sweep of a group. Only the rows and columns that the bulge passes through in kSteps steps turn at once.
+template <typename T>
+void sweep(const OnePencil<T>& pencil, const Windows<T>& windows) {
+  using R = Real<T>;
+  constexpr int kSize = kBulge<T>;
+  const LinesMatrix<T, false> S = pencil.S, T_ = pencil.T_;
+  const int n = pencil.n, first = static_cast<int>(hn::GetLane(windows.first.v)), last = static_cast<int>(hn::GetLane(windows.last.v));
+  const Mask<R> everywhere = is_zero(all_lanes(R(0)));
+  Reflector<T, kSize> lefts[kSteps + kLanes<T>], rights[kSteps];
+  Lanes<T> x[kSize];
+  first_column(pencil, windows, x);
+  Reflector<T, kSize> left = reflector(x, everywhere);
+  for (int begin = first; begin < last; begin += kSteps) {
+    const int steps = std::min(kSteps, last - begin), first_row = begin / kLanes<T> * kLanes<T>;
+    const int end_column = std::min(begin + steps + kSize - 1, n);
+    for (int step = 0; step < steps; ++step) {
+      const int k = begin + step;
+      reflect_rows(left, T_, k, k, end_column);
+      orthogonal_to_rows(T_, k, windows.last, x);
+      const Reflector<T, kSize> right = conj(reflector(x, everywhere));
+      reflect_rows(left, S, k, k, end_column);
+      reflect_columns(right, S, k, first_row, std::min(k + kSize + 1, n));
+      lefts[step] = left;
+      rights[step] = right;
+      if (k + 1 < last) {
+        // The bulge's column, which becomes that of a Hessenberg matrix again.
+        for (int i = 0; i < kSize; ++i) x[i] = S(k + 1 + i, k);
+        Lanes<T> above = x[0];
+        left = reflector(x, everywhere, &above);
+        S.set(k + 1, k, select(is_zero(left.tau), S(k + 1, k), above));
+        for (int i = 1; i < kSize; ++i) S.clear(k + 1 + i, k);
+      }
+      reflect_columns(right, T_, k, first_row, std::min(k + kSize, n));
+      for (int i = 1; i < kSize; ++i) T_.clear(k + i, k);
+    }
+    turn_lines(rights, steps, S, begin, 0, first_row);
+    turn_lines(rights, steps, T_, begin, 0, first_row);
+    turn_lines(lefts, steps, pencil.QH, begin, 0, n);
+    turn_lines(rights, steps, pencil.ZT, begin, 0, n);
+    int whole = steps;
+    for (const Reflector<T, kSize> nothing = {}; whole % kLanes<T> != 0; ++whole) lefts[whole] = nothing;
+    turn_rows(lefts, whole, S, begin, end_column, n);
+    turn_rows(lefts, whole, T_, begin, end_column, n);
+  }
+}
+
+// From S full, T upper triangular, to S Hessenberg, T upper triangular, as reduce_to_hessenberg. `lefts` and `rights`: room for n + kLanes<T>
+// reflectors each.
+template <typename T>
+void reduce_to_hessenberg(const OnePencil<T>& pencil, Reflector<T, 2>* lefts, Reflector<T, 2>* rights) {
+  using R = Real<T>;
+  const LinesMatrix<T, false> S = pencil.S, T_ = pencil.T_;
+  const int n = pencil.n;
+  const Mask<R> everywhere = is_zero(all_lanes(R(0)));
+  const Reflector<T, 2> nothing = {};
+  const auto whole = [&](int count, Reflector<T, 2>* H) HWY_ATTR {
+    for (; count % kLanes<T> != 0; ++count) H[count] = nothing;
+    return count;
+  };
+  for (int j = 0; j + 2 < n; ++j) {
+    const int count = n - 2 - j;
+    // All that turns the rows is in the column.
+    Lanes<T> x[2], below = S(n - 1, j);
+    for (int k = 0; k < count; ++k) {
+      const int i = n - 1 - k;
+      x[0] = S(i - 1, j);
+      x[1] = below;
+      Lanes<T> above = x[0];
+      lefts[k] = reflector(x, !is_zero(x[1]), &above);
+      below = select(is_zero(lefts[k].tau), S(i - 1, j), above);
+      S.clear(i, j);
+    }
+    S.set(j + 1, j, below);
+    // And what turns the columns is in T, near its diagonal.
+    for (int begin = 0; begin < count; begin += kSteps) {
+      const int end = std::min(count, begin + kSteps), last = n - 1 - begin, first_row = (n - 1 - end) / kLanes<T> * kLanes<T>;
+      for (int k = begin; k < end; ++k) {
+        const int i = n - 1 - k;
+        reflect_rows(lefts[k], T_, i - 1, i - 1, last + 1);
+        rights[k] = conj(clearing_first(T_(i, i - 1), T_(i, i), everywhere));
+        reflect_columns(rights[k], T_, i - 1, first_row, i + 1);
+        T_.clear(i, i - 1);
+      }
+      turn_lines_upwards(rights + begin, end - begin, T_, last, 0, first_row);
+      Reflector<T, 2> part[kSteps];
+      std::copy(lefts + begin, lefts + end, part);
+      turn_rows_upwards(part, whole(end - begin, part), T_, last, last + 1, n);
+    }
+    turn_lines_upwards(rights, count, S, n - 1, 0, n);
+    turn_lines_upwards(lefts, count, pencil.QH, n - 1, 0, n);
+    turn_lines_upwards(rights, count, pencil.ZT, n - 1, 0, n);
+    turn_rows_upwards(lefts, whole(count, lefts), S, n - 1, j + 1, n);
+  }
+}
+
+template <typename T>
+class Iteration : public QzIteration<T> {
+ public:
+  explicit Iteration(int n) : n_(n), leading_(padded(n)), size_(static_cast<std::size_t>(n + 2 * kLanes<T>) * leading_ * kParts) {
+    const std::size_t reflectors = (n + kLanes<T>) * 2 * sizeof(Reflector<T, 2>) / sizeof(R);
+    buffer_.reset(static_cast<R*>(::operator new(sizeof(R) * (front() + 4 * size_ + reflectors), std::align_val_t{kAlignment})));
+  }
+
+  bool operator()(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) override {
+    std::fill_n(buffer_.get(), front() + 4 * size_, R(0));
+    const OnePencil<T> pencil = {n_, {line_matrix(0), leading_}, {line_matrix(1), leading_}, {line_matrix(2), leading_}, {line_matrix(3), leading_}};
+    read(S, R(1), pencil.S.data);
+    read(T_, R(1), pencil.T_.data);
+    read(Q, R(-1), pencil.QH.data);
+    read(Z, R(1), pencil.ZT.data);
+    auto* const reflectors = reinterpret_cast<Reflector<T, 2>*>(line_matrix(4));
+    reduce_to_hessenberg(pencil, reflectors, reflectors + n_ + kLanes<T>);
+    Windows<T> windows(n_);
+    iterate(pencil, &windows);
+    if (any(windows.failed)) return false;
+    if constexpr (!kComplex<T>) make_blocks_diagonal(pencil);
+    write(pencil.S.data, R(1), S);
+    write(pencil.T_.data, R(1), T_);
+    write(pencil.QH.data, R(-1), Q);
+    write(pencil.ZT.data, R(1), Z);
+    return true;
+  }
+
+ private:
+  using R = Real<T>;
+  struct Free {
+    void operator()(R* memory) const { ::operator delete(memory, std::align_val_t{kAlignment}); }
+  };
+
+  static constexpr int kParts = kComplex<T> ? 2 : 1;
+
+  // An odd number of cache lines, and room for vectors beyond the end.
+  static int padded(int n) {
+    constexpr int kLine = 64 / sizeof(R);
+    return ((n + 2 * kLanes<T> + 2 + kLine - 1) / kLine | 1) * kLine;
+  }
+
+  // What vectors take before the first line.
+  static constexpr int front() { return kAlignment / sizeof(R) > kLanes<T> ? kAlignment / sizeof(R) : kLanes<T>; }
+
+  R* line_matrix(int i) const { return buffer_.get() + front() + i * size_; }
+
+  // Columns to lines and back; `sign` of the imaginary part.
+  void read(Matrix<T> from, R sign, R* to) const {
+    for (int j = 0; j < n_; ++j, to += leading_ * kParts) {
+      const T* column = from.column(j);
+      for (int i = 0; i < n_; ++i) {
+        to[i] = std::real(column[i]);
+        if constexpr (kComplex<T>) to[leading_ + i] = sign * std::imag(column[i]);
+      }
+    }
+  }
+  void write(const R* from, R sign, Matrix<T> to) const {
+    for (int j = 0; j < n_; ++j, from += leading_ * kParts) {
+      T* column = to.column(j);
+      for (int i = 0; i < n_; ++i) {
+        if constexpr (kComplex<T>) {
+          column[i] = {from[i], sign * from[leading_ + i]};
+        } else {
+          column[i] = from[i];
+        }
+      }
+    }
+  }
+
+  const int n_, leading_;
+  const std::size_t size_;  // of a matrix, in real numbers
+  std::unique_ptr<R, Free> buffer_;
+};
+
+template <typename T>
+std::unique_ptr<QzIteration<T>> make_iteration(int n) {
+  return std::make_unique<Iteration<T>>(n);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tfqz
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard
