@@ -10,8 +10,9 @@
 namespace tfqz {
 namespace {
 
-// Up to here two pencils in lockstep take no longer than LAPACK takes for them; a full vector of them is 2 to 7 times as fast.
-constexpr int kLargestInLockstep = 64;
+// Up to here two pencils in lockstep take no longer than one after the other, and a full vector of them a third to a half of that; up to
+// the larger size a full vector takes less.
+constexpr int kLargestTwoInLockstep = 32, kLargestInLockstep = 64;
 // Of the gradient: beyond this its matrices leave the cache.
 constexpr int kLargestGradientInLockstep = 32;
 
@@ -138,7 +139,8 @@ QzBatch<T>::QzBatch(int n, int64_t elements, const T* a, const T* b, std::vector
   const Simd* simd = choose_simd(&problem);
   if (!problem.empty()) refuse(problem);
   simd_ = simd;
-  in_lockstep_ = simd != nullptr && elements > 1 && n <= kLargestInLockstep;
+  if (simd == nullptr) return;
+  in_lockstep_ = (n <= kLargestTwoInLockstep && elements > 1) || (n <= kLargestInLockstep && elements >= lanes<T>(*simd));
 }
 
 template <typename T>

@@ -14,8 +14,10 @@ namespace {
 // xGGES is as fast as the blocked xGGES3 or faster up to about here.
 constexpr int kLargestUnblocked = 64;
 
-// Up to here matrices stay in the cache for as long as rotations take, and LAPACK's blocked reduction and iteration take longer.
-constexpr int kLargestIterated = 256;
+// Up to here LAPACK's reduction and iteration, whose rotations are made into products of matrices, take longer than what turns rows and
+// columns by vectors.
+template <typename T>
+constexpr int kLargestIterated = std::is_same_v<T, Real<T>> ? 512 : 320;
 
 // One BLAS thread a pencil: the batch is what is shared out over threads. The setting belongs to this instance of
 // OpenBLAS; NumPy's and SciPy's are others.
@@ -26,7 +28,7 @@ const int single_threaded = (scipy_openblas_set_num_threads(1), 0);
 template <typename T>
 QzSolver<T>::QzSolver(int n, const Simd* simd)
     : n_(n), matrices_(n, 4), S_(matrices_[0]), T_(matrices_[1]), Q_(matrices_[2]), Z_(matrices_[3]) {
-  if (simd != nullptr && n <= kLargestIterated) iteration_ = make_iteration<T>(*simd, n);
+  if (simd != nullptr && n <= kLargestIterated<T>) iteration_ = make_iteration<T>(*simd, n);
   real_work_.reset(new Real<T>[8 * static_cast<std::size_t>(n)]);
   vectors_.reset(new T[2 * static_cast<std::size_t>(n)]);
   work_.reset(new T[1]);

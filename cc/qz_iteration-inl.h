@@ -86,10 +86,8 @@ void sweep(const OnePencil<T>& pencil, const Windows<T>& windows) {
 // reflectors each.
 template <typename T>
 void reduce_to_hessenberg(const OnePencil<T>& pencil, Reflector<T, 2>* lefts, Reflector<T, 2>* rights) {
-  using R = Real<T>;
   const LinesMatrix<T, false> S = pencil.S, T_ = pencil.T_;
   const int n = pencil.n;
-  const Mask<R> everywhere = is_zero(all_lanes(R(0)));
   const Reflector<T, 2> nothing = {};
   const auto whole = [&](int count, Reflector<T, 2>* H) HWY_ATTR {
     for (; count % kLanes<T> != 0; ++count) H[count] = nothing;
@@ -115,7 +113,8 @@ void reduce_to_hessenberg(const OnePencil<T>& pencil, Reflector<T, 2>* lefts, Re
       for (int k = begin; k < end; ++k) {
         const int i = n - 1 - k;
         reflect_rows(lefts[k], T_, i - 1, i - 1, last + 1);
-        rights[k] = conj(clearing_first(T_(i, i - 1), T_(i, i), everywhere));
+        const Lanes<T> p = T_(i, i - 1);
+        rights[k] = conj(clearing_first(p, T_(i, i), !is_zero(p)));
         reflect_columns(rights[k], T_, i - 1, first_row, i + 1);
         T_.clear(i, i - 1);
       }

@@ -38,19 +38,19 @@ def compile_all(folder, sources, *flags):
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
-    """From `driver`, a flag for the test program, and whether anything `converges` in lockstep, to the program."""
+    """From `driver`, a flag for the test program, and whether anything `converges` in vectors, to the program."""
     folder = tmp_path_factory.mktemp("core")
-    lockstep = ROOT / "cc" / "lockstep.cc"
-    common = compile_all(folder, [path for path in SOURCES if path != lockstep], SANITIZERS)
+    vectors = [ROOT / "cc" / name for name in ("lockstep.cc", "qz_iteration.cc")]
+    common = compile_all(folder, [path for path in SOURCES if path not in vectors], SANITIZERS)
 
     @functools.cache
-    def in_lockstep(converges):
+    def in_vectors(converges):
         # What compiles in seconds; with the other sanitizer, or optimised, vectors take minutes.
-        return compile_all(folder, [lockstep], "-O0", "-fsanitize=address", *([] if converges else ["-DTFQZ_SWEEPS=0"]))
+        return compile_all(folder, vectors, "-O0", "-fsanitize=address", *([] if converges else ["-DTFQZ_SWEEPS=0"]))
 
     def link(driver="-DLAPACK", converges=True):
         program = folder / f"core_test{driver}{converges}"
-        objects = [*common, *in_lockstep(converges), *compile_all(folder, [ROOT / "tests/core_test.cc"], SANITIZERS, driver)]
+        objects = [*common, *in_vectors(converges), *compile_all(folder, [ROOT / "tests/core_test.cc"], SANITIZERS, driver)]
         libraries = scipy_openblas32.get_lib_dir()
         openblas = [f"-L{libraries}", "-lscipy_openblas", f"-Wl,-rpath,{libraries}"]
         subprocess.run(["g++", SANITIZERS, *objects, "-o", program, *openblas], check=True)
@@ -81,7 +81,7 @@ def test_under_sanitizers(build):
         assert_right(run(program, TFQZ_SIMD=name))
 
 
-def test_what_does_not_converge_in_lockstep_goes_to_lapack(build):
+def test_what_does_not_converge_in_vectors_goes_to_lapack(build):
     assert_right(run(build(converges=False)))
 
 

@@ -1,4 +1,5 @@
-"""Small pencils in batches: QZ in lockstep, in every width of vectors that this machine has, over the whole table of cases."""
+"""QZ in vectors, in every width that this machine has, over the whole table of cases: small pencils of batches in lockstep, and single
+ones."""
 
 import cases
 import numpy as np
@@ -67,8 +68,61 @@ def test_every_case(a, b, simd, rng):
     for factor in batch:
         for place in places[1:]:
             assert np.array_equal(factor[0], factor[place])
-    for got, expected in zip(decompose(np.stack([b, a]), np.stack([a, b])), batch):
+    # As many as fill the widest vectors: fewer pencils of this size are decomposed one by one.
+    for got, expected in zip(decompose(np.stack([b, a] * 8), np.stack([a, b] * 8)), batch):
         assert np.array_equal(got[1], expected[0])
+
+
+def assert_right(a, b, factors):
+    """Reconstruction, unitarity, pattern, and the canonical form up to rounding."""
+    assert oracles.residuals(a, b, *factors) < THRESHOLD
+    assert oracles.structure_error(*factors[:2]) == ""
+    for got, expected in zip(factors, oracles.canonical(*factors)):
+        assert np.all(np.abs(got - expected) <= 8 * np.finfo(a.dtype).eps * np.abs(got).max(initial=0))
+
+
+@pytest.mark.parametrize("a, b", cases.pencils())
+def test_every_case_by_itself(a, b, simd):
+    assert_right(a, b, decompose(a, b))
+
+
+@pytest.mark.parametrize("dtype", cases.ALL)
+def test_every_size(dtype, simd, rng):
+    """Sizes that vectors, and the steps of a bulge that are done together, divide with every remainder."""
+    for n in [*range(1, 44), 63, 64, 65, 66, 67, 99, 130]:
+        a, b = deviates(rng, (n, n), dtype), deviates(rng, (n, n), dtype)
+        assert_right(a, b, decompose(a, b))
+
+
+@pytest.mark.parametrize("dtype", cases.DOUBLE)
+@pytest.mark.parametrize("n, infinite", [(20, 3), (70, 1), (70, 12)])
+def test_infinite_eigenvalues_of_one(dtype, n, infinite, simd, rng):
+    """They leave at either end of the pencil, from where vectors are full and from where they are not."""
+    a, b = deviates(rng, (n, n), dtype), deviates(rng, (n, n), dtype)
+    b[:, rng.permutation(n)[:infinite]] = 0
+    q, z = (scipy.linalg.qr(deviates(rng, (n, n), dtype))[0] for _ in "qz")
+    a, b = q @ a @ z, q @ b @ z
+    factors = decompose(a, b)
+    assert_right(a, b, factors)
+    beta = np.abs(np.diag(factors[1]))
+    assert np.count_nonzero(beta <= 4 * n * np.finfo(dtype).eps * np.abs(factors[1]).max()) == infinite
+
+
+@pytest.mark.parametrize("dtype", cases.ALL)
+@pytest.mark.parametrize("scale_a, scale_b", [(1e-30, 1e30), (1e30, 1e-30), (0, 1), (1, 0)])
+def test_scales_of_one(dtype, scale_a, scale_b, simd, rng):
+    """No squares leave the range, and none is lost."""
+    n = 40
+    a, b = (scale * deviates(rng, (n, n), dtype) for scale in (scale_a, scale_b))
+    assert_right(a.astype(dtype), b.astype(dtype), decompose(a.astype(dtype), b.astype(dtype)))
+
+
+def test_triangular_pencils_stay(simd, rng):
+    """What is triangular already is decomposed already, but for signs."""
+    a, b = (np.triu(deviates(rng, (70, 70), "float64")) for _ in "ab")
+    s, t, q, z = decompose(a, b)
+    assert np.array_equal(np.abs(s), np.abs(a)) and np.array_equal(np.abs(t), np.abs(b))
+    assert np.array_equal(np.abs(q), np.eye(70)) and np.array_equal(np.abs(z), np.eye(70))
 
 
 @pytest.mark.parametrize("case", [case for case in cases.CASES if case.infinite], ids=str)
