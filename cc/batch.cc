@@ -127,14 +127,15 @@ std::string Batch::failure(const std::vector<int64_t>& batch_shape) const {
 
 template <typename T>
 QzBatch<T>::QzBatch(int n, int64_t elements, const T* a, const T* b, std::vector<int64_t> a_indices,
-                    std::vector<int64_t> b_indices, const Factors<T>& factors, bool fill_failures)
+                    std::vector<int64_t> b_indices, const Factors<T>& factors, bool fill_failures, Fork fork)
     : Batch(fill_failures),
       n_(n),
       a_(a),
       b_(b),
       a_indices_(std::move(a_indices)),
       b_indices_(std::move(b_indices)),
-      factors_(factors) {
+      factors_(factors),
+      fork_(std::move(fork)) {
   std::string problem;
   const Simd* simd = choose_simd(&problem);
   if (!problem.empty()) refuse(problem);
@@ -152,7 +153,7 @@ int64_t QzBatch<T>::cost_per_element() const {
 
 template <typename T>
 Batch::Worker QzBatch<T>::make_worker() const {
-  const auto solver = std::make_shared<QzSolver<T>>(n_, simd_);
+  const auto solver = std::make_shared<QzSolver<T>>(n_, simd_, fork_);
   return [this, solver](int64_t index) -> std::string {
     const T *a = a_of(index), *b = b_of(index);
     const std::string problem = not_finite(a, b, n_);

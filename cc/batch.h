@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "fork.h"
 #include "gradient.h"
 #include "lockstep.h"
 #include "lockstep_gradient.h"
@@ -78,9 +79,9 @@ template <typename T>
 class QzBatch : public Batch {
  public:
   // `a_indices`, `b_indices`: which matrix belongs to each batch element where something is broadcast; empty: the one with its
-  // index.
+  // index. `fork`: for one pencil, how to do two things at once.
   QzBatch(int n, int64_t elements, const T* a, const T* b, std::vector<int64_t> a_indices, std::vector<int64_t> b_indices,
-          const Factors<T>& factors, bool fill_failures);
+          const Factors<T>& factors, bool fill_failures, Fork fork = one_after_the_other());
 
   int64_t cost_per_element() const override;
   int64_t group_size() const override { return in_lockstep_ ? lanes<T>(*simd_) : 1; }
@@ -101,6 +102,7 @@ class QzBatch : public Batch {
   const T *const a_, *const b_;
   const std::vector<int64_t> a_indices_, b_indices_;
   const Factors<T> factors_;
+  const Fork fork_;
   const Simd* simd_ = nullptr;  // none: LAPACK
   bool in_lockstep_ = false;
 };

@@ -4,11 +4,11 @@
 #define TFQZ_GRADIENT_H_
 
 #include <complex>
-#include <functional>
 #include <memory>
 #include <vector>
 
 #include "clusters.h"
+#include "fork.h"
 #include "lapack.h"
 #include "reorder.h"
 #include "triangular.h"
@@ -22,9 +22,6 @@ struct Cotangents {
   const std::complex<Real<T>>* alpha;
   const T* beta;
 };
-
-// Does two things, at once or one after the other.
-using Fork = std::function<void(const std::function<void()>&, const std::function<void()>&)>;
 
 // Holds the workspace for pencils of one size; use one per thread.
 template <typename T>

@@ -56,6 +56,22 @@ absl::Status Run(OpKernelContext* context, const TensorShape& batch_shape, Batch
   return failure.empty() ? absl::OkStatus() : absl::InvalidArgumentError(failure);
 }
 
+// Two threads for a single pencil, from where they gain.
+Fork ForkOf(OpKernelContext* context, int64_t elements, int64_t n) {
+  constexpr int kSmallestForked = 64;
+  if (elements > 1 || n < kSmallestForked) return one_after_the_other();
+  auto* const workers = context->device()->tensorflow_cpu_worker_threads()->workers;
+  return [workers](const std::function<void()>& one, const std::function<void()>& other) {
+    absl::Notification done;
+    workers->Schedule([&] {
+      one();
+      done.Notify();
+    });
+    other();
+    done.WaitForNotification();
+  };
+}
+
 template <typename T>
 class QzKernel : public OpKernel {
  public:
@@ -72,7 +88,7 @@ class QzKernel : public OpKernel {
     OP_REQUIRES_OK(context, AllocateFactors(context, batch_shape, n, &factors));
     if (n == 0 || batch_shape.num_elements() == 0) return;
     QzBatch<T> batch(static_cast<int>(n), batch_shape.num_elements(), a.flat<T>().data(), b.flat<T>().data(), broadcast.x_batch_indices(),
-                     broadcast.y_batch_indices(), factors, fill_failures_);
+                     broadcast.y_batch_indices(), factors, fill_failures_, ForkOf(context, batch_shape.num_elements(), n));
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
   }
 
@@ -187,27 +203,6 @@ class QzGradientKernel : public OpKernel {
   }
 
  private:
-  // Two threads for a single pencil, from where they gain.
-  static Fork ForkOf(OpKernelContext* context, int64_t elements, int n) {
-    constexpr int kSmallestForked = 64;
-    if (elements > 1 || n < kSmallestForked) {
-      return [](const std::function<void()>& one, const std::function<void()>& other) {
-        one();
-        other();
-      };
-    }
-    auto* const workers = context->device()->tensorflow_cpu_worker_threads()->workers;
-    return [workers](const std::function<void()>& one, const std::function<void()>& other) {
-      absl::Notification done;
-      workers->Schedule([&] {
-        one();
-        done.Notify();
-      });
-      other();
-      done.WaitForNotification();
-    };
-  }
-
   bool apart_;
 };
 

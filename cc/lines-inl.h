@@ -7,8 +7,11 @@
 #define TFQZ_LINES_INL_H_
 #endif
 
+#include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <type_traits>
+#include <vector>
 
 #include "lanes_memory-inl.h"
 #include "reflector-inl.h"
@@ -320,6 +323,78 @@ void turn_rows_upwards(const Reflector<T, 2>* H, int count, LinesMatrix<T, false
   int j = begin;
   for (; j + kColumns <= end; j += kColumns) turn_columns_strip_upwards<T, kWide>(H, count, X, X.at(last, j));
   for (; j < end; j += kLanes<T>) turn_columns_strip_upwards<T, 1>(H, count, X, X.at(last, j));
+}
+
+// ---- What turns the rows of a matrix, put off until there is much of it. Then a strip of the matrix stays in the cache for all of it.
+
+template <typename T>
+class Queue {
+  using R = Real<T>;
+
+ public:
+  // `enough` reflectors of any kind; it has room for as many and for `more`.
+  Queue(int enough, int more)
+      : enough_(enough), pairs_(new Reflector<T, 2>[enough + more]), triples_(new Reflector<T, 3>[kComplex<T> ? 0 : enough + more]) {}
+
+  bool full() const { return used_pairs_ + used_triples_ >= enough_; }
+  void clear() {
+    used_pairs_ = used_triples_ = 0;
+    runs_.clear();
+  }
+
+  // For the rows from `row` on, or upwards from `row`.
+  void add(const Reflector<T, 2>* H, int count, int row, bool upwards = false) {
+    std::copy_n(H, count, &pairs_[used_pairs_]);
+    runs_.push_back({upwards ? kUpwards : kPairs, row, count, used_pairs_});
+    used_pairs_ += count;
+  }
+  void add(const Reflector<T, 3>* H, int count, int row) {
+    std::copy_n(H, count, &triples_[used_triples_]);
+    runs_.push_back({kTriples, row, count, used_triples_});
+    used_triples_ += count;
+  }
+
+  void apply(LinesMatrix<T, true> X, int n) const {
+    constexpr int kWide = kComplex<T> ? 2 : 4, kEntries = kWide * kLanes<T>;
+    int j = 0;
+    for (; j + kEntries <= n; j += kEntries) apply_to_strip<kWide>(X, j);
+    for (; j < n; j += kLanes<T>) apply_to_strip<1>(X, j);
+  }
+
+ private:
+  enum Kind { kPairs, kTriples, kUpwards };
+  struct Run {
+    Kind kind;
+    int row, count, first;
+  };
+
+  template <int kWide>
+  void apply_to_strip(LinesMatrix<T, true> X, int column) const {
+    for (const Run& run : runs_) {
+      R* x = X.at(run.row, column);
+      switch (run.kind) {
+        case kPairs: turn_strip<T, true, 2, kWide>(&pairs_[run.first], run.count, X, x); break;
+        case kTriples: turn_strip<T, true, 3, kWide>(&triples_[run.first], run.count, X, x); break;
+        case kUpwards: turn_strip_upwards<T, true, kWide>(&pairs_[run.first], run.count, X, x); break;
+      }
+    }
+  }
+
+  const int enough_;
+  int used_pairs_ = 0, used_triples_ = 0;
+  std::unique_ptr<Reflector<T, 2>[]> pairs_;
+  std::unique_ptr<Reflector<T, 3>[]> triples_;
+  std::vector<Run> runs_;
+};
+
+// In the place of the matrix.
+template <typename T>
+struct Queued {
+  Queue<T>* queue;
+};
+template <typename T, int kSize>
+HWY_INLINE void reflect_rows(const Reflector<T, kSize>& H, Queued<T> X, int row, int, int) {
+  X.queue->add(&H, 1, row);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -273,36 +273,38 @@ void chase_infinite(const P& group, const Windows<typename P::Number>& windows) 
   }
 }
 
-// Iterates until all is triangular but for real 2 x 2 blocks with complex eigenvalues, or until a lane has had too many sweeps:
-// `failed` there.
+// eps times the norm of T: diagonal entries below it count as 0.
 template <typename P>
-void iterate(const P& group, Windows<typename P::Number>* windows) {
-  using T = typename P::Number;
-  using R = Real<T>;
-  const int n = group.n;
+Lanes<Real<typename P::Number>> zero_beta(const P& group) {
+  using R = Real<typename P::Number>;
   Lanes<R> squares = all_lanes(R(0));
-  for (int i = 0; i < n; ++i) {
-    for (int j = i; j < n; ++j) squares = squares + abs2(group.T_(i, j));
+  for (int i = 0; i < group.n; ++i) {
+    for (int j = i; j < group.n; ++j) squares = squares + abs2(group.T_(i, j));
   }
-  const Lanes<R> zero_beta = all_lanes(std::numeric_limits<R>::epsilon()) * sqrt(squares);
-  const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1)), most = all_lanes(static_cast<R>(kSweeps * n));
-  for (;;) {
-    find_windows(group, zero_beta, windows);
-    if (any(windows->deflating)) {
-      deflate_top(group, *windows);
-    } else if (any(windows->chasing)) {
-      chase_infinite(group, *windows);
-    } else if (any(windows->sweeping)) {
-      sweep(group, *windows);
-      const Lanes<R> another = masked(windows->sweeping, one);
-      windows->sweeps = windows->sweeps + another;
-      windows->stuck = windows->stuck + another;
-      windows->stuck = select(windows->stuck == all_lanes(R(kPatience)), zero, windows->stuck);
-      windows->failed = windows->failed | (most < windows->sweeps);
-    } else {
-      return;
-    }
+  return all_lanes(std::numeric_limits<R>::epsilon()) * sqrt(squares);
+}
+
+// One sweep, or what infinite eigenvalues want first. False where there is nothing left to do: all is triangular but for real 2 x 2 blocks
+// with complex eigenvalues, or a lane has had too many sweeps, `failed`.
+template <typename P>
+bool step(const P& group, Lanes<Real<typename P::Number>> zero_beta, Windows<typename P::Number>* windows) {
+  using R = Real<typename P::Number>;
+  find_windows(group, zero_beta, windows);
+  if (any(windows->deflating)) {
+    deflate_top(group, *windows);
+  } else if (any(windows->chasing)) {
+    chase_infinite(group, *windows);
+  } else if (any(windows->sweeping)) {
+    sweep(group, *windows);
+    const Lanes<R> zero = all_lanes(R(0)), another = masked(windows->sweeping, all_lanes(R(1)));
+    windows->sweeps = windows->sweeps + another;
+    windows->stuck = windows->stuck + another;
+    windows->stuck = select(windows->stuck == all_lanes(R(kPatience)), zero, windows->stuck);
+    windows->failed = windows->failed | (all_lanes(static_cast<R>(kSweeps * group.n)) < windows->sweeps);
+  } else {
+    return false;
   }
+  return true;
 }
 
 }  // namespace HWY_NAMESPACE

@@ -41,7 +41,8 @@ class Lockstep : public LockstepQz<T> {
     triangularize(group, vectors_);
     reduce_to_hessenberg(group);
     Windows<T> windows(n_);
-    iterate(group, &windows);
+    for (const Lanes<R> zero = zero_beta(group); step(group, zero, &windows);) {
+    }
     if constexpr (!kComplex<T>) make_blocks_diagonal(group);
     canonicalize(group);
     alpha_beta(group, vectors_);

@@ -26,9 +26,9 @@ const int single_threaded = (scipy_openblas_set_num_threads(1), 0);
 }  // namespace
 
 template <typename T>
-QzSolver<T>::QzSolver(int n, const Simd* simd)
+QzSolver<T>::QzSolver(int n, const Simd* simd, const Fork& fork)
     : n_(n), matrices_(n, 4), S_(matrices_[0]), T_(matrices_[1]), Q_(matrices_[2]), Z_(matrices_[3]) {
-  if (simd != nullptr && n <= kLargestIterated<T>) iteration_ = make_iteration<T>(*simd, n);
+  if (simd != nullptr && n <= kLargestIterated<T>) iteration_ = make_iteration<T>(*simd, n, fork);
   real_work_.reset(new Real<T>[8 * static_cast<std::size_t>(n)]);
   vectors_.reset(new T[2 * static_cast<std::size_t>(n)]);
   work_.reset(new T[1]);

@@ -6,6 +6,7 @@
 #include <complex>
 #include <memory>
 
+#include "fork.h"
 #include "lapack.h"
 #include "matrix.h"
 
@@ -31,8 +32,8 @@ void finish(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, const Factors<T
 template <typename T>
 class QzSolver {
  public:
-  // Throws std::bad_alloc. `n` >= 1. Without `simd`, LAPACK does it all.
-  QzSolver(int n, const Simd* simd);
+  // Throws std::bad_alloc. `n` >= 1. Without `simd`, LAPACK does it all. `fork`: for two things at once.
+  QzSolver(int n, const Simd* simd, const Fork& fork);
   ~QzSolver();
 
   // `a` and `b` are row-major and finite. Where info is not 0 the contents of `factors` mean nothing.

@@ -21,7 +21,7 @@ namespace tfqz {
 namespace HWY_NAMESPACE {
 
 template <typename T>
-using OnePencil = Pencil<T, LinesMatrix<T, false>, LinesMatrix<T, true>>;
+using OnePencil = Pencil<T, LinesMatrix<T, false>, Queued<T>>;
 
 template <typename T>
 class Gathered<LinesMatrix<T, false>> {
@@ -73,8 +73,8 @@ void sweep(const OnePencil<T>& pencil, const Windows<T>& windows) {
     }
     turn_lines(rights, steps, S, begin, 0, first_row);
     turn_lines(rights, steps, T_, begin, 0, first_row);
-    turn_lines(lefts, steps, pencil.QH, begin, 0, n);
-    turn_lines(rights, steps, pencil.ZT, begin, 0, n);
+    pencil.QH.queue->add(lefts, steps, begin);
+    pencil.ZT.queue->add(rights, steps, begin);
     int whole = steps;
     for (const Reflector<T, kSize> nothing = {}; whole % kLanes<T> != 0; ++whole) lefts[whole] = nothing;
     turn_rows(lefts, whole, S, begin, end_column, n);
@@ -82,10 +82,9 @@ void sweep(const OnePencil<T>& pencil, const Windows<T>& windows) {
   }
 }
 
-// From S full, T upper triangular, to S Hessenberg, T upper triangular, as reduce_to_hessenberg. `lefts` and `rights`: room for n + kLanes<T>
-// reflectors each.
+// Column j of reduce_to_hessenberg. `lefts` and `rights`: room for n + kLanes<T> reflectors each.
 template <typename T>
-void reduce_to_hessenberg(const OnePencil<T>& pencil, Reflector<T, 2>* lefts, Reflector<T, 2>* rights) {
+void reduce_column(const OnePencil<T>& pencil, int j, Reflector<T, 2>* lefts, Reflector<T, 2>* rights) {
   const LinesMatrix<T, false> S = pencil.S, T_ = pencil.T_;
   const int n = pencil.n;
   const Reflector<T, 2> nothing = {};
@@ -93,68 +92,103 @@ void reduce_to_hessenberg(const OnePencil<T>& pencil, Reflector<T, 2>* lefts, Re
     for (; count % kLanes<T> != 0; ++count) H[count] = nothing;
     return count;
   };
-  for (int j = 0; j + 2 < n; ++j) {
-    const int count = n - 2 - j;
-    // All that turns the rows is in the column.
-    Lanes<T> x[2], below = S(n - 1, j);
-    for (int k = 0; k < count; ++k) {
-      const int i = n - 1 - k;
-      x[0] = S(i - 1, j);
-      x[1] = below;
-      Lanes<T> above = x[0];
-      lefts[k] = reflector(x, !is_zero(x[1]), &above);
-      below = select(is_zero(lefts[k].tau), S(i - 1, j), above);
-      S.clear(i, j);
-    }
-    S.set(j + 1, j, below);
-    // And what turns the columns is in T, near its diagonal.
-    for (int begin = 0; begin < count; begin += kSteps) {
-      const int end = std::min(count, begin + kSteps), last = n - 1 - begin, first_row = (n - 1 - end) / kLanes<T> * kLanes<T>;
-      for (int k = begin; k < end; ++k) {
-        const int i = n - 1 - k;
-        reflect_rows(lefts[k], T_, i - 1, i - 1, last + 1);
-        const Lanes<T> p = T_(i, i - 1);
-        rights[k] = conj(clearing_first(p, T_(i, i), !is_zero(p)));
-        reflect_columns(rights[k], T_, i - 1, first_row, i + 1);
-        T_.clear(i, i - 1);
-      }
-      turn_lines_upwards(rights + begin, end - begin, T_, last, 0, first_row);
-      Reflector<T, 2> part[kSteps];
-      std::copy(lefts + begin, lefts + end, part);
-      turn_rows_upwards(part, whole(end - begin, part), T_, last, last + 1, n);
-    }
-    turn_lines_upwards(rights, count, S, n - 1, 0, n);
-    turn_lines_upwards(lefts, count, pencil.QH, n - 1, 0, n);
-    turn_lines_upwards(rights, count, pencil.ZT, n - 1, 0, n);
-    turn_rows_upwards(lefts, whole(count, lefts), S, n - 1, j + 1, n);
+  const int count = n - 2 - j;
+  // All that turns the rows is in the column.
+  Lanes<T> x[2], below = S(n - 1, j);
+  for (int k = 0; k < count; ++k) {
+    const int i = n - 1 - k;
+    x[0] = S(i - 1, j);
+    x[1] = below;
+    Lanes<T> above = x[0];
+    lefts[k] = reflector(x, !is_zero(x[1]), &above);
+    below = select(is_zero(lefts[k].tau), S(i - 1, j), above);
+    S.clear(i, j);
   }
+  S.set(j + 1, j, below);
+  // And what turns the columns is in T, near its diagonal.
+  for (int begin = 0; begin < count; begin += kSteps) {
+    const int end = std::min(count, begin + kSteps), last = n - 1 - begin, first_row = (n - 1 - end) / kLanes<T> * kLanes<T>;
+    for (int k = begin; k < end; ++k) {
+      const int i = n - 1 - k;
+      reflect_rows(lefts[k], T_, i - 1, i - 1, last + 1);
+      const Lanes<T> p = T_(i, i - 1);
+      rights[k] = conj(clearing_first(p, T_(i, i), !is_zero(p)));
+      reflect_columns(rights[k], T_, i - 1, first_row, i + 1);
+      T_.clear(i, i - 1);
+    }
+    turn_lines_upwards(rights + begin, end - begin, T_, last, 0, first_row);
+    Reflector<T, 2> part[kSteps];
+    std::copy(lefts + begin, lefts + end, part);
+    turn_rows_upwards(part, whole(end - begin, part), T_, last, last + 1, n);
+  }
+  turn_lines_upwards(rights, count, S, n - 1, 0, n);
+  pencil.QH.queue->add(lefts, count, n - 1, /*upwards=*/true);
+  pencil.ZT.queue->add(rights, count, n - 1, /*upwards=*/true);
+  turn_rows_upwards(lefts, whole(count, lefts), S, n - 1, j + 1, n);
 }
 
 template <typename T>
 class Iteration : public QzIteration<T> {
  public:
-  explicit Iteration(int n) : n_(n), leading_(padded(n)), size_(static_cast<std::size_t>(n + 2 * kLanes<T>) * leading_ * kParts) {
-    const std::size_t reflectors = (n + kLanes<T>) * 2 * sizeof(Reflector<T, 2>) / sizeof(R);
-    buffer_.reset(static_cast<R*>(::operator new(sizeof(R) * (front() + 4 * size_ + reflectors), std::align_val_t{kAlignment})));
+  Iteration(int n, Fork fork)
+      : n_(n),
+        leading_(padded(n)),
+        size_(static_cast<std::size_t>(n + 2 * kLanes<T>) * leading_ * kParts),
+        fork_(std::move(fork)),
+        lefts_(new Reflector<T, 2>[n + kLanes<T>]),
+        rights_(new Reflector<T, 2>[n + kLanes<T>]) {
+    for (auto& queue : queues_) queue = std::make_unique<Queue<T>>(std::max(2 * n, std::min(4 * n, kEnough)), 4 * n);
+    buffer_.reset(static_cast<R*>(::operator new(sizeof(R) * (front() + 4 * size_), std::align_val_t{kAlignment})));
   }
 
   bool operator()(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) override {
     std::fill_n(buffer_.get(), front() + 4 * size_, R(0));
-    const OnePencil<T> pencil = {n_, {line_matrix(0), leading_}, {line_matrix(1), leading_}, {line_matrix(2), leading_}, {line_matrix(3), leading_}};
-    read(S, R(1), pencil.S.data);
-    read(T_, R(1), pencil.T_.data);
-    read(Q, R(-1), pencil.QH.data);
-    read(Z, R(1), pencil.ZT.data);
-    auto* const reflectors = reinterpret_cast<Reflector<T, 2>*>(line_matrix(4));
-    reduce_to_hessenberg(pencil, reflectors, reflectors + n_ + kLanes<T>);
+    read(S, R(1), line_matrix(0));
+    read(T_, R(1), line_matrix(1));
+    read(Q, R(-1), line_matrix(2));
+    read(Z, R(1), line_matrix(3));
+    const LinesMatrix<T, true> QH = {line_matrix(2), leading_}, ZT = {line_matrix(3), leading_};
+    Queue<T>*of_q = queues_[0].get(), *of_z = queues_[1].get(), *before_q = queues_[2].get(), *before_z = queues_[3].get();
+    for (auto& queue : queues_) queue->clear();
     Windows<T> windows(n_);
-    iterate(pencil, &windows);
+    Lanes<R> zero;
+    int column = 0;
+    bool done = false;
+    // S and T go on while Q and Z catch up.
+    while (!done) {
+      const auto catch_up = [&] {
+        before_q->apply(QH, n_);
+        before_z->apply(ZT, n_);
+      };
+      const auto go_on = [&]() HWY_ATTR {
+        const OnePencil<T> pencil = {n_, {line_matrix(0), leading_}, {line_matrix(1), leading_}, {of_q}, {of_z}};
+        for (; column + 2 < n_; ++column) {
+          if (of_q->full()) return;
+          reduce_column(pencil, column, lefts_.get(), rights_.get());
+        }
+        if (column < n_) {
+          zero = zero_beta(pencil);
+          column = n_;
+        }
+        while (!of_q->full()) {
+          if (step(pencil, zero, &windows)) continue;
+          if constexpr (!kComplex<T>) make_blocks_diagonal(pencil);
+          done = true;
+          return;
+        }
+      };
+      fork_(catch_up, go_on);
+      std::swap(of_q, before_q);
+      std::swap(of_z, before_z);
+      of_q->clear();
+      of_z->clear();
+    }
     if (any(windows.failed)) return false;
-    if constexpr (!kComplex<T>) make_blocks_diagonal(pencil);
-    write(pencil.S.data, R(1), S);
-    write(pencil.T_.data, R(1), T_);
-    write(pencil.QH.data, R(-1), Q);
-    write(pencil.ZT.data, R(1), Z);
+    fork_([&] { before_q->apply(QH, n_); }, [&] { before_z->apply(ZT, n_); });
+    write(line_matrix(0), R(1), S);
+    write(line_matrix(1), R(1), T_);
+    write(line_matrix(2), R(-1), Q);
+    write(line_matrix(3), R(1), Z);
     return true;
   }
 
@@ -200,14 +234,20 @@ class Iteration : public QzIteration<T> {
     }
   }
 
+  // Reflectors that Q and Z are behind: more leave the cache.
+  static constexpr int kEnough = 1000;
+
   const int n_, leading_;
   const std::size_t size_;  // of a matrix, in real numbers
+  const Fork fork_;
   std::unique_ptr<R, Free> buffer_;
+  std::unique_ptr<Reflector<T, 2>[]> lefts_, rights_;
+  std::unique_ptr<Queue<T>> queues_[4];
 };
 
 template <typename T>
-std::unique_ptr<QzIteration<T>> make_iteration(int n) {
-  return std::make_unique<Iteration<T>>(n);
+std::unique_ptr<QzIteration<T>> make_iteration(int n, Fork fork) {
+  return std::make_unique<Iteration<T>>(n, std::move(fork));
 }
 
 }  // namespace HWY_NAMESPACE

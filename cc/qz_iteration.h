@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "fork.h"
 #include "lockstep.h"
 #include "matrix.h"
 
@@ -23,7 +24,7 @@ class QzIteration {
 };
 
 template <typename T>
-std::unique_ptr<QzIteration<T>> make_iteration(const Simd& simd, int n);
+std::unique_ptr<QzIteration<T>> make_iteration(const Simd& simd, int n, Fork fork);
 
 }  // namespace tfqz
 
