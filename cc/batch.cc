@@ -13,6 +13,8 @@ namespace {
 // Up to here two pencils in lockstep take no longer than one after the other, and a full vector of them a third to a half of that; up to
 // the larger size a full vector takes less.
 constexpr int kLargestTwoInLockstep = 32, kLargestInLockstep = 64;
+// From here on two threads gain for one pencil, and for its gradient.
+constexpr int kSmallestForked = 128, kSmallestGradientForked = 64;
 // Of the gradient: beyond this its matrices leave the cache.
 constexpr int kLargestGradientInLockstep = 32;
 
@@ -135,7 +137,7 @@ QzBatch<T>::QzBatch(int n, int64_t elements, const T* a, const T* b, std::vector
       a_indices_(std::move(a_indices)),
       b_indices_(std::move(b_indices)),
       factors_(factors),
-      fork_(std::move(fork)) {
+      fork_(elements == 1 && n >= kSmallestForked ? std::move(fork) : one_after_the_other()) {
   std::string problem;
   const Simd* simd = choose_simd(&problem);
   if (!problem.empty()) refuse(problem);
@@ -259,7 +261,7 @@ QzGradientBatch<T>::QzGradientBatch(int n, int64_t elements, bool apart, const C
       factors_(factors),
       cotangents_(cotangents),
       pencils_(pencils),
-      fork_(std::move(fork)) {
+      fork_(elements == 1 && n >= kSmallestGradientForked ? std::move(fork) : one_after_the_other()) {
   std::string problem;
   const Simd* simd = choose_simd(&problem);
   if (!problem.empty()) refuse(problem);

@@ -17,6 +17,9 @@ namespace {
 
 namespace ffi = xla::ffi;
 
+// In nanoseconds: less is not worth waking a thread.
+constexpr int64_t kWorthwhile = 20000;
+
 // Runs work(begin, end) over [0, total) on the pool and on the calling thread, which waits only for ranges that have begun:
 // a pool that is busy, or has no thread to spare, delays nothing.
 template <typename Work>
@@ -28,7 +31,6 @@ void ParallelFor(ffi::ThreadPool& pool, int64_t total, int64_t cost, int64_t gro
     int64_t active = 0;
   };
   const auto state = std::make_shared<State>();
-  constexpr int64_t kWorthwhile = 20000;  // nanoseconds: less is not worth waking a thread
   const int64_t threads = std::min(pool.num_threads(), total * cost / kWorthwhile);
   const int64_t chunk = range_size(total, threads, group);
   const auto drain = [state, total, chunk, &work] {
@@ -48,6 +50,14 @@ void ParallelFor(ffi::ThreadPool& pool, int64_t total, int64_t cost, int64_t gro
   drain();
   std::unique_lock<std::mutex> lock(state->mutex);
   state->idle.wait(lock, [&] { return state->active == 0; });
+}
+
+Fork ForkOf(ffi::ThreadPool& pool) {
+  return [&pool](const std::function<void()>& one, const std::function<void()>& other) {
+    ParallelFor(pool, 2, kWorthwhile, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) (i == 0 ? other : one)();
+    });
+  };
 }
 
 int64_t Count(const std::vector<int64_t>& batch_shape) {
@@ -75,7 +85,7 @@ ffi::Error RunQz(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> 
   QzBatch<T> batch(static_cast<int>(a.dimensions().back()), Count(BatchShape(a)), a.typed_data(), b.typed_data(), {}, {},
                    {s->typed_data(), t->typed_data(), q->typed_data(), z->typed_data(), alpha->typed_data(),
                     beta->typed_data()},
-                   fill_failures != 0);
+                   fill_failures != 0, ForkOf(pool));
   return Run(pool, BatchShape(a), &batch);
 }
 

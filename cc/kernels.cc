@@ -56,10 +56,7 @@ absl::Status Run(OpKernelContext* context, const TensorShape& batch_shape, Batch
   return failure.empty() ? absl::OkStatus() : absl::InvalidArgumentError(failure);
 }
 
-// Two threads for a single pencil, from where they gain.
-Fork ForkOf(OpKernelContext* context, int64_t elements, int64_t n) {
-  constexpr int kSmallestForked = 64;
-  if (elements > 1 || n < kSmallestForked) return one_after_the_other();
+Fork ForkOf(OpKernelContext* context) {
   auto* const workers = context->device()->tensorflow_cpu_worker_threads()->workers;
   return [workers](const std::function<void()>& one, const std::function<void()>& other) {
     absl::Notification done;
@@ -88,7 +85,7 @@ class QzKernel : public OpKernel {
     OP_REQUIRES_OK(context, AllocateFactors(context, batch_shape, n, &factors));
     if (n == 0 || batch_shape.num_elements() == 0) return;
     QzBatch<T> batch(static_cast<int>(n), batch_shape.num_elements(), a.flat<T>().data(), b.flat<T>().data(), broadcast.x_batch_indices(),
-                     broadcast.y_batch_indices(), factors, fill_failures_, ForkOf(context, batch_shape.num_elements(), n));
+                     broadcast.y_batch_indices(), factors, fill_failures_, ForkOf(context));
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
   }
 
@@ -198,7 +195,7 @@ class QzGradientKernel : public OpKernel {
     batch_shape.RemoveLastDims(2);
     const int n = static_cast<int>(shape.dim_size(shape.dims() - 1));
     QzGradientBatch<T> batch(n, batch_shape.num_elements(), apart_, {data(0), data(1), data(2), data(3)}, cotangents, {a->flat<T>().data(), b->flat<T>().data()},
-                             ForkOf(context, batch_shape.num_elements(), n));
+                             ForkOf(context));
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
   }
 
