@@ -1,5 +1,6 @@
-// The QZ decomposition of one pencil: A = Q S Z^H, B = Q T Z^H, Q and Z unitary, S and T upper triangular (for real
-// dtypes S is quasi upper triangular), in the canonical form of canonical.h. No TensorFlow header comes in here.
+// The QZ decomposition of one pencil: A = Q S Z^H, B = Q T Z^H, Q and Z unitary, S and T upper triangular (for real dtypes S is quasi
+// upper triangular), in the canonical form of canonical.h. Up to some size by qz_iteration.h, then by LAPACK's drivers. No TensorFlow
+// header comes in here.
 #ifndef TFQZ_QZ_H_
 #define TFQZ_QZ_H_
 

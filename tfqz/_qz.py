@@ -50,8 +50,8 @@ def qz(a, b, output="real", *, backend=None, on_failure="raise", name=None):
 
     References:
       C. B. Moler and G. W. Stewart, An algorithm for generalized matrix eigenvalue problems, SIAM J. Numer. Anal. 10 (1973)
-      241-256. LAPACK's xGGES and xGGES3 (multishift QZ with aggressive early deflation; B. Kagstrom and D. Kressner, SIAM
-      J. Matrix Anal. Appl. 29 (2007) 199-227).
+      241-256, in the processor's vectors. For large pencils LAPACK's xGGES3 (multishift QZ with aggressive early deflation;
+      B. Kagstrom and D. Kressner, SIAM J. Matrix Anal. Appl. 29 (2007) 199-227).
     """
     _checks.choice("output", output, _checks.OUTPUTS)
     _checks.choice("on_failure", on_failure, _checks.ON_FAILURE)
