@@ -117,6 +117,14 @@ def test_scales_of_one(dtype, scale_a, scale_b, simd, rng):
     assert_right(a.astype(dtype), b.astype(dtype), decompose(a.astype(dtype), b.astype(dtype)))
 
 
+@pytest.mark.parametrize("dtype", cases.ALL)
+def test_threads_change_nothing(dtype, simd, rng):
+    """A single pencil is shared out over two threads, those of a batch are not."""
+    a, b = (deviates(rng, (150, 150), dtype) for _ in "ab")
+    for alone, of_two in zip(decompose(a, b), decompose(np.stack([a, a]), np.stack([b, b]))):
+        assert np.array_equal(alone, of_two[0]) and np.array_equal(alone, of_two[1])
+
+
 def test_triangular_pencils_stay(simd, rng):
     """What is triangular already is decomposed already, but for signs."""
     a, b = (np.triu(deviates(rng, (70, 70), "float64")) for _ in "ab")
