@@ -198,23 +198,27 @@ HWY_INLINE void transpose_all(Lanes<std::complex<R>>* x) {
   for (int i = 0; i < kLanes<R>; ++i) x[i] = {re[i], im[i]};
 }
 
+// The rows of as many columns as there are lanes, each in a vector, from the entry `from` of the first of them on; and back.
+template <typename T>
+HWY_INLINE void read_rows(LinesMatrix<T, false> X, const Real<T>* from, Lanes<T>* to) {
+  for (int j = 0; j < kLanes<T>; ++j) to[j] = X.load(from + j * X.line_size());
+  transpose_all(to);
+}
+template <typename T>
+HWY_INLINE void write_rows(LinesMatrix<T, false> X, Lanes<T>* from, Real<T>* to) {
+  transpose_all(from);
+  for (int j = 0; j < kLanes<T>; ++j) X.store(from[j], to + j * X.line_size());
+}
+
 // kWide times as many columns as there are lanes, from the one with x on; `count` is a multiple of the number of lanes.
 template <typename T, int kSize, int kWide>
 HWY_INLINE void turn_columns_strip(const Reflector<T, kSize>* H, int count, LinesMatrix<T, false> X, Real<T>* x) {
   constexpr int kCount = kLanes<T>;
-  const std::ptrdiff_t step = X.line_size();
+  const std::ptrdiff_t next = kCount * X.line_size();  // columns
   Lanes<T> rows[kWide][kCount + kSize - 1];
-  const auto read = [&](const Real<T>* from, int w, Lanes<T>* to) HWY_ATTR {
-    for (int j = 0; j < kCount; ++j) to[j] = X.load(from + (w * kCount + j) * step);
-    transpose_all(to);
-  };
-  const auto write = [&](Lanes<T>* from, int w, Real<T>* to) HWY_ATTR {
-    transpose_all(from);
-    for (int j = 0; j < kCount; ++j) X.store(from[j], to + (w * kCount + j) * step);
-  };
-  for (int w = 0; w < kWide; ++w) read(x, w, rows[w]);
+  for (int w = 0; w < kWide; ++w) read_rows(X, x + w * next, rows[w]);
   for (int k = 0; k < count; k += kCount, x += kCount) {
-    for (int w = 0; w < kWide; ++w) read(x + kSize - 1, w, rows[w] + kSize - 1);
+    for (int w = 0; w < kWide; ++w) read_rows(X, x + kSize - 1 + w * next, rows[w] + kSize - 1);
     for (int s = 0; s < kCount; ++s) {
       const Reflector<T, kSize>& h = H[k + s];
       Lanes<T> products[kWide];
@@ -228,15 +232,15 @@ HWY_INLINE void turn_columns_strip(const Reflector<T, kSize>* H, int count, Line
       }
     }
     for (int w = 0; w < kWide; ++w) {
-      write(rows[w], w, x);
+      write_rows(X, rows[w], x + w * next);
       for (int i = 0; i < kSize - 1; ++i) rows[w][i] = rows[w][kCount + i];
     }
   }
   for (int w = 0; w < kWide; ++w) {
     Lanes<T> last[kCount];
-    read(x, w, last);
+    read_rows(X, x + w * next, last);
     for (int i = 0; i < kSize - 1; ++i) last[i] = rows[w][i];
-    write(last, w, x);
+    write_rows(X, last, x + w * next);
   }
 }
 
@@ -281,21 +285,13 @@ void turn_lines_upwards(const Reflector<T, 2>* H, int count, LinesMatrix<T, kRow
 template <typename T, int kWide>
 HWY_INLINE void turn_columns_strip_upwards(const Reflector<T, 2>* H, int count, LinesMatrix<T, false> X, Real<T>* x) {
   constexpr int kCount = kLanes<T>;
-  const std::ptrdiff_t step = X.line_size();
+  const std::ptrdiff_t next = kCount * X.line_size();  // columns
   Lanes<T> rows[kWide][kCount + 1];
-  const auto read = [&](const Real<T>* from, int w, Lanes<T>* to) HWY_ATTR {
-    for (int j = 0; j < kCount; ++j) to[j] = X.load(from + (w * kCount + j) * step);
-    transpose_all(to);
-  };
-  const auto write = [&](Lanes<T>* from, int w, Real<T>* to) HWY_ATTR {
-    transpose_all(from);
-    for (int j = 0; j < kCount; ++j) X.store(from[j], to + (w * kCount + j) * step);
-  };
-  for (int w = 0; w < kWide; ++w) read(x, w, rows[w]);
+  for (int w = 0; w < kWide; ++w) read_rows(X, x + w * next, rows[w]);
   for (int k = 0; k < count; k += kCount, x -= kCount) {
     for (int w = 0; w < kWide; ++w) {
       rows[w][kCount] = rows[w][0];
-      read(x - kCount, w, rows[w]);
+      read_rows(X, x - kCount + w * next, rows[w]);
     }
     for (int s = 0; s < kCount; ++s) {
       const Reflector<T, 2>& h = H[k + s];
@@ -306,13 +302,13 @@ HWY_INLINE void turn_columns_strip_upwards(const Reflector<T, 2>* H, int count, 
         rows[w][i] = neg_mul_add(h.tau, product, rows[w][i]);
       }
     }
-    for (int w = 0; w < kWide; ++w) write(rows[w] + 1, w, x - kCount + 1);
+    for (int w = 0; w < kWide; ++w) write_rows(X, rows[w] + 1, x - kCount + 1 + w * next);
   }
   for (int w = 0; w < kWide; ++w) {
     Lanes<T> last[kCount];
-    read(x, w, last);
+    read_rows(X, x + w * next, last);
     last[0] = rows[w][0];
-    write(last, w, x);
+    write_rows(X, last, x + w * next);
   }
 }
 
