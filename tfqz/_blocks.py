@@ -45,13 +45,13 @@ def _and_zero(x, X):
 
 
 def bands(X):
-    """x_jj; x_{j,j+1} and x_{j+1,j}, 0 at the end; each [..., n]. Without a derivative worth having: XLA compiles one gather quickly,
-    and what that one's gradient takes slowly."""
+    """x_jj; x_{j,j+1}, x_{j+1,j} and x_{j+1,j+1}, 0 at the end; each [..., n]. Without a derivative worth having: XLA compiles one
+    gather quickly, and what that one's gradient takes slowly."""
     n = tf.shape(X)[-1]
     j = tf.range(n)
-    places = tf.minimum(j * (n + 1) + tf.stack([0, 1, n])[:, None], tf.maximum(n * n - 1, 0))
+    places = tf.minimum(j * (n + 1) + tf.stack([0, 1, n, n + 1])[:, None], tf.maximum(n * n - 1, 0))
     entries = tf.gather(flattened(X), places, axis=-1)
-    return entries[..., 0, :], *(masked(j < n - 1, entries[..., k, :]) for k in (1, 2))
+    return entries[..., 0, :], *(masked(j < n - 1, entries[..., k, :]) for k in (1, 2, 3))
 
 
 def following(x):
@@ -74,6 +74,11 @@ def place_above(x):
     return masked(_is_diagonal(x, 1), x[..., :, None])
 
 
+def beside_diagonal(x):
+    """The mask of (j, j + 1) and (j + 1, j) where x_j, for a mask x that is false at the end."""
+    return (_is_diagonal(x, 1) & x[..., :, None]) | (_is_diagonal(x, -1) & x[..., None, :])
+
+
 def _is_diagonal(x, k):
     """[n, n]: true at (j, j + k), for a vector or matrix x."""
     i = tf.range(tf.shape(x)[-1])
@@ -85,6 +90,11 @@ def with_diagonal(X, x):
     return tf.where(_is_diagonal(X, 0), x[..., None, :], X)
 
 
+def on_diagonal(x, X):
+    """The diagonal matrix of x_j x_jj, for x real, [..., n], and X, [..., n, n]."""
+    return masked(_is_diagonal(X, 0), tf.cast(x, X.dtype)[..., None] * X)
+
+
 def starts(S):
     """[..., n]: true at the first row of each 2 x 2 block. Always false for complex dtypes."""
     if S.dtype.is_complex:
@@ -92,26 +102,36 @@ def starts(S):
     return tf.not_equal(bands(S)[2], 0)
 
 
-def balanced(S, T):
+def balanced(S, T, differentiable=True):
     """[p rho, q; r, s / rho] for each block [p q; r s] of S, with rho = sqrt(d / a) for T's block diag(a, d).
 
     Its eigenvalues are the block's alpha where beta is sqrt(a d). Returns the four entries, rho and beta, each [..., n]; where
     no block starts these are of an arbitrary block with complex eigenvalues, so that derivatives stay finite there.
     """
-    return _balanced(starts(S), tf.linalg.diag_part(S), above(S), below(S), tf.linalg.diag_part(T))
-
-
-def _balanced(start, s_diagonal, s_above, s_below, t_diagonal):
-    one = tf.ones_like(s_diagonal)
-
-    def entry(x, otherwise):
-        return tf.where(start, x, otherwise)
-
-    a, d = entry(t_diagonal, one), entry(following(t_diagonal), one)
-    p, s = entry(s_diagonal, one), entry(following(s_diagonal), one)
-    q, r = entry(s_above, one), entry(s_below, -one)
+    if differentiable:
+        s_diagonal, t_diagonal = tf.linalg.diag_part(S), tf.linalg.diag_part(T)
+        entries = s_diagonal, above(S), below(S), following(s_diagonal), t_diagonal, following(t_diagonal)
+        p, q, r, s, a, d = _in_blocks(starts(S), *entries)
+    else:
+        p, q, r, s, a, d = _block_entries(S, T)[1:]
     rho = tf.sqrt(d / a)
     return p * rho, q, r, s / rho, rho, tf.sqrt(a) * tf.sqrt(d)
+
+
+def _block_entries(S, T):
+    """Where blocks start, and p, q, r, s, a, d, without a derivative."""
+    p, q, r, s = bands(S)
+    a, _, _, d = bands(T)
+    start = tf.not_equal(r, 0)
+    return start, *_in_blocks(start, p, q, r, s, a, d)
+
+
+def _in_blocks(start, *entries):
+    """p, q, r, s, a, d where a block starts, and elsewhere those of [1 1; -1 1] and diag(1, 1)."""
+    return [
+        tf.where(start, x, tf.fill(tf.shape(x), tf.cast(otherwise, x.dtype)))
+        for x, otherwise in zip(entries, (1, 1, -1, 1, 1, 1))
+    ]
 
 
 def imaginary_part(p, q, r, s):
@@ -160,29 +180,41 @@ def rotations(angle):
 
 def triangularize(S, T):
     """G and H in one tensor [2, ..., n, n], block diagonal unitary matrices such that G^H S H and G^H T H are upper triangular: a complex
-    QZ of each block. Without a derivative.
+    QZ of each block. Without a derivative."""
+    return from_columns(*triangularizing_columns(S, T))
+
+
+def triangularizing_columns(S, T):
+    """The blocks [c -conj(s); s c] of `triangularize`, [2, ..., n] each: c_j of both rows and, at the first, s_j; c_j = 1 in no block.
 
     The balanced block [p q; r s] with eigenvalues x +- iy has q r < 0, (p - s)^2 / 4 + y^2 = -q r and the eigenvector v with
     |v_1|^2 : |v_2|^2 = |q| : |r|, in which v_2 / v_1 has the phase of (-(p - s) / 2 + iy) / q. The first column of a block of H is the
     direction of diag(sqrt(rho), 1 / sqrt(rho)) v, that of G the direction of T h and S h, diag(1 / sqrt(rho), sqrt(rho)) v.
     """
-    diagonal, above_, below_ = bands(S)
-    start = tf.not_equal(below_, 0)
-    p, q, r, s, rho, _ = _balanced(start, diagonal, above_, below_, bands(T)[0])
-    of_G = tf.reshape([True, False], tf.concat([[2], tf.ones([_rank(rho)], tf.int32)], axis=0))
-    ratio = tf.where(of_G, 1 / rho, rho)
-    first, second = tf.abs(q) * ratio, tf.abs(r) / ratio
-    size = tf.sqrt(tf.abs(q)) * tf.sqrt(tf.abs(r))
-    real = tf.clip_by_value((p - s) / 2, -size, size)  # the phase is right to where rounding leaves no imaginary part
-    imaginary = tf.sqrt((size - real) * (size + real))
-    c = tf.sqrt(tf.where(start, first / (first + second), tf.ones_like(first)))
-    modulus = tf.sqrt(tf.where(start, second / (first + second), tf.zeros_like(first))) * tf.sign(q)
-    # A division comes last: XLA computes again what is cheaper, for every entry of G and H.
-    s = tf.complex(-modulus * real / size, modulus * imaginary / size)
-    c = to_complex(c)
-    X = masked(_is_diagonal(S, 0), (c * tf.roll(c, 1, tf.rank(c) - 1))[..., None])
-    X = tf.where(_is_diagonal(S, 1), -tf.math.conj(s)[..., :, None], X)
-    return tf.where(_is_diagonal(S, -1), s[..., None, :], X)
+    start, p, q, r, s, a, d = _block_entries(S, T)
+    second = preceding(start)
+    of_G = tf.reshape([True, False], tf.concat([[2], tf.ones([_rank(p)], tf.int32)], axis=0))
+    ratio, root = tf.abs(q / r), tf.sqrt(a / d)
+    squares = tf.where(of_G, ratio * root * root, ratio / root / root)  # of the first entry's modulus over the second one's
+    size = 2 * tf.sqrt(tf.abs(q)) * tf.sqrt(tf.abs(r))
+    # To where rounding leaves no imaginary part the phase is right.
+    real = tf.clip_by_value((s * root - p / root) / size, -1, 1)
+    imaginary = tf.sqrt((1 - real) * (1 + real))
+    # Divisions and square roots come last: XLA computes again what is cheaper, in all that uses it.
+    first = squares / (1 + squares)
+    c = tf.sqrt(tf.where(start, first, tf.where(second, preceding(first), tf.ones_like(first))))
+    length = tf.sqrt(1 + squares) * tf.sign(q)
+    return to_complex(c), tf.complex(*(masked(start, x) / length for x in (real, imaginary)))
+
+
+def from_columns(c, s):
+    """The block diagonal matrices of blocks [c -conj(s); s c]: by one gather, which XLA does not compute again where it is used."""
+    n = tf.shape(c)[-1]
+    i = tf.range(n)
+    row, column = tf.meshgrid(i, i, indexing="ij")
+    entry = tf.clip_by_value(tf.where(tf.abs(row - column) <= 1, row - column + 1, 3), 0, 3)
+    entries = tf.concat([-tf.math.conj(s), c, s, tf.zeros_like(c)], axis=-1)
+    return tf.gather(entries, entry * n + tf.minimum(row, column), axis=-1)
 
 
 def roll(x, shift, axis):

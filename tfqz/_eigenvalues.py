@@ -10,13 +10,13 @@ from tfqz import _blocks, _tolerances
 from tfqz._blocks import following, preceding
 
 
-def alpha_beta(S, T):
-    """alpha, [..., n], complex; beta, [..., n], of T's dtype with real values >= 0."""
-    s, t = tf.linalg.diag_part(S), tf.linalg.diag_part(T)
+def alpha_beta(S, T, differentiable=True):
+    """alpha, [..., n], complex; beta, [..., n], of T's dtype with real values >= 0. `differentiable`: a Python bool."""
+    s, t = (tf.linalg.diag_part(X) if differentiable else _blocks.bands(X)[0] for X in (S, T))
     if S.dtype.is_complex:
         return s, t
     start = _blocks.starts(S)
-    p, q, r, s_, _, beta = _blocks.balanced(S, T)
+    p, q, r, s_, _, beta = _blocks.balanced(S, T, differentiable)
     x, y = (p + s_) / 2, _blocks.imaginary_part(p, q, r, s_)
     zero = tf.zeros_like(s)
     second = preceding(start)
@@ -62,8 +62,8 @@ def taken_apart(S, T, runs_only=False):
     step = distance * (tf.abs(x) ** 2 + y**2)
     move = tf.where(finite, tf.math.divide_no_nan(step, y**2), tf.zeros_like(y)) * norms[0] / norms[1]
     inverse_move = tf.where(finite, tf.zeros_like(y), tf.math.divide_no_nan(step, tf.abs(x) ** 2)) * norms[1] / norms[0]
-    s, t = tf.linalg.diag_part(S), tf.linalg.diag_part(T)
-    S, T = S + tf.linalg.diag(tf.cast(move, S.dtype) * t), T + tf.linalg.diag(tf.cast(inverse_move, T.dtype) * s)
+    # Not diag(move * diag_part(T)): what goes from matrices to vectors and back are kernels of their own.
+    S, T = S + _blocks.on_diagonal(move, T), T + _blocks.on_diagonal(inverse_move, S)
     return S, T, move, pairs
 
 
@@ -77,7 +77,7 @@ def runs_taken_apart(T):
 def _over_norms(S, T):
     """alpha and beta over the norms of S and T, and these, [..., 1], without derivatives."""
     norms = [tf.stop_gradient(_blocks.largest(X))[..., 0] for X in (S, T)]
-    alpha, beta = (tf.stop_gradient(x) for x in alpha_beta(S, T))
+    alpha, beta = alpha_beta(tf.stop_gradient(S), tf.stop_gradient(T), differentiable=False)
     return alpha / _blocks.to_complex(norms[0]), tf.math.real(beta) / norms[1], norms
 
 

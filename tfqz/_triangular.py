@@ -22,10 +22,10 @@ from tfqz import _blocks, _tolerances, _windows
 def strictly_lower(S):
     """[..., n, n]: true below the diagonal but for the entry inside each 2 x 2 block of S."""
     i = tf.range(tf.shape(S)[-1])
-    lower = i[:, None] > i[None, :]
+    below = i[:, None] - i[None, :]
     if S.dtype.is_complex:
-        return tf.broadcast_to(lower, tf.shape(S))
-    return lower & ~(tf.equal(i[:, None], i[None, :] + 1) & _blocks.starts(S)[..., None, :])
+        return tf.broadcast_to(below > 0, tf.shape(S))
+    return (below > 1) | (tf.equal(below, 1) & tf.equal(S, 0))
 
 
 def solve(S, T, first, second, adjoint, ordinary):
@@ -68,8 +68,11 @@ def _substitute(S, T, first, second, adjoint, ordinary):
     count, size, total = windows.count, windows.size, windows.count * windows.size
     coefficients, right_hand_sides = windows.cut(tf.stack([S, T])), windows.cut(tf.stack([first, second]))
     diagonal = windows.diagonal_blocks(coefficients)
-    frames = None if S.dtype.is_complex else _Frames(*_both(_blocks.triangularize(*_both(diagonal))))
-    if frames is not None:
+    frames = None
+    if not S.dtype.is_complex:
+        # From the whole diagonals: XLA unrolls what it computes along the few rows of a block.
+        columns = [windows.cut_vectors(x) for x in _blocks.triangularizing_columns(S, T)]
+        frames = _Frames(*_both(_blocks.from_columns(*columns)))
         diagonal = frames.triangular(diagonal)
 
     def lower(I):
@@ -198,7 +201,8 @@ def _left_products(coefficients, unknowns, adjoint):
 
 
 class _Frames(NamedTuple):
-    """Real dtypes: unitary matrices G, H, [batch, count, size, size], in whose frames the diagonal blocks of S and T are triangular.
+    """Real dtypes: unitary matrices G, H, [batch, count, size, size], in whose frames the diagonal blocks of S and T are triangular. (They are 0 where
+    nothing stands in a block.)
 
     Residuals enter the frames block by block, and unknowns leave them. (2) has M, N, X in the frame of G and V in that of H on the
     right; (3) has P in that of G, R in that of H, and E, F in both.

@@ -27,6 +27,11 @@ class Windows(NamedTuple):
         x = tf.gather(_blocks.flattened(x), self.row[:, None] * n + self.row, axis=-1)
         return _blocks.masked(self.kept[:, :, None] & self.kept[:, None, :], x)
 
+    def cut_vectors(self, x):
+        """[..., batch, count, size] of [..., batch, n]."""
+        x = _blocks.masked(self.kept, tf.gather(x, self.row, axis=-1))
+        return tf.reshape(x, tf.concat([tf.shape(x)[:-1], [self.count, self.size]], axis=0))
+
     def diagonal_blocks(self, x):
         """[2, batch, count, size, size] of [2, batch, count * size, count * size]."""
         i = tf.reshape(tf.range(self.count * self.size), [self.count, self.size])
