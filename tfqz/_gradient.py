@@ -129,11 +129,10 @@ def where_it_varies(S, T, Tb):
     if S.dtype.is_complex:
         real = _blocks.to_complex(tf.math.real(diagonal))
         return _blocks.with_diagonal(Tb, tf.where(zero_beta(T), diagonal, real))
-    start = _blocks.starts(S)
-    mean = (_blocks.above(Tb) + _blocks.below(Tb)) / 2
-    change_above = tf.where(start, tf.where(unequal(S, T), 0 * mean, mean) - _blocks.above(Tb), 0 * mean)
-    change_below = tf.where(start, tf.where(unequal(S, T), 0 * mean, mean) - _blocks.below(Tb), 0 * mean)
-    return Tb + _blocks.place_above(change_above) + _blocks.place_below(change_below)
+    # No band of Tb, and back: as vectors these are kernels of their own to XLA, and gathers.
+    mean = (Tb + tf.linalg.matrix_transpose(Tb)) / 2
+    mean = tf.where(_blocks.beside_diagonal(unequal(S, T)), tf.zeros_like(mean), mean)
+    return tf.where(_blocks.beside_diagonal(_blocks.starts(S)), mean, Tb)
 
 
 def _phases(S, T, G_W, noise):
@@ -180,13 +179,12 @@ def _rotations(S, T, G_W, G_Y, noise):
 def _noise(S, T, Sb, Tb, Qb, Zb):
     """[..., n]: the rounding errors of column j of Q^H Qb and Z^H Zb, and of row and column j of the other products."""
 
-    def largest(*matrices, axis):
-        return tf.unstack(tf.reduce_max(tf.abs(tf.stack(matrices)), axis=axis), num=len(matrices))
-
-    products = sum(largest(Qb, Zb, axis=-2))
+    # Each by itself: XLA compiles the same kernel once.
+    Qb, Zb, Sb, Tb, S_, T_ = (tf.abs(X) for X in (Qb, Zb, Sb, Tb, S, T))
+    products = sum(tf.reduce_max(X, axis=-2) for X in (Qb, Zb))
     for axis in (-2, -1):
-        Sb_, Tb_, S_, T_ = largest(Sb, Tb, S, T, axis=axis)
-        products += Sb_ * S_ + Tb_ * T_
+        Sb_j, Tb_j, S_j, T_j = (tf.reduce_max(X, axis=axis) for X in (Sb, Tb, S_, T_))
+        products += Sb_j * S_j + Tb_j * T_j
     return tf.stop_gradient(_tolerances.cancellation(S.dtype, tf.shape(S)[-1]) * products)
 
 
@@ -200,7 +198,8 @@ def without_noise(P, noise, moved):
     """A right-hand side P, without what is rounding where any eigenvalues are `moved` apart: divided by such small distances, over and
     over, a projector's, of which nothing else is left inside a cluster, would grow."""
     noise = tf.reduce_max(noise, axis=-1)[..., None, None]
-    return _blocks.masked(~tf.reduce_any(moved, axis=[-2, -1], keepdims=True) | (tf.abs(P) > noise), P)
+    limit = tf.where(tf.reduce_any(moved, axis=[-2, -1], keepdims=True), noise, -tf.ones_like(noise))
+    return tf.where(tf.abs(P) <= limit, tf.zeros_like(P), P)
 
 
 def zero_beta(T):
@@ -211,7 +210,7 @@ def zero_beta(T):
 
 def unequal(S, T):
     """[..., n]: true where a 2 x 2 block starts in which T's diag(a, d) has a != d, up to rounding."""
-    a, d = tf.linalg.diag_part(T), following(tf.linalg.diag_part(T))
+    a, _, _, d = _blocks.bands(T)
     return _blocks.starts(S) & (a - d > _tolerances.equal_block_entries(T.dtype) * (a + d))
 
 
@@ -225,6 +224,6 @@ def multiply(x, y, left=False, right=False):
 
 
 def divide(x, y):
-    """x / y, and 0 where x = 0 or y = 0, in the derivatives of this too."""
+    """x / y, and 0 where x = 0 or y = 0, in the derivatives of this too. The division comes last: XLA does not compute it again."""
     safe = tf.not_equal(x, 0) & tf.not_equal(y, 0)
-    return tf.where(safe, x / tf.where(safe, y, tf.ones_like(y)), tf.zeros_like(x))
+    return _blocks.masked(safe, x) / tf.where(safe, y, tf.ones_like(y))
