@@ -194,7 +194,8 @@ def triangularizing_columns(S, T):
     start, p, q, r, s, a, d = _block_entries(S, T)
     second = preceding(start)
     of_G = tf.reshape([True, False], tf.concat([[2], tf.ones([_rank(p)], tf.int32)], axis=0))
-    ratio, root = tf.abs(q / r), tf.sqrt(a / d)
+    # Of moduli further apart the smaller one is nothing, and its square must not be infinite.
+    ratio, root = tf.minimum(tf.abs(q / r), q.dtype.max**0.5), tf.sqrt(a / d)
     squares = tf.where(of_G, ratio * root * root, ratio / root / root)  # of the first entry's modulus over the second one's
     size = 2 * tf.sqrt(tf.abs(q)) * tf.sqrt(tf.abs(r))
     # To where rounding leaves no imaginary part the phase is right.

@@ -201,8 +201,8 @@ def _left_products(coefficients, unknowns, adjoint):
 
 
 class _Frames(NamedTuple):
-    """Real dtypes: unitary matrices G, H, [batch, count, size, size], in whose frames the diagonal blocks of S and T are triangular. (They are 0 where
-    nothing stands in a block.)
+    """Real dtypes: unitary matrices G, H, [batch, count, size, size], in whose frames the diagonal blocks of S and T are triangular. (They
+    are 0 where nothing stands in a block.)
 
     Residuals enter the frames block by block, and unknowns leave them. (2) has M, N, X in the frame of G and V in that of H on the
     right; (3) has P in that of G, R in that of H, and E, F in both.
