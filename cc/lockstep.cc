@@ -1,7 +1,10 @@
 // Compiles the decomposition in lockstep for each width of vectors, and chooses one at run time.
 #include "lockstep.h"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
+#include <complex>
 #include <cstdlib>
 #include <limits>
 #include <vector>
@@ -60,53 +63,70 @@ const Simd kSimds[] = {
 };
 #undef TFQZ_MAKERS
 
-// Whether decompositions of a few pencils are what they should be. Compilers have been seen to err with vectors that few use.
+// max |A - Q S Z^H| of row-major matrices; infinite if something is not a number.
 template <typename T>
-bool is_right(const Simd& simd) {
-  constexpr int kSize = 5, kEntries = kSize * kSize;
-  using R = Real<T>;
-  const auto lockstep = make_lockstep<T>(simd, kSize);
-  const int count = lanes<T>(simd);
-  std::uint32_t state = 1;
-  std::vector<T> inputs(2 * count * kEntries);
-  for (R *x = reinterpret_cast<R*>(inputs.data()), *end = reinterpret_cast<R*>(inputs.data() + inputs.size()); x < end; ++x) {
-    state = state * 1664525 + 1013904223;
-    *x = static_cast<R>(static_cast<double>(state >> 8) / (1 << 24) - 0.5);
-  }
-  std::vector<T> outputs(count * (4 * kEntries + kSize));
-  std::vector<std::complex<R>> alphas(count * kSize);
-  std::vector<const T*> a(count), b(count);
-  std::vector<Factors<T>> factors(count);
-  for (int i = 0; i < count; ++i) {
-    a[i] = &inputs[2 * i * kEntries];
-    b[i] = a[i] + kEntries;
-    T* out = &outputs[i * (4 * kEntries + kSize)];
-    factors[i] = {out, out + kEntries, out + 2 * kEntries, out + 3 * kEntries, &alphas[i * kSize], out + 4 * kEntries};
-  }
-  if ((*lockstep)(a.data(), b.data(), factors.data(), count) != 0) return false;
+Real<T> residual(int n, const T* a, const T* q, const T* s, const T* z) {
   const auto conjugate = [](T x) {
-    if constexpr (std::is_same_v<T, R>) {
+    if constexpr (std::is_same_v<T, Real<T>>) {
       return x;
     } else {
       return std::conj(x);
     }
   };
-  const auto reproduces = [&](const T* x, const Factors<T>& f, const T* factor) {
-    for (int i = 0; i < kSize; ++i) {
-      for (int j = 0; j < kSize; ++j) {
-        T sum = -x[i * kSize + j];
-        for (int k = 0; k < kSize; ++k) {
-          for (int l = 0; l < kSize; ++l) sum += f.q[i * kSize + k] * factor[k * kSize + l] * conjugate(f.z[j * kSize + l]);
-        }
-        if (!(std::abs(sum) < 200 * std::numeric_limits<R>::epsilon())) return false;
-      }
+  Real<T> largest = 0;
+  std::vector<T> row(n);
+  for (int i = 0; i < n; ++i) {
+    std::fill(row.begin(), row.end(), T(0));
+    for (int k = 0; k < n; ++k) {
+      for (int l = 0; l < n; ++l) row[l] += q[i * n + k] * s[k * n + l];
     }
-    return true;
-  };
+    for (int j = 0; j < n; ++j) {
+      T sum = -a[i * n + j];
+      for (int l = 0; l < n; ++l) sum += row[l] * conjugate(z[j * n + l]);
+      if (!std::isfinite(std::abs(sum))) return std::numeric_limits<Real<T>>::infinity();
+      largest = std::max(largest, std::abs(sum));
+    }
+  }
+  return largest;
+}
+
+// Whether decompositions of a few random pencils, in lockstep or by themselves, are what they should be. Compilers have been seen to
+// err with vectors that few use.
+template <typename T>
+bool is_right(const Simd& simd, int n, bool in_lockstep) {
+  using R = Real<T>;
+  const int count = in_lockstep ? lanes<T>(simd) : 1, entries = n * n;
+  std::uint32_t state = 1;
+  std::vector<T> inputs(2 * count * entries);
+  for (R *x = reinterpret_cast<R*>(inputs.data()), *end = reinterpret_cast<R*>(inputs.data() + inputs.size()); x < end; ++x) {
+    state = state * 1664525 + 1013904223;
+    *x = static_cast<R>(static_cast<double>(state >> 8) / (1 << 24) - 0.5);
+  }
+  std::vector<T> outputs(count * (4 * entries + n));
+  std::vector<std::complex<R>> alphas(count * n);
+  std::vector<const T*> a(count), b(count);
+  std::vector<Factors<T>> factors(count);
   for (int i = 0; i < count; ++i) {
-    if (!reproduces(a[i], factors[i], factors[i].s) || !reproduces(b[i], factors[i], factors[i].t)) return false;
+    a[i] = &inputs[2 * i * entries];
+    b[i] = a[i] + entries;
+    T* out = &outputs[i * (4 * entries + n)];
+    factors[i] = {out, out + entries, out + 2 * entries, out + 3 * entries, &alphas[i * n], out + 4 * entries};
+  }
+  if (in_lockstep) {
+    if ((*make_lockstep<T>(simd, n))(a.data(), b.data(), factors.data(), count) != 0) return false;
+  } else if (QzSolver<T>(n, &simd, one_after_the_other())(a[0], b[0], factors[0]).info != 0) {
+    return false;
+  }
+  for (int i = 0; i < count; ++i) {
+    const Factors<T>& f = factors[i];
+    const R largest = std::max(residual(n, a[i], f.q, f.s, f.z), residual(n, b[i], f.q, f.t, f.z));
+    if (!(largest < 40 * n * std::numeric_limits<R>::epsilon())) return false;
   }
   return true;
+}
+template <typename T>
+bool is_right(const Simd& simd) {
+  return is_right<T>(simd, 5, /*in_lockstep=*/true) && is_right<T>(simd, 40, /*in_lockstep=*/false);
 }
 
 // For each width, once in a process.
