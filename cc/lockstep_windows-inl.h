@@ -66,7 +66,7 @@ HWY_INLINE Mask<typename P::Number> is_complex_pair(const P& group, int k) {
   return finite & (mul_add(half, half, (rs * dt) * neg_mul_add(ps, mt, (over_s * q) * at)) < zero);
 }
 
-// Drops what is negligible: s_{j+1,j} beside its neighbours on the diagonal, t_jj beside the norm of T (LAPACK's rules). Below eps^4 an
+// Drops what is negligible: s_{j+1,j} beside its neighbours on the diagonal, t_jj beside the norm of T in a window (LAPACK's rules). Below eps^4 an
 // entry is nothing beside matrices of norm 1: products that underflow must not keep an iteration going. Then finds the last unfinished
 // window of each lane, no lower than the one before, and what is to be done there.
 template <typename P>
@@ -98,7 +98,6 @@ void find_windows(const P& group, Lanes<Real<typename P::Number>> zero_beta, Win
     const Lanes<R> here = all_lanes(static_cast<R>(j)), s = size(group.S(j, j));
     const Lanes<T> t = group.T_(j, j);
     const Mask<R> finite = zero_beta2 < abs2(t);
-    group.T_.set(j, j, masked(finite, t));
     Mask<R> linked = start < start;
     if (j > 0) {
       const Lanes<T> low = group.S(j, j - 1);
@@ -120,6 +119,12 @@ void find_windows(const P& group, Lanes<Real<typename P::Number>> zero_beta, Win
   windows->deflating = open & infinite_first;
   windows->chasing = open & (!infinite_first) & (none < last_zero);
   windows->sweeping = open & !(windows->deflating | windows->chasing);
+  // Only where it is in the way: what has split off already keeps its t_jj, however small beside the others.
+  const Lanes<R> place = select(windows->deflating, first, select(windows->chasing, last_zero, none));
+  for (int j = smallest(is_zero(all_lanes(R(0))), select(none < place, place, all_lanes(static_cast<R>(end)))); j < end; ++j) {
+    const Mask<R> here = place == all_lanes(static_cast<R>(j));
+    if (any(here)) group.T_.set(j, j, masked(!here, group.T_(j, j)));
+  }
 }
 
 }  // namespace HWY_NAMESPACE

@@ -18,6 +18,8 @@ constexpr int kLargestUnblocked = 64;
 // columns by vectors.
 template <typename T>
 constexpr int kLargestIterated = std::is_same_v<T, Real<T>> ? 512 : 320;
+// Below, nothing is gained.
+constexpr int kSmallestIterated = 16;
 
 // One BLAS thread a pencil: the batch is what is shared out over threads. The setting belongs to this instance of
 // OpenBLAS; NumPy's and SciPy's are others.
@@ -28,7 +30,7 @@ const int single_threaded = (scipy_openblas_set_num_threads(1), 0);
 template <typename T>
 QzSolver<T>::QzSolver(int n, const Simd* simd, const Fork& fork)
     : n_(n), matrices_(n, 4), S_(matrices_[0]), T_(matrices_[1]), Q_(matrices_[2]), Z_(matrices_[3]) {
-  if (simd != nullptr && n <= kLargestIterated<T>) iteration_ = make_iteration<T>(*simd, n, fork);
+  if (simd != nullptr && n >= kSmallestIterated && n <= kLargestIterated<T>) iteration_ = make_iteration<T>(*simd, n, fork);
   real_work_.reset(new Real<T>[8 * static_cast<std::size_t>(n)]);
   vectors_.reset(new T[2 * static_cast<std::size_t>(n)]);
   work_.reset(new T[1]);
