@@ -59,8 +59,8 @@ std::string said(const Outcome& outcome) {
 // The place of one element in arrays of factors.
 template <typename T>
 Factors<T> at(const Factors<T>& all, int n, int64_t index) {
-  const int64_t matrix = index * n * n, vector = index * n;
-  return {all.s + matrix, all.t + matrix, all.q + matrix, all.z + matrix, all.alpha + vector, all.beta + vector};
+  const auto matrix = [&](T* factor) { return factor == nullptr ? nullptr : factor + index * n * n; };
+  return {matrix(all.s), matrix(all.t), matrix(all.q), matrix(all.z), all.alpha + index * n, all.beta + index * n};
 }
 
 template <typename T>
@@ -79,7 +79,9 @@ std::string not_finite(const T* a, const T* b, int n) {
 template <typename T>
 void fill(const Factors<T>& factors, int n) {
   const Real<T> nan = std::numeric_limits<Real<T>>::quiet_NaN();
-  for (T* matrix : {factors.s, factors.t, factors.q, factors.z}) fill_matrix(matrix, n);
+  for (T* matrix : {factors.s, factors.t, factors.q, factors.z}) {
+    if (matrix != nullptr) fill_matrix(matrix, n);
+  }
   std::fill_n(factors.alpha, n, std::complex<Real<T>>(nan, nan));
   std::fill_n(factors.beta, n, T(nan));
 }

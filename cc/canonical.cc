@@ -65,7 +65,7 @@ T turn_column(Matrix<T> Z, int j) {
 template <typename T>
 void canonicalize(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) {
   const int n = S.n;
-  for (int j = 0; j < n; ++j) {
+  for (int j = 0; j < n && Z.present(); ++j) {
     const T right = turn_column(Z, j);
     if (right != T(1)) {
       const int rows = std::min(n, j + 2);  // a 2 x 2 block reaches one row below the diagonal
@@ -74,13 +74,13 @@ void canonicalize(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) {
     }
   }
   for (int j = 0; j < n; ++j) {
-    T* q = Q.column(j);
     T& t = T_(j, j);
     T& s = S(j, j);
-    const T left = t != T(0) ? phase(t) : s != T(0) ? phase(s) : conjugate(phase(q[largest_entry(q, n)]));
+    T left = t != T(0) ? phase(t) : phase(s);
+    if (t == T(0) && s == T(0) && Q.present()) left = conjugate(phase(Q(largest_entry(Q.column(j), n), j)));
     if (left != T(1)) {
       const int first = std::max(0, j - 1);
-      scale(q, n, 1, left);
+      if (Q.present()) scale(Q.column(j), n, 1, left);
       scale(&S(j, first), n - first, S.leading, conjugate(left));
       scale(&T_(j, first), n - first, T_.leading, conjugate(left));
     }

@@ -22,6 +22,7 @@
 
 namespace tfqz {
 
+// Without Q where there is no j with s_jj = t_jj = 0, and without Q and Z where only the diagonal blocks count.
 template <typename T>
 void canonicalize(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z);
 

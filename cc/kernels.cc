@@ -30,16 +30,20 @@ bool FillFailures(OpKernelConstruction* context) {
   return on_failure == "nan";
 }
 
-// Allocates the outputs of an op that has factors, alpha and beta.
+// Allocates the outputs of an op that has factors, alpha and beta, but for factors that nothing in the graph uses.
 template <typename T>
 absl::Status AllocateFactors(OpKernelContext* context, const TensorShape& batch_shape, int64_t n, Factors<T>* factors) {
   TensorShape vector = batch_shape;
   vector.AddDim(n);
   TensorShape matrix = vector;
   matrix.AddDim(n);
-  Tensor* outputs[6];
-  for (int i = 0; i < 6; ++i) TF_RETURN_IF_ERROR(context->allocate_output(i, i < 4 ? matrix : vector, &outputs[i]));
-  const auto data = [&](int i) { return outputs[i]->flat<T>().data(); };
+  Tensor* outputs[6] = {};
+  for (int i = 0; i < 6; ++i) {
+    const bool factor = i < 4;
+    if (factor && !context->output_required(i)) continue;
+    TF_RETURN_IF_ERROR(context->allocate_output(i, factor ? matrix : vector, &outputs[i]));
+  }
+  const auto data = [&](int i) { return outputs[i] == nullptr ? nullptr : outputs[i]->flat<T>().data(); };
   *factors = {data(0), data(1), data(2), data(3), outputs[4]->flat<std::complex<Real<T>>>().data(), data(5)};
   return absl::OkStatus();
 }

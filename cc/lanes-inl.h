@@ -12,6 +12,8 @@
 
 #include <complex>
 #include <cstddef>
+#include <memory>
+#include <new>
 #include <type_traits>
 
 #include "hwy/highway.h"
@@ -48,6 +50,18 @@ struct Mask {
 
 // Of memory for any vectors, in bytes.
 inline constexpr std::size_t kAlignment = 64;
+
+struct FreeAligned {
+  void operator()(void* memory) const { ::operator delete(memory, std::align_val_t{kAlignment}); }
+};
+template <typename R>
+using AlignedArray = std::unique_ptr<R[], FreeAligned>;
+
+// Room for `count` numbers, whatever they are. Throws std::bad_alloc.
+template <typename R>
+AlignedArray<R> aligned_array(std::size_t count) {
+  return AlignedArray<R>(static_cast<R*>(::operator new(sizeof(R) * count, std::align_val_t{kAlignment})));
+}
 
 template <typename T>
 inline constexpr bool kComplex = !std::is_same_v<T, Real<T>>;

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <memory>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "lanes_memory-inl.h"
@@ -118,6 +119,15 @@ HWY_INLINE void reflect_rows(const Reflector<T, kSize>& H, LinesMatrix<T, false>
   }
 }
 
+// Calls turn(kWide, i) for entries i of the lines, or columns, in [begin, end): the kWide vectors from there on, so many that the sums of
+// one need not wait for another, so few that they stay in registers; then one by one what is left.
+template <typename T, int kWide, typename Turn>
+HWY_INLINE void in_strips(int begin, int end, const Turn& turn) {
+  int i = begin;
+  for (; i + (kWide - 1) * kLanes<T> < end; i += kWide * kLanes<T>) turn(std::integral_constant<int, kWide>(), i);
+  for (; i < end; i += kLanes<T>) turn(std::integral_constant<int, 1>(), i);
+}
+
 // ---- Many reflectors, H[k] for the lines or the rows k, k + 1, ..: what they turn stays in registers from one to the next.
 
 // kWide vectors of each line, from those at x on.
@@ -174,12 +184,9 @@ HWY_INLINE void turn_strip(const Reflector<T, kSize>* H, int count, LinesMatrix<
 // the lines.
 template <typename T, bool kRows, int kSize>
 void turn_lines(const Reflector<T, kSize>* H, int count, LinesMatrix<T, kRows> X, int line, int begin, int end) {
-  // Enough of them that the sums of one do not wait for another, few enough to stay in registers.
-  constexpr int kWide = kComplex<T> ? 2 : 4;
-  Real<T>* x = X.data + line * X.line_size() + begin;
-  int left = (end - begin + kLanes<T> - 1) / kLanes<T>;
-  for (; left >= kWide; left -= kWide, x += kWide * kLanes<T>) turn_strip<T, kRows, kSize, kWide>(H, count, X, x);
-  for (; left > 0; --left, x += kLanes<T>) turn_strip<T, kRows, kSize, 1>(H, count, X, x);
+  in_strips<T, kComplex<T> ? 2 : 4>(begin, end, [&](auto wide, int i) HWY_ATTR {
+    turn_strip<T, kRows, kSize, decltype(wide)::value>(H, count, X, X.data + line * X.line_size() + i);
+  });
 }
 
 template <typename R>
@@ -244,14 +251,17 @@ HWY_INLINE void turn_columns_strip(const Reflector<T, kSize>* H, int count, Line
   }
 }
 
+// Of rows, which take a vector each.
+template <typename T>
+inline constexpr int kWideRows = !kComplex<T> && kLanes<T> <= 4 ? 2 : 1;
+
 // The first `count` reflectors, a multiple of the number of lanes, for the rows from `row` on, in the columns [begin, end) and what
 // vectors take beyond.
 template <typename T, int kSize>
 void turn_rows(const Reflector<T, kSize>* H, int count, LinesMatrix<T, false> X, int row, int begin, int end) {
-  constexpr int kWide = !kComplex<T> && kLanes<T> <= 4 ? 2 : 1, kColumns = kWide * kLanes<T>;
-  int j = begin;
-  for (; j + kColumns <= end; j += kColumns) turn_columns_strip<T, kSize, kWide>(H, count, X, X.at(row, j));
-  for (; j < end; j += kLanes<T>) turn_columns_strip<T, kSize, 1>(H, count, X, X.at(row, j));
+  in_strips<T, kWideRows<T>>(begin, end, [&](auto wide, int j) HWY_ATTR {
+    turn_columns_strip<T, kSize, decltype(wide)::value>(H, count, X, X.at(row, j));
+  });
 }
 
 // ---- The same upwards: H[k] for the lines or the rows `last` - k - 1 and `last` - k.
@@ -275,11 +285,9 @@ HWY_INLINE void turn_strip_upwards(const Reflector<T, 2>* H, int count, LinesMat
 
 template <typename T, bool kRows>
 void turn_lines_upwards(const Reflector<T, 2>* H, int count, LinesMatrix<T, kRows> X, int last, int begin, int end) {
-  constexpr int kWide = kComplex<T> ? 3 : 6;
-  Real<T>* x = X.data + last * X.line_size() + begin;
-  int left = (end - begin + kLanes<T> - 1) / kLanes<T>;
-  for (; left >= kWide; left -= kWide, x += kWide * kLanes<T>) turn_strip_upwards<T, kRows, kWide>(H, count, X, x);
-  for (; left > 0; --left, x += kLanes<T>) turn_strip_upwards<T, kRows, 1>(H, count, X, x);
+  in_strips<T, kComplex<T> ? 3 : 6>(begin, end, [&](auto wide, int i) HWY_ATTR {
+    turn_strip_upwards<T, kRows, decltype(wide)::value>(H, count, X, X.data + last * X.line_size() + i);
+  });
 }
 
 template <typename T, int kWide>
@@ -315,10 +323,9 @@ HWY_INLINE void turn_columns_strip_upwards(const Reflector<T, 2>* H, int count, 
 // `count` is a multiple of the number of lanes, and may reach as far beyond the first row.
 template <typename T>
 void turn_rows_upwards(const Reflector<T, 2>* H, int count, LinesMatrix<T, false> X, int last, int begin, int end) {
-  constexpr int kWide = !kComplex<T> && kLanes<T> <= 4 ? 2 : 1, kColumns = kWide * kLanes<T>;
-  int j = begin;
-  for (; j + kColumns <= end; j += kColumns) turn_columns_strip_upwards<T, kWide>(H, count, X, X.at(last, j));
-  for (; j < end; j += kLanes<T>) turn_columns_strip_upwards<T, 1>(H, count, X, X.at(last, j));
+  in_strips<T, kWideRows<T>>(begin, end, [&](auto wide, int j) HWY_ATTR {
+    turn_columns_strip_upwards<T, decltype(wide)::value>(H, count, X, X.at(last, j));
+  });
 }
 
 // ---- What turns the rows of a matrix, put off until there is much of it. Then a strip of the matrix stays in the cache for all of it.
@@ -351,10 +358,7 @@ class Queue {
   }
 
   void apply(LinesMatrix<T, true> X, int n) const {
-    constexpr int kWide = kComplex<T> ? 2 : 4, kEntries = kWide * kLanes<T>;
-    int j = 0;
-    for (; j + kEntries <= n; j += kEntries) apply_to_strip<kWide>(X, j);
-    for (; j < n; j += kLanes<T>) apply_to_strip<1>(X, j);
+    in_strips<T, kComplex<T> ? 2 : 4>(0, n, [&](auto wide, int j) HWY_ATTR { apply_to_strip<decltype(wide)::value>(X, j); });
   }
 
  private:
@@ -383,14 +387,51 @@ class Queue {
   std::vector<Run> runs_;
 };
 
+// A matrix whose rows turn later, or none: one queue fills while another may be applied.
+template <typename T>
+class Postponed {
+ public:
+  Postponed(int enough, int more) : filling_(new Queue<T>(enough, more)), waiting_(new Queue<T>(enough, more)) {}
+
+  void start(LinesMatrix<T, true> X, int n) {
+    X_ = X;
+    n_ = n;
+    filling_->clear();
+    waiting_->clear();
+  }
+  bool present() const { return X_.data != nullptr; }
+  bool full() const { return filling_->full(); }
+
+  template <typename... Arguments>
+  void add(Arguments... arguments) {
+    if (present()) filling_->add(arguments...);
+  }
+
+  // What came before the last call of take_turns(); it may run together with add().
+  void catch_up() const {
+    if (present()) waiting_->apply(X_, n_);
+  }
+  void take_turns() {
+    std::swap(filling_, waiting_);
+    filling_->clear();
+  }
+
+ private:
+  LinesMatrix<T, true> X_ = {nullptr, 0};
+  int n_ = 0;
+  std::unique_ptr<Queue<T>> filling_, waiting_;
+};
+
 // In the place of the matrix.
 template <typename T>
-struct Queued {
-  Queue<T>* queue;
+struct PostponedRows {
+  Postponed<T>* rows;
+
+  bool present() const { return rows->present(); }
 };
 template <typename T, int kSize>
-HWY_INLINE void reflect_rows(const Reflector<T, kSize>& H, Queued<T> X, int row, int, int) {
-  X.queue->add(&H, 1, row);
+HWY_INLINE void reflect_rows(const Reflector<T, kSize>& H, PostponedRows<T> X, int row, int, int) {
+  X.rows->add(&H, 1, row);
 }
 
 }  // namespace HWY_NAMESPACE

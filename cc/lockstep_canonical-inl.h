@@ -47,6 +47,15 @@ void make_blocks_diagonal(const P& group) {
   }
 }
 
+// Whether some lane has an eigenvalue 0/0.
+template <typename T>
+bool any_undetermined(const Group<T>& group) {
+  for (int j = 0; j < group.n; ++j) {
+    if (any(is_zero(group.S(j, j)) & is_zero(group.T_(j, j)))) return true;
+  }
+  return false;
+}
+
 // |x|, and x / |x|, 1 for 0.
 template <typename R>
 HWY_INLINE Lanes<R> phase(Lanes<R> x, Lanes<R>* modulus) {
@@ -96,7 +105,7 @@ void canonicalize(const Group<T>& group) {
   const int n = group.n;
   const LanesMatrix<T> S = group.S, T_ = group.T_, QH = group.QH, ZT = group.ZT;
   Lanes<R> modulus, where;
-  for (int j = 0; j < n; ++j) {
+  for (int j = 0; j < n && ZT.present(); ++j) {
     const Lanes<T> turn = conj(phase(largest_entry(ZT, j, n, &where), &modulus));
     for (int i = 0; i < n; ++i) {
       ZT.set(j, i, select(where == all_lanes(R(i)), widened<T>(modulus), turn * ZT(j, i)));
@@ -109,9 +118,9 @@ void canonicalize(const Group<T>& group) {
     const Lanes<T> t = T_(j, j), s = S(j, j);
     const Mask<R> infinite = is_zero(t), no_s = is_zero(s);
     Lanes<T> chosen = select(infinite, s, t);
-    if (any(infinite & no_s)) chosen = select(infinite & no_s, largest_entry(QH, j, n, &where), chosen);
+    if (QH.present() && any(infinite & no_s)) chosen = select(infinite & no_s, largest_entry(QH, j, n, &where), chosen);
     const Lanes<T> turn = conj(phase(chosen, &modulus));
-    multiply(QH, j, 0, 1, n, turn);
+    if (QH.present()) multiply(QH, j, 0, 1, n, turn);
     const int first = std::max(0, j - 1);
     multiply(S, j, first, 1, n - first, turn);
     multiply(T_, j, first, 1, n - first, turn);

@@ -200,6 +200,7 @@ void sweep(const Group<T>& group, const Windows<T>& windows) {
   const Lanes<R> first = select(sweeping, windows.first, all_lanes(R(n))), last = select(sweeping, windows.last, all_lanes(R(-1)));
   const int end = largest(sweeping, windows.last);
   int k = smallest(sweeping, windows.first);
+  const int first_row = group.begin(k), end_column = group.end(end);
   const auto inside = [&]() HWY_ATTR { return (first <= all_lanes(R(k))) & (all_lanes(R(k)) < last); };
   Lanes<T> x[kSize];
   // From where the bulge enters, or from column k - 1 of S, which it makes that of a Hessenberg matrix again.
@@ -219,16 +220,16 @@ void sweep(const Group<T>& group, const Windows<T>& windows) {
   // Each reflector is found as early as can be: it takes long, and what doesn't depend on it goes on meanwhile.
   for (;;) {
     const int row = k;
-    reflect_rows(left, group.T_, row, row, n);
+    reflect_rows(left, group.T_, row, row, end_column);
     orthogonal_to_rows(group.T_, row, last, x);
     const Reflector<T, kSize> right = conj(reflector(x, inside()));
-    reflect_rows(left, group.S, row, row, n);
-    reflect_rows(left, group.QH, row, 0, n);
-    reflect_columns(right, group.S, row, 0, std::min(row + kSize + 1, n));
+    reflect_rows(left, group.S, row, row, end_column);
+    group.turn_q(left, row);
+    reflect_columns(right, group.S, row, first_row, std::min(row + kSize + 1, n));
     if (++k < end) left = of_rows();
-    reflect_columns(right, group.T_, row, 0, std::min(row + kSize, n));
+    reflect_columns(right, group.T_, row, first_row, std::min(row + kSize, n));
     for (int i = 1; i < kSize; ++i) group.T_.clear(row + i, row);
-    reflect_rows(right, group.ZT, row, 0, n);
+    group.turn_z(right, row);
     if (k == end) return;
   }
 }

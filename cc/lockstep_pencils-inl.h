@@ -10,7 +10,6 @@
 #include <array>
 #include <limits>
 #include <memory>
-#include <new>
 
 #include "lanes_memory-inl.h"
 #include "lockstep.h"
@@ -27,34 +26,27 @@ class Lockstep : public LockstepQz<T> {
  public:
   explicit Lockstep(int n) : n_(n), leading_((n + 1) | 1), size_(static_cast<std::size_t>(n + 1) * leading_ * kStride<T>) {
     const std::size_t small = static_cast<std::size_t>(3 * n) * kStride<T>;
-    buffer_.reset(static_cast<R*>(::operator new(sizeof(R) * (4 * size_ + small), std::align_val_t{kAlignment})));
+    buffer_ = aligned_array<R>(4 * size_ + small);
     vectors_ = buffer_.get() + 4 * size_;
   }
 
   std::uint64_t operator()(const T* const* a, const T* const* b, const Factors<T>* factors, int count) override {
-    const Group<T> group = {n_, matrix(0), matrix(1), matrix(2), matrix(3)};
-    std::fill_n(buffer_.get(), 4 * size_, R(0));
-    const Lanes<R> of_a = pack(a, count, group.S), of_b = pack(b, count, group.T_);
-    for (LanesMatrix<T> X : {group.QH, group.ZT}) {
-      for (int i = 0; i < n_; ++i) X.set(i, i, number<T>(1));
-    }
-    triangularize(group, vectors_);
-    reduce_to_hessenberg(group);
-    Windows<T> windows(n_);
-    for (const Lanes<R> zero = zero_beta(group); step(group, zero, &windows);) {
-    }
-    if constexpr (!kComplex<T>) make_blocks_diagonal(group);
+    const Parts parts = wanted(factors[0]);
+    Decomposed done = decompose(a, b, count, parts);
+    // The phases of S and T are Q's where an eigenvalue is 0/0.
+    if (parts == Parts::kAllButQ && any_undetermined(done.group)) done = decompose(a, b, count, Parts::kAll);
+    const Group<T>& group = done.group;
     canonicalize(group);
     alpha_beta(group, vectors_);
     // What is unpacked for the lanes that failed has no meaning.
     const auto to = [&](auto factor) { return [=](int lane) { return factors[lane].*factor; }; };
-    unpack(group.S, of_a, count, to(&Factors<T>::s));
-    unpack(group.T_, of_b, count, to(&Factors<T>::t));
-    unpack_transposed(group.QH, R(-1), count, to(&Factors<T>::q));
-    unpack_transposed(group.ZT, R(1), count, to(&Factors<T>::z));
-    unpack_eigenvalues(of_a, of_b, count, to(&Factors<T>::alpha), to(&Factors<T>::beta));
+    if (factors->s != nullptr) unpack(group.S, done.of_a, count, to(&Factors<T>::s));
+    if (factors->t != nullptr) unpack(group.T_, done.of_b, count, to(&Factors<T>::t));
+    if (factors->q != nullptr) unpack_transposed(group.QH, R(-1), count, to(&Factors<T>::q));
+    if (factors->z != nullptr) unpack_transposed(group.ZT, R(1), count, to(&Factors<T>::z));
+    unpack_eigenvalues(done.of_a, done.of_b, count, to(&Factors<T>::alpha), to(&Factors<T>::beta));
     alignas(kAlignment) R failed[kLanes<T>];
-    store(masked(windows.failed, all_lanes(R(1))), failed);
+    store(masked(done.failed, all_lanes(R(1))), failed);
     std::uint64_t bits = 0;
     for (int lane = 0; lane < count; ++lane) bits |= std::uint64_t{failed[lane] != 0} << lane;
     return bits;
@@ -62,10 +54,32 @@ class Lockstep : public LockstepQz<T> {
 
  private:
   using R = Real<T>;
-  struct Free {
-    void operator()(R* memory) const { ::operator delete(memory, std::align_val_t{kAlignment}); }
+
+  // Generalized Schur forms, but for the canonical form, of A / of_a and B / of_b.
+  struct Decomposed {
+    Group<T> group;
+    Lanes<R> of_a, of_b;
+    Mask<R> failed;
   };
 
+  Decomposed decompose(const T* const* a, const T* const* b, int count, Parts parts) const {
+    const LanesMatrix<T> none = {nullptr, leading_};
+    Group<T> group = {n_, matrix(0), matrix(1), parts == Parts::kAll ? matrix(2) : none, parts == Parts::kEigenvalues ? none : matrix(3)};
+    std::fill_n(buffer_.get(), 4 * size_, R(0));
+    const Lanes<R> of_a = pack(a, count, group.S), of_b = pack(b, count, group.T_);
+    for (LanesMatrix<T> X : {group.QH, group.ZT}) {
+      for (int i = 0; i < n_ && X.present(); ++i) X.set(i, i, number<T>(1));
+    }
+    triangularize(group, vectors_);
+    reduce_to_hessenberg(group);
+    Windows<T> windows(n_);
+    for (const Lanes<R> zero = zero_beta(group); step(group, zero, &windows);) {
+    }
+    if constexpr (!kComplex<T>) make_blocks_diagonal(group);
+    return {group, of_a, of_b, windows.failed};
+  }
+
+  // Real and imaginary parts of a number.
   static constexpr int kParts = kComplex<T> ? 2 : 1;
 
   // Numbers in rows of `width`, `step` apart, and `gap` more between rows.
@@ -166,7 +180,7 @@ class Lockstep : public LockstepQz<T> {
 
   const int n_, leading_;
   const std::size_t size_;  // of a matrix, in real numbers
-  std::unique_ptr<R, Free> buffer_;
+  AlignedArray<R> buffer_;
   R* vectors_;
 };
 

@@ -77,7 +77,7 @@ void triangularize(const Group<T>& group, Real<T>* vectors) {
     const Lanes<T> first = tall_reflector(group.T_, k, k, count, scaled, adjoint);
     turn_tall(group.T_, k, k + 1, n, scaled, adjoint, count);
     turn_tall(group.S, k, 0, n, scaled, adjoint, count);
-    turn_tall(group.QH, k, 0, n, scaled, adjoint, count);
+    if (group.QH.present()) turn_tall(group.QH, k, 0, n, scaled, adjoint, count);
     group.T_.set(k, k, first);
     for (int i = k + 1; i < n; ++i) group.T_.clear(i, k);
   }
@@ -105,7 +105,7 @@ void reduce_to_hessenberg(const P& group) {
       reflect_rows(left, group.T_, i - 1, i - 1, n);
       const Reflector<T, 2> right = clearing_first(group.T_(i, i - 1), group.T_(i, i), everywhere);  // while the others turn
       reflect_rows(left, group.S, i - 1, j + 1, n);
-      reflect_rows(left, group.QH, i - 1, 0, n);
+      group.turn_q(left, i - 1);
       group.S.set(i - 1, j, select(wanted, first, above));
       group.S.clear(i, j);
       group.turn_columns(right, i - 1, n, i + 1);

@@ -7,12 +7,14 @@
 
 namespace tfqz {
 
-// A matrix that somebody else owns.
+// A matrix that somebody else owns, or none: one that isn't wanted.
 template <typename T>
 struct Matrix {
-  T* data;
-  int n;
-  int leading;
+  T* data = nullptr;
+  int n = 0;
+  int leading = 0;
+
+  bool present() const { return data != nullptr; }
 
   T* column(int j) const { return data + static_cast<std::size_t>(j) * leading; }
   T& operator()(int i, int j) const { return column(j)[i]; }

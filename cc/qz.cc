@@ -21,6 +21,22 @@ constexpr int kLargestIterated = std::is_same_v<T, Real<T>> ? 512 : 320;
 // Below, nothing is gained.
 constexpr int kSmallestIterated = 16;
 
+template <typename T>
+void set_identity(Matrix<T> X) {
+  for (int j = 0; j < X.n; ++j) {
+    for (int i = 0; i < X.n; ++i) X(i, j) = T(i == j);
+  }
+}
+
+// Whether there is an eigenvalue 0/0.
+template <typename T>
+bool any_undetermined(Matrix<T> S, Matrix<T> T_) {
+  for (int j = 0; j < S.n; ++j) {
+    if (S(j, j) == T(0) && T_(j, j) == T(0)) return true;
+  }
+  return false;
+}
+
 // One BLAS thread a pencil: the batch is what is shared out over threads. The setting belongs to this instance of
 // OpenBLAS; NumPy's and SciPy's are others.
 const int single_threaded = (scipy_openblas_set_num_threads(1), 0);
@@ -34,7 +50,7 @@ QzSolver<T>::QzSolver(int n, const Simd* simd, const Fork& fork)
   real_work_.reset(new Real<T>[8 * static_cast<std::size_t>(n)]);
   vectors_.reset(new T[2 * static_cast<std::size_t>(n)]);
   work_.reset(new T[1]);
-  call_driver(-1);
+  call_driver(Parts::kAll, -1);
   // xORMQR has more use for room than xGGES, which calls it, asks for: 64 columns, and as many reflectors' triangle.
   lwork_ = std::max<LapackInt>(static_cast<LapackInt>(std::real(work_[0])), 64 * n + 65 * 64);
   work_.reset(new T[lwork_]);
@@ -44,17 +60,19 @@ template <typename T>
 QzSolver<T>::~QzSolver() = default;
 
 template <typename T>
-Outcome QzSolver<T>::call_driver(LapackInt lwork) {
+Outcome QzSolver<T>::call_driver(Parts parts, LapackInt lwork) {
   const bool blocked = n_ > kLargestUnblocked;
   const auto driver = blocked ? Lapack<T>::gges3 : Lapack<T>::gges;
-  const char vectors = static_cast<char>(ComputeVectors::kYes), sort = static_cast<char>(SortEigenvalues::kNo);
+  const auto compute = [](bool vectors) { return static_cast<char>(vectors ? ComputeVectors::kYes : ComputeVectors::kNo); };
+  const char left = compute(parts == Parts::kAll), right = compute(parts != Parts::kEigenvalues);
+  const char sort = static_cast<char>(SortEigenvalues::kNo);
   LapackInt sdim = 0, info = 0;
   if constexpr (std::is_same_v<T, Real<T>>) {
-    driver(&vectors, &vectors, &sort, nullptr, &n_, S_.data, &S_.leading, T_.data, &T_.leading, &sdim,
+    driver(&left, &right, &sort, nullptr, &n_, S_.data, &S_.leading, T_.data, &T_.leading, &sdim,
            real_work_.get(), real_work_.get() + n_, vectors_.get(), Q_.data, &Q_.leading, Z_.data, &Z_.leading,
            work_.get(), &lwork, nullptr, &info, 1, 1, 1);
   } else {
-    driver(&vectors, &vectors, &sort, nullptr, &n_, S_.data, &S_.leading, T_.data, &T_.leading, &sdim,
+    driver(&left, &right, &sort, nullptr, &n_, S_.data, &S_.leading, T_.data, &T_.leading, &sdim,
            vectors_.get(), vectors_.get() + n_, Q_.data, &Q_.leading, Z_.data, &Z_.leading, work_.get(), &lwork,
            real_work_.get(), nullptr, &info, 1, 1, 1);
   }
@@ -63,7 +81,8 @@ Outcome QzSolver<T>::call_driver(LapackInt lwork) {
 
 // As xGGES, but that S and T are scaled by powers of two. False if it doesn't converge.
 template <typename T>
-bool QzSolver<T>::decompose() {
+bool QzSolver<T>::iterate(Parts parts) {
+  const Matrix<T> Q = parts == Parts::kAll ? Q_ : Matrix<T>(), Z = parts == Parts::kEigenvalues ? Matrix<T>() : Z_;
   const double of_a = normalize(S_), of_b = normalize(T_);
   LapackInt first = 0, last = 0, info = 0;
   Real<T> *left = real_work_.get(), *right = left + n_, *space = right + n_;
@@ -74,35 +93,45 @@ bool QzSolver<T>::decompose() {
   Lapack<T>::geqrf(&rows, &columns, &T_(start, start), &T_.leading, vectors_.get(), work_.get(), &lwork_, &info);
   Lapack<T>::ormqr("L", Lapack<T>::adjoint, &rows, &columns, &rows, &T_(start, start), &T_.leading, vectors_.get(), &S_(start, start),
                    &S_.leading, work_.get(), &lwork_, &info, 1, 1);
-  for (int j = 0; j < n_; ++j) {
-    for (int i = 0; i < n_; ++i) Q_(i, j) = Z_(i, j) = T(i == j);
-    if (j < start || j >= last) continue;
-    std::copy(&T_(j, j), T_.column(j) + last, &Q_(j, j));
-    std::fill(&T_(j, j) + 1, T_.column(j) + last, T(0));
+  if (Q.present()) {
+    set_identity(Q);
+    for (int j = start; j < last; ++j) std::copy(&T_(j, j), T_.column(j) + last, &Q(j, j));
+    Lapack<T>::orgqr(&rows, &rows, &rows, &Q(start, start), &Q.leading, vectors_.get(), work_.get(), &lwork_, &info);
   }
-  Lapack<T>::orgqr(&rows, &rows, &rows, &Q_(start, start), &Q_.leading, vectors_.get(), work_.get(), &lwork_, &info);
-  if (!(*iteration_)(S_, T_, Q_, Z_)) return false;
-  Lapack<T>::ggbak("P", "L", &n_, &first, &last, left, right, &n_, Q_.data, &Q_.leading, &info, 1, 1);
-  Lapack<T>::ggbak("P", "R", &n_, &first, &last, left, right, &n_, Z_.data, &Z_.leading, &info, 1, 1);
+  for (int j = start; j < last; ++j) std::fill(&T_(j, j) + 1, T_.column(j) + last, T(0));
+  if (Z.present()) set_identity(Z);
+  if (!(*iteration_)(S_, T_, Q, Z)) return false;
+  if (Q.present()) Lapack<T>::ggbak("P", "L", &n_, &first, &last, left, right, &n_, Q.data, &Q.leading, &info, 1, 1);
+  if (Z.present()) Lapack<T>::ggbak("P", "R", &n_, &first, &last, left, right, &n_, Z.data, &Z.leading, &info, 1, 1);
   multiply(S_, of_a);
   multiply(T_, of_b);
   return true;
 }
 
 template <typename T>
-Outcome QzSolver<T>::operator()(const T* a, const T* b, const Factors<T>& factors) {
+Outcome QzSolver<T>::decompose(const T* a, const T* b, Parts parts) {
   read(a, S_);
   read(b, T_);
   if (iteration_ != nullptr) {
-    if (decompose()) {
-      finish(S_, T_, Q_, Z_, factors);
-      return {"", 0};
-    }
+    if (iterate(parts)) return {"", 0};
     read(a, S_);
     read(b, T_);
   }
-  const Outcome outcome = call_driver(lwork_);
-  if (outcome.info == 0) finish(S_, T_, Q_, Z_, factors);
+  return call_driver(parts, lwork_);
+}
+
+template <typename T>
+Outcome QzSolver<T>::operator()(const T* a, const T* b, const Factors<T>& factors) {
+  Parts parts = wanted(factors);
+  Outcome outcome = decompose(a, b, parts);
+  if (outcome.info != 0) return outcome;
+  if (parts == Parts::kAllButQ && any_undetermined(S_, T_)) {
+    // The phases of S and T are Q's there.
+    parts = Parts::kAll;
+    outcome = decompose(a, b, parts);
+    if (outcome.info != 0) return outcome;
+  }
+  finish(S_, T_, parts == Parts::kAll ? Q_ : Matrix<T>(), parts == Parts::kEigenvalues ? Matrix<T>() : Z_, factors);
   return outcome;
 }
 
@@ -110,10 +139,10 @@ template <typename T>
 void finish(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, const Factors<T>& factors) {
   canonicalize(S, T_, Q, Z);
   alpha_beta(S, T_, factors.alpha, factors.beta);
-  write(S, factors.s);
-  write(T_, factors.t);
-  write(Q, factors.q);
-  write(Z, factors.z);
+  if (factors.s != nullptr) write(S, factors.s);
+  if (factors.t != nullptr) write(T_, factors.t);
+  if (factors.q != nullptr) write(Q, factors.q);
+  if (factors.z != nullptr) write(Z, factors.z);
 }
 
 #define TFQZ_INSTANTIATE(T)   \

@@ -17,7 +17,7 @@ struct Simd;
 template <typename T>
 class QzIteration;
 
-// Where one pencil's results go: row-major n x n matrices, and n entries each for alpha and beta.
+// Where one pencil's results go: row-major n x n matrices, null for those that aren't wanted, and n entries each for alpha and beta.
 template <typename T>
 struct Factors {
   T *s, *t, *q, *z;
@@ -25,7 +25,17 @@ struct Factors {
   T* beta;
 };
 
-// Puts factors in canonical form and writes them out, with their alpha and beta.
+// What there is to compute. The canonical form of S and T is one of Z, so that these three go together.
+enum class Parts { kEigenvalues, kAllButQ, kAll };
+
+template <typename T>
+Parts wanted(const Factors<T>& factors) {
+  if (factors.q != nullptr) return Parts::kAll;
+  return factors.s != nullptr || factors.t != nullptr || factors.z != nullptr ? Parts::kAllButQ : Parts::kEigenvalues;
+}
+
+// Puts factors in canonical form and writes them out, with their alpha and beta. Q may be absent, and Q and Z where nothing but the
+// eigenvalues is wanted.
 template <typename T>
 void finish(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, const Factors<T>& factors);
 
@@ -41,8 +51,9 @@ class QzSolver {
   Outcome operator()(const T* a, const T* b, const Factors<T>& factors);
 
  private:
-  Outcome call_driver(LapackInt lwork);
-  bool decompose();
+  Outcome decompose(const T* a, const T* b, Parts parts);
+  bool iterate(Parts parts);
+  Outcome call_driver(Parts parts, LapackInt lwork);
 
   int n_;
   Matrices<T> matrices_;

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <new>
 
 #include "lines-inl.h"
 #include "lockstep_canonical-inl.h"
@@ -21,7 +20,7 @@ namespace tfqz {
 namespace HWY_NAMESPACE {
 
 template <typename T>
-using OnePencil = Pencil<T, LinesMatrix<T, false>, Queued<T>>;
+using OnePencil = Pencil<T, LinesMatrix<T, false>, PostponedRows<T>>;
 
 template <typename T>
 class Gathered<LinesMatrix<T, false>> {
@@ -43,6 +42,7 @@ void sweep(const OnePencil<T>& pencil, const Windows<T>& windows) {
   constexpr int kSize = kBulge<T>;
   const LinesMatrix<T, false> S = pencil.S, T_ = pencil.T_;
   const int n = pencil.n, first = static_cast<int>(hn::GetLane(windows.first.v)), last = static_cast<int>(hn::GetLane(windows.last.v));
+  const int top = pencil.begin(first) / kLanes<T> * kLanes<T>, right_end = pencil.end(last);
   const Mask<R> everywhere = is_zero(all_lanes(R(0)));
   Reflector<T, kSize> lefts[kSteps + kLanes<T>], rights[kSteps];
   Lanes<T> x[kSize];
@@ -71,14 +71,14 @@ void sweep(const OnePencil<T>& pencil, const Windows<T>& windows) {
       reflect_columns(right, T_, k, first_row, std::min(k + kSize, n));
       for (int i = 1; i < kSize; ++i) T_.clear(k + i, k);
     }
-    turn_lines(rights, steps, S, begin, 0, first_row);
-    turn_lines(rights, steps, T_, begin, 0, first_row);
-    pencil.QH.queue->add(lefts, steps, begin);
-    pencil.ZT.queue->add(rights, steps, begin);
+    turn_lines(rights, steps, S, begin, top, first_row);
+    turn_lines(rights, steps, T_, begin, top, first_row);
+    pencil.QH.rows->add(lefts, steps, begin);
+    pencil.ZT.rows->add(rights, steps, begin);
     int whole = steps;
     for (const Reflector<T, kSize> nothing = {}; whole % kLanes<T> != 0; ++whole) lefts[whole] = nothing;
-    turn_rows(lefts, whole, S, begin, end_column, n);
-    turn_rows(lefts, whole, T_, begin, end_column, n);
+    turn_rows(lefts, whole, S, begin, end_column, right_end);
+    turn_rows(lefts, whole, T_, begin, end_column, right_end);
   }
 }
 
@@ -88,6 +88,7 @@ void reduce_column(const OnePencil<T>& pencil, int j, Reflector<T, 2>* lefts, Re
   const LinesMatrix<T, false> S = pencil.S, T_ = pencil.T_;
   const int n = pencil.n;
   const Reflector<T, 2> nothing = {};
+  static_assert(kSteps % kLanes<T> == 0, "only the last part may be filled up");
   const auto whole = [&](int count, Reflector<T, 2>* H) HWY_ATTR {
     for (; count % kLanes<T> != 0; ++count) H[count] = nothing;
     return count;
@@ -117,13 +118,11 @@ void reduce_column(const OnePencil<T>& pencil, int j, Reflector<T, 2>* lefts, Re
       T_.clear(i, i - 1);
     }
     turn_lines_upwards(rights + begin, end - begin, T_, last, 0, first_row);
-    Reflector<T, 2> part[kSteps];
-    std::copy(lefts + begin, lefts + end, part);
-    turn_rows_upwards(part, whole(end - begin, part), T_, last, last + 1, n);
+    turn_rows_upwards(lefts + begin, whole(end - begin, lefts + begin), T_, last, last + 1, n);
   }
   turn_lines_upwards(rights, count, S, n - 1, 0, n);
-  pencil.QH.queue->add(lefts, count, n - 1, /*upwards=*/true);
-  pencil.ZT.queue->add(rights, count, n - 1, /*upwards=*/true);
+  pencil.QH.rows->add(lefts, count, n - 1, /*upwards=*/true);
+  pencil.ZT.rows->add(rights, count, n - 1, /*upwards=*/true);
   turn_rows_upwards(lefts, whole(count, lefts), S, n - 1, j + 1, n);
 }
 
@@ -136,20 +135,20 @@ class Iteration : public QzIteration<T> {
         size_(static_cast<std::size_t>(n + 2 * kLanes<T>) * leading_ * kParts),
         fork_(std::move(fork)),
         lefts_(new Reflector<T, 2>[n + kLanes<T>]),
-        rights_(new Reflector<T, 2>[n + kLanes<T>]) {
-    for (auto& queue : queues_) queue = std::make_unique<Queue<T>>(std::max(2 * n, std::min(4 * n, kEnough)), 4 * n);
-    buffer_.reset(static_cast<R*>(::operator new(sizeof(R) * (front() + 4 * size_), std::align_val_t{kAlignment})));
-  }
+        rights_(new Reflector<T, 2>[n + kLanes<T>]),
+        buffer_(aligned_array<R>(front() + 4 * size_)),
+        of_q_(enough(n), 4 * n),
+        of_z_(enough(n), 4 * n) {}
 
   bool operator()(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) override {
     std::fill_n(buffer_.get(), front() + 4 * size_, R(0));
     read(S, R(1), line_matrix(0));
     read(T_, R(1), line_matrix(1));
-    read(Q, R(-1), line_matrix(2));
-    read(Z, R(1), line_matrix(3));
-    const LinesMatrix<T, true> QH = {line_matrix(2), leading_}, ZT = {line_matrix(3), leading_};
-    Queue<T>*of_q = queues_[0].get(), *of_z = queues_[1].get(), *before_q = queues_[2].get(), *before_z = queues_[3].get();
-    for (auto& queue : queues_) queue->clear();
+    if (Q.present()) read(Q, R(-1), line_matrix(2));
+    if (Z.present()) read(Z, R(1), line_matrix(3));
+    of_q_.start({Q.present() ? line_matrix(2) : nullptr, leading_}, n_);
+    of_z_.start({Z.present() ? line_matrix(3) : nullptr, leading_}, n_);
+    const OnePencil<T> pencil = {n_, {line_matrix(0), leading_}, {line_matrix(1), leading_}, {&of_q_}, {&of_z_}};
     Windows<T> windows(n_);
     Lanes<R> zero;
     int column = 0;
@@ -157,20 +156,19 @@ class Iteration : public QzIteration<T> {
     // S and T go on while Q and Z catch up.
     while (!done) {
       const auto catch_up = [&] {
-        before_q->apply(QH, n_);
-        before_z->apply(ZT, n_);
+        of_q_.catch_up();
+        of_z_.catch_up();
       };
       const auto go_on = [&]() HWY_ATTR {
-        const OnePencil<T> pencil = {n_, {line_matrix(0), leading_}, {line_matrix(1), leading_}, {of_q}, {of_z}};
         for (; column + 2 < n_; ++column) {
-          if (of_q->full()) return;
+          if (of_z_.full()) return;
           reduce_column(pencil, column, lefts_.get(), rights_.get());
         }
         if (column < n_) {
           zero = zero_beta(pencil);
           column = n_;
         }
-        while (!of_q->full()) {
+        while (!of_z_.full()) {
           if (step(pencil, zero, &windows)) continue;
           if constexpr (!kComplex<T>) make_blocks_diagonal(pencil);
           done = true;
@@ -178,25 +176,20 @@ class Iteration : public QzIteration<T> {
         }
       };
       fork_(catch_up, go_on);
-      std::swap(of_q, before_q);
-      std::swap(of_z, before_z);
-      of_q->clear();
-      of_z->clear();
+      of_q_.take_turns();
+      of_z_.take_turns();
     }
     if (any(windows.failed)) return false;
-    fork_([&] { before_q->apply(QH, n_); }, [&] { before_z->apply(ZT, n_); });
+    fork_([&] { of_q_.catch_up(); }, [&] { of_z_.catch_up(); });
     write(line_matrix(0), R(1), S);
     write(line_matrix(1), R(1), T_);
-    write(line_matrix(2), R(-1), Q);
-    write(line_matrix(3), R(1), Z);
+    if (Q.present()) write(line_matrix(2), R(-1), Q);
+    if (Z.present()) write(line_matrix(3), R(1), Z);
     return true;
   }
 
  private:
   using R = Real<T>;
-  struct Free {
-    void operator()(R* memory) const { ::operator delete(memory, std::align_val_t{kAlignment}); }
-  };
 
   static constexpr int kParts = kComplex<T> ? 2 : 1;
 
@@ -235,14 +228,14 @@ class Iteration : public QzIteration<T> {
   }
 
   // Reflectors that Q and Z are behind: more leave the cache.
-  static constexpr int kEnough = 1000;
+  static int enough(int n) { return std::max(2 * n, std::min(4 * n, 1000)); }
 
   const int n_, leading_;
   const std::size_t size_;  // of a matrix, in real numbers
   const Fork fork_;
-  std::unique_ptr<R, Free> buffer_;
   std::unique_ptr<Reflector<T, 2>[]> lefts_, rights_;
-  std::unique_ptr<Queue<T>> queues_[4];
+  AlignedArray<R> buffer_;
+  Postponed<T> of_q_, of_z_;
 };
 
 template <typename T>

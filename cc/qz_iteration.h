@@ -18,8 +18,8 @@ class QzIteration {
   virtual ~QzIteration() = default;
 
   // From S upper Hessenberg, T upper triangular, both with entries of modulus around 1 or less, and unitary Q, Z, such that A = Q S Z^H,
-  // B = Q T Z^H, to S (quasi) upper triangular, T upper triangular and, in 2 x 2 blocks, diag(a, d). False if it doesn't converge: then
-  // the matrices are what they were.
+  // B = Q T Z^H, to S (quasi) upper triangular, T upper triangular and, in 2 x 2 blocks, diag(a, d). Q and Z may be absent, or Q; without Z
+  // nothing of S and T is right but their diagonal blocks. False if it doesn't converge: then the matrices are what they were.
   virtual bool operator()(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) = 0;
 };
 

@@ -14,12 +14,13 @@ HWY_BEFORE_NAMESPACE();
 namespace tfqz {
 namespace HWY_NAMESPACE {
 
-// Row-major; somebody else owns it. The entry (i, j) of all matrices side by side: kStride<T> real numbers.
+// Row-major; somebody else owns it, and there may be none. The entry (i, j) of all matrices side by side: kStride<T> real numbers.
 template <typename T>
 struct LanesMatrix {
   Real<T>* data;
   int leading;
 
+  bool present() const { return data != nullptr; }
   HWY_INLINE Real<T>* at(int i, int j) const { return data + (static_cast<std::ptrdiff_t>(i) * leading + j) * kStride<T>; }
   HWY_INLINE Lanes<T> operator()(int i, int j) const { return load<T>(at(i, j)); }
   HWY_INLINE void set(int i, int j, Lanes<T> x) const { store(x, at(i, j)); }
@@ -122,8 +123,9 @@ HWY_INLINE void reflect_columns(const Reflector<T, kSize>& H, LanesMatrix<T> X, 
   reflect(H, X.at(begin, column), kStride<T>, static_cast<std::ptrdiff_t>(X.leading) * kStride<T>, end - begin);
 }
 
-// S, T and their transformations: Q^H and the transpose of Z, so that rows of them turn. One row and one column of zeros more than n:
-// reflectors of three rows may reach beyond the end.
+// S, T and their transformations, where these are wanted: Q^H and the transpose of Z, so that rows of them turn. Without Z nothing of S
+// and T is wanted but their diagonal blocks. One row and one column of zeros more than n: reflectors of three rows may reach beyond the
+// end.
 template <typename T, typename Matrix, typename Rows>
 struct Pencil {
   using Number = T;
@@ -132,12 +134,25 @@ struct Pencil {
   Matrix S, T_;
   Rows QH, ZT;
 
+  // What turns for the rows and columns first..last, in which it is: from the row begin() on and up to the column end().
+  int begin(int first) const { return ZT.present() ? 0 : first; }
+  int end(int last) const { return ZT.present() ? n : last + 1; }
+
+  template <int kSize>
+  HWY_INLINE void turn_q(const Reflector<T, kSize>& H, int row) const {
+    if (QH.present()) reflect_rows(H, QH, row, 0, n);
+  }
+  template <int kSize>
+  HWY_INLINE void turn_z(const Reflector<T, kSize>& conjugate, int row) const {
+    if (ZT.present()) reflect_rows(conjugate, ZT, row, 0, n);
+  }
+
   // H times rows of S, T from their columns on, and of Q^H.
   template <int kSize>
   HWY_INLINE void turn_rows(const Reflector<T, kSize>& H, int row, int s_begin, int t_begin) const {
     reflect_rows(H, S, row, s_begin, n);
     reflect_rows(H, T_, row, t_begin, n);
-    reflect_rows(H, QH, row, 0, n);
+    turn_q(H, row);
   }
 
   // Columns of S, T down to their rows, and of Z, times H.
@@ -146,7 +161,7 @@ struct Pencil {
     const Reflector<T, kSize> conjugate = conj(H);
     reflect_columns(conjugate, S, column, 0, s_end);
     reflect_columns(conjugate, T_, column, 0, t_end);
-    reflect_rows(conjugate, ZT, column, 0, n);
+    turn_z(conjugate, column);
   }
 };
 
