@@ -125,6 +125,49 @@ def test_threads_change_nothing(dtype, simd, rng):
         assert np.array_equal(alone, of_two[0]) and np.array_equal(alone, of_two[1])
 
 
+def assert_parts_are_those_of_the_whole(a, b):
+    """In a graph factors that nothing uses aren't computed, nor S and T where only eigenvalues are used; the others don't notice."""
+    whole = [x.numpy() for x in native.factorize(tf.constant(a), tf.constant(b), "nan")]
+    eps = np.finfo(a.dtype).eps
+    for used in ([0], [1], [2], [3], [0, 3], [4, 5]):
+
+        @tf.function(autograph=False)
+        def parts(a, b, used=used):
+            outputs = native.factorize(a, b, "nan")
+            return [outputs[i] for i in used]
+
+        for i, part in zip(used, parts(a, b)):
+            if i < 4:
+                assert np.array_equal(part, whole[i], equal_nan=True)
+            else:
+                # No rounding by the phases of Z.
+                scale = np.nanmax(np.abs(whole[i]), initial=0)
+                assert np.allclose(part, whole[i], rtol=0, atol=4 * a.shape[-1] * eps * scale, equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", ["regular", "infinite", "undetermined"])
+@pytest.mark.parametrize("dtype", cases.ALL)
+def test_what_nothing_uses(dtype, kind, simd, rng):
+    for shape in ((5, 5), (6, 8, 8), (40, 40), (5, 40, 40), (130, 130)):
+        a, b = (deviates(rng, shape, dtype) for _ in "ab")
+        if kind != "regular":
+            b[..., :2] = 0
+        if kind == "undetermined":
+            a[..., 0] = 0
+        if len(shape) == 3:
+            a[1, 0, 0] = np.nan
+        assert_parts_are_those_of_the_whole(a, b)
+
+
+@pytest.mark.parametrize("dtype", cases.ALL)
+def test_what_nothing_uses_of_lapacks(dtype, monkeypatch, rng):
+    monkeypatch.setenv(VARIABLE, "none")
+    for n in (5, 70):
+        a, b = (deviates(rng, (n, n), dtype) for _ in "ab")
+        a[:, 0] = b[:, 0] = 0
+        assert_parts_are_those_of_the_whole(a, b)
+
+
 def test_triangular_pencils_stay(simd, rng):
     """What is triangular already is decomposed already, but for signs."""
     a, b = (np.triu(deviates(rng, (70, 70), "float64")) for _ in "ab")
