@@ -46,7 +46,7 @@ REGISTER_OP("Tfqz>Qz")
     .Attr("T: {float, double, complex64, complex128}")
     .Attr("Tcomplex: {complex64, complex128}")
     .Attr("on_failure: {'raise', 'nan'} = 'raise'")
-    .Attr("body: list(func) = []")
+    .Attr("body: string = ''")
     .SetShapeFn(QzShape)
     .Doc(R"doc(
 QZ (generalized Schur) decomposition of pencils, a = q s z^H and b = q t z^H, in canonical form.
@@ -60,7 +60,7 @@ z: Unitary (orthogonal).
 alpha: [..., n]; alpha / beta are the generalized eigenvalues. Tcomplex is the complex dtype of T's precision.
 beta: [..., n], real values >= 0.
 on_failure: 'raise' names the batch element, 'nan' fills it with NaN.
-body: Nothing, or one function of a and b, [batch, n, n], with these outputs, which XLA compiles for devices other than the CPU.
+body: Empty, or a function of a and b, [batch, n, n], with these outputs, which XLA compiles for devices other than the CPU.
 )doc");
 
 absl::Status ReorderShape(InferenceContext* context) {
@@ -93,7 +93,7 @@ REGISTER_OP("Tfqz>Reorder")
     .Attr("T: {float, double, complex64, complex128}")
     .Attr("Tcomplex: {complex64, complex128}")
     .Attr("on_failure: {'raise', 'nan'} = 'raise'")
-    .Attr("body: list(func) = []")
+    .Attr("body: string = ''")
     .SetShapeFn(ReorderShape)
     .Doc(R"doc(
 The factors of a QZ decomposition in canonical form with their eigenvalues in another order.
@@ -104,7 +104,7 @@ labels: [..., n]. Eigenvalues of larger labels come first, those of equal labels
 alpha: [..., n]; alpha / beta are the generalized eigenvalues. Tcomplex is the complex dtype of T's precision.
 beta: [..., n], real values >= 0.
 on_failure: 'raise' names the batch element whose order can't be had, 'nan' fills it with NaN.
-body: Nothing, or one function of the inputs, [batch, n, n] and [batch, n], with these outputs, which XLA compiles for devices other
+body: Empty, or a function of the inputs, [batch, n, n] and [batch, n], with these outputs, which XLA compiles for devices other
   than the CPU.
 )doc");
 
@@ -123,7 +123,7 @@ REGISTER_OP("Tfqz>Schur")
     .Output("z: T")
     .Attr("T: {float, double, complex64, complex128}")
     .Attr("on_failure: {'raise', 'nan'} = 'raise'")
-    .Attr("body: list(func) = []")
+    .Attr("body: string = ''")
     .SetShapeFn(SchurShape)
     .Doc(R"doc(
 Schur form of matrices, a = z t z^H, in canonical form.
@@ -132,7 +132,7 @@ a: [..., n, n].
 t: Upper triangular; for real T quasi upper triangular, with a 2 x 2 block for each complex pair of eigenvalues.
 z: Unitary (orthogonal).
 on_failure: 'raise' names the batch element, 'nan' fills it with NaN.
-body: Nothing, or one function of a, [batch, n, n], with these outputs, which XLA compiles for devices other than the CPU.
+body: Empty, or a function of a, [batch, n, n], with these outputs, which XLA compiles for devices other than the CPU.
 )doc");
 
 // Two outputs of the shape that the first `kInputs` inputs have.
@@ -158,7 +158,7 @@ REGISTER_OP("Tfqz>SolveTriangular")
     .Attr("T: {float, double, complex64, complex128}")
     .Attr("adjoint: bool = false")
     .Attr("ordinary: bool = false")
-    .Attr("body: list(func) = []")
+    .Attr("body: string = ''")
     .SetShapeFn(TwoLikeInputsShape<4>)
     .Doc(R"doc(
 Strictly lower triangular X, V of tril(X s - s V, -1) = first, tril(X t - t V, -1) = second, or the adjoint's: tril(X s^H + V t^H, -1) =
@@ -167,7 +167,7 @@ first, -tril(s^H X + t^H V, -1) = second. Where eigenvalues of the pencil are eq
 s, t: [..., n, n], of `Tfqz>Qz` or `Tfqz>Reorder`.
 first, second: [..., n, n], of which the strictly lower part counts, without the entry inside a 2 x 2 block.
 ordinary: t is the identity, and the unknown with s is 0 where eigenvalues are equal.
-body: Nothing, or one function of the inputs, [batch, n, n], with these outputs, which XLA compiles.
+body: Empty, or a function of the inputs, [batch, n, n], with these outputs, which XLA compiles.
 )doc");
 
 REGISTER_OP("Tfqz>QzGradient")
@@ -187,7 +187,7 @@ REGISTER_OP("Tfqz>QzGradient")
     .Attr("Tcomplex: {complex64, complex128} = DT_COMPLEX128")  // what is taken without alpha_bar
     .Attr("eigenvalues: int >= 0")
     .Attr("apart: bool = false")
-    .Attr("body: list(func) = []")
+    .Attr("body: string = ''")
     .SetShapeFn(TwoLikeInputsShape<8>)
     .Doc(R"doc(
 Cotangents of a and b from those of the outputs of `Tfqz>Qz` or `Tfqz>Reorder`.
@@ -196,7 +196,7 @@ s, t, q, z: [..., n, n], factors in canonical form.
 s_bar, t_bar, q_bar, z_bar: [..., n, n], their cotangents.
 alpha_bar, beta_bar: [..., n], one each or none.
 apart: The cotangents of alpha and beta are for eigenvalues that are taken apart where they coincide.
-body: Nothing, or one function of the inputs, with one batch dimension, with these outputs, which XLA compiles.
+body: Empty, or a function of the inputs, with one batch dimension, with these outputs, which XLA compiles.
 )doc");
 
 }  // namespace

@@ -1,10 +1,11 @@
-// The ops in programs that XLA compiles: on the CPU calls of the handlers in ffi.cc, elsewhere the functions of TensorFlow ops that
-// the ops carry.
+// The ops in programs that XLA compiles: on the CPU calls of the handlers in ffi.cc, elsewhere the TensorFlow ops that they
+// carry.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "body.h"
 #include "registration.h"
 #include "shapes.h"
 #include "tensorflow/compiler/tf2xla/lib/broadcast.h"
@@ -12,6 +13,7 @@
 #include "tensorflow/compiler/tf2xla/type_util.h"
 #include "tensorflow/compiler/tf2xla/xla_compiler.h"
 #include "tensorflow/compiler/tf2xla/xla_op_kernel.h"
+#include "tensorflow/core/framework/function.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/util/matmul_bcast.h"
 #include "xla/hlo/builder/lib/constants.h"
@@ -20,7 +22,6 @@
 namespace tfqz {
 namespace {
 
-using tensorflow::NameAttrList;
 using tensorflow::TensorShape;
 using tensorflow::XlaCompiler;
 using tensorflow::XlaOpKernelContext;
@@ -201,10 +202,17 @@ class BodyKernel : public OpXlaKernel<Op> {
       arguments.push_back(argument);
       values.push_back(xla::Reshape(operands.values[i], Sizes(flat)));
     }
-    XlaCompiler::CompileOptions options;
-    options.is_entry_computation = false;
+    tensorflow::FunctionDefLibrary functions;
+    TF_RETURN_IF_ERROR(ReadBody(body_, &functions));
+    const tensorflow::FunctionLibraryDefinition library(tensorflow::OpRegistry::Global(), functions);
+    XlaCompiler::Options options = context->compiler()->options();
+    options.flib_def = &library;
+    XlaCompiler::CompileOptions inside;
+    inside.is_entry_computation = false;
+    tensorflow::NameAttrList function;
+    function.set_name(functions.function().rbegin()->signature().name());
     XlaCompiler::CompilationResult compiled;
-    TF_RETURN_IF_ERROR(context->compiler()->CompileFunction(options, body_[0], arguments, &compiled));
+    TF_RETURN_IF_ERROR(XlaCompiler(options).CompileFunction(inside, function, arguments, &compiled));
     const xla::XlaOp tuple = xla::Call(context->builder(), *compiled.computation, values);
     for (std::size_t i = 0; i < shapes.size(); ++i) {
       results->push_back(xla::Reshape(xla::GetTupleElement(tuple, i), shapes[i].dimensions()));
@@ -213,7 +221,7 @@ class BodyKernel : public OpXlaKernel<Op> {
   }
 
  private:
-  std::vector<NameAttrList> body_;
+  std::string body_;
 };
 
 // The CPU. The environment variable TFQZ_XLA=graph makes it compile the body all the same: for tests of that.

@@ -5,6 +5,7 @@ import ctypes
 import functools
 import importlib.metadata
 import json
+import zlib
 from pathlib import Path
 
 import tensorflow as tf
@@ -62,10 +63,9 @@ def _with_flags(function, **flags):
 
 def _call(name, matrices, function, vectors=(), split=False, **attributes):
     """`split`: the op takes each of the vectors as a list."""
-    # Forward accumulators can't look into an op that carries a function: in eager code, which they are for, it carries none.
-    body = []
-    if not tf.executing_eagerly():
-        body.append(_body(function, tuple(x.dtype for x in matrices), tuple(x.dtype for x in vectors)))
+    body = b""
+    if not tf.executing_eagerly():  # XLA compiles graphs only
+        body = _body(function, tuple(x.dtype for x in matrices), tuple(x.dtype for x in vectors))
     if split:
         vectors = [[x] for x in vectors] or [[], []]
     return list(getattr(_load()[0], f"tfqz_{name}")(*matrices, *vectors, body=body, **attributes))
@@ -73,10 +73,13 @@ def _call(name, matrices, function, vectors=(), split=False, **attributes):
 
 @functools.cache
 def _body(function, matrices, vectors):
-    """What an op in a graph carries for XLA: the same in TensorFlow ops. `matrices`, `vectors`: the inputs' dtypes."""
+    """What an op in a graph carries for XLA, as cc/body.h says: the same in TensorFlow ops. `matrices`, `vectors`: dtypes."""
     with tf.init_scope():
         inputs = [tf.TensorSpec([None] * rank, dtype) for rank, dtypes in ((3, matrices), (2, vectors)) for dtype in dtypes]
-        return function.get_concrete_function(*inputs)
+        concrete = function.get_concrete_function(*inputs)
+    library = concrete.graph.as_graph_def().library
+    library.function.add().CopyFrom(concrete.function_def)
+    return zlib.compress(library.SerializeToString())
 
 
 @functools.cache
