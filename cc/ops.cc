@@ -46,6 +46,7 @@ REGISTER_OP("Tfqz>Qz")
     .Attr("T: {float, double, complex64, complex128}")
     .Attr("Tcomplex: {complex64, complex128}")
     .Attr("on_failure: {'raise', 'nan'} = 'raise'")
+    .Attr("apart: bool = false")
     .Attr("body: string = ''")
     .SetShapeFn(QzShape)
     .Doc(R"doc(
@@ -60,6 +61,7 @@ z: Unitary (orthogonal).
 alpha: [..., n]; alpha / beta are the generalized eigenvalues. Tcomplex is the complex dtype of T's precision.
 beta: [..., n], real values >= 0.
 on_failure: 'raise' names the batch element, 'nan' fills it with NaN.
+apart: For the gradient: whether the cotangents of alpha and beta are for eigenvalues that are taken apart where they coincide.
 body: Empty, or a function of a and b, [batch, n, n], with these outputs, which XLA compiles for devices other than the CPU.
 )doc");
 

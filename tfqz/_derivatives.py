@@ -1,7 +1,5 @@
 """What every backend computes, as differentiable functions of the pencil: which gradient belongs to which outputs."""
 
-import functools
-
 import tensorflow as tf
 
 from tfqz import _gradient, _gradient_schur
@@ -11,16 +9,16 @@ from tfqz._backends import native as op_library
 
 def factors(a, b, backend, on_failure):
     """[S, T, Q, Z]."""
-    if backend is op_library and tf.executing_eagerly():
-        return op_library.factorize(a, b, on_failure)[:4]  # the op has this gradient registered, which costs less than attaching it
-    outputs = backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)
-    return attach_gradient(solved_by(backend is op_library, "TfqzQz"), [a, b], outputs[:4])
+    if backend is op_library:
+        return op_library.factorize(a, b, on_failure)[:4]
+    return attach_gradient("TfqzQz", [a, b], backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)[:4])
 
 
 def eigenvalues(a, b, backend, on_failure):
     """[alpha, beta]: the gradient takes those apart that coincide."""
-    outputs = backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)
-    return attach_gradient(solved_by(backend is op_library, "TfqzEigvals"), [a, b], outputs)[4:]
+    if backend is op_library:
+        return op_library.factorize(a, b, on_failure, apart=True)[4:]
+    return attach_gradient("TfqzEigvals", [a, b], backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure))[4:]
 
 
 def of_ordered(a, b, outputs, backend):
@@ -35,25 +33,25 @@ def of_blocks(a, b, factors, count, backend):
 
 def schur_factors(a, backend, on_failure):
     """[T, Z]."""
-    if backend is op_library and tf.executing_eagerly():
+    if backend is op_library:
         return op_library.schur(a, on_failure)
-    return attach_gradient(solved_by(backend is op_library, "TfqzSchur"), [a], backend.schur(tf.stop_gradient(a), on_failure))
+    return attach_gradient("TfqzSchur", [a], backend.schur(tf.stop_gradient(a), on_failure))
 
 
-@register_pullbacks("TfqzSchur")
-def _pullback_of_schur(inputs, outputs, cotangents, native):
+@register_pullback("TfqzSchur")
+def _pullback_of_schur(inputs, outputs, cotangents, native=False):
     return [_gradient_schur.pullback(*outputs, *cotangents, native=native)]
 
 
-@register_pullbacks("TfqzQz")
+@register_pullback("TfqzQz")
 @register_pullbacks("TfqzOrdQz")
-def _pullback(inputs, outputs, cotangents, native):
+def _pullback(inputs, outputs, cotangents, native=False):
     return _unbroadcast(inputs, _of_pencil(outputs[:4], cotangents, False, native))
 
 
-@register_pullbacks("TfqzEigvals")
-def _pullback_taken_apart(inputs, outputs, cotangents, native):
-    return _unbroadcast(inputs, _of_pencil(outputs[:4], cotangents, True, native))
+@register_pullback("TfqzEigvals")
+def _pullback_taken_apart(inputs, outputs, cotangents):
+    return _unbroadcast(inputs, _of_pencil(outputs[:4], cotangents, True, native=False))
 
 
 def _of_pencil(factors, cotangents, apart, native):
@@ -61,14 +59,9 @@ def _of_pencil(factors, cotangents, apart, native):
     if not native:
         return _gradient.pullback(*factors, *cotangents, apart=apart)
     inputs = [*factors, *cotangents]
-    if tf.executing_eagerly():
-        return op_library.qz_gradient(inputs[:4], inputs[4:8], inputs[8:], apart, in_ops=_gradient.pullback)
-    free = [tf.stop_gradient(x) for x in inputs]
-    outputs = op_library.qz_gradient(free[:4], free[4:8], free[8:], apart, in_ops=_gradient.pullback)
-    return attach_gradient("TfqzQzGradient" + "Apart" * apart, inputs, outputs)
+    return op_library.qz_gradient(inputs[:4], inputs[4:8], inputs[8:], apart, in_ops=_gradient.pullback)
 
 
-@register_pullback("TfqzQzGradient")
 def _pullback_of_gradient(inputs, outputs, cotangents, apart=False):
     """Of the formula in TensorFlow ops."""
     zero = tf.UnconnectedGradients.ZERO
@@ -79,9 +72,6 @@ def _pullback_of_gradient(inputs, outputs, cotangents, apart=False):
         tape.watch(inputs)
         values = _gradient.pullback(*inputs, apart=apart, native=True)
     return tape.gradient(values, inputs, cotangents, unconnected_gradients=zero)
-
-
-register_pullback("TfqzQzGradientApart")(functools.partial(_pullback_of_gradient, apart=True))
 
 
 @register_pullbacks("TfqzBlocks")
@@ -97,7 +87,8 @@ def _gradient_of_schur_op(op, *cotangents):
 
 @tf.RegisterGradient("Tfqz>Qz")
 def _gradient_of_op(op, *cotangents):
-    return _pullback(list(op.inputs), list(op.outputs), cotangents, native=True)
+    factors, apart = list(op.outputs)[:4], op.get_attr("apart")
+    return _unbroadcast(list(op.inputs), _of_pencil(factors, cotangents, apart, native=True))
 
 
 @tf.RegisterGradient("Tfqz>QzGradient")

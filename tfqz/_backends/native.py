@@ -30,9 +30,10 @@ def versions():
     }
 
 
-def factorize(a, b, on_failure):
+def factorize(a, b, on_failure, apart=False):
+    """`apart` is for the op's gradient, see `qz_gradient`."""
     dtype = _checks.complex_dtype(a.dtype)
-    return _call("qz", [a, b], graph.factorize_or_tell, on_failure=on_failure, Tcomplex=dtype)
+    return _call("qz", [a, b], graph.factorize_or_tell, on_failure=on_failure, apart=apart, Tcomplex=dtype)
 
 
 def reorder(factors, labels, on_failure):
