@@ -200,6 +200,22 @@ for function in (tf.function(tfqz.qz), tf.function(tfqz.qz, jit_compile=True)):
 """)
 
 
+def test_graphs_hold_no_functions():
+    """They would be optimized and instantiated with each graph, compiled by XLA or not."""
+
+    @tf.function
+    def step(a, b):
+        with tf.GradientTape() as tape:
+            tape.watch([a, b])
+            value = tf.add_n([tf.reduce_sum(x) for x in tfqz.qz(a, b, backend="native")])
+        return tape.gradient(value, [a, b])
+
+    pencil = tf.TensorSpec([3, 3], tf.float64)
+    definition = step.get_concrete_function(pencil, pencil).graph.as_graph_def()
+    assert {"Tfqz>Qz", "Tfqz>QzGradient"} <= {node.op for node in definition.node}
+    assert not definition.library.function
+
+
 @pytest.mark.slow
 def test_the_function_that_the_op_carries():
     """What other devices than the CPU compile: the ops of the graph backend."""
@@ -220,4 +236,12 @@ text = compiled.experimental_get_compiler_ir(a, b, "native")(stage="hlo")
 assert "tfqz_qz" not in text and "while" in text, text
 for x, y in zip(compiled(a, b, "native"), compiled(a, b, "graph")):
     np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-9)
+
+from tfqz._backends import native
+op = native._load()[0].tfqz_qz
+try:
+    tf.function(lambda a: op(a, a, Tcomplex=tf.complex128, body=b"something else"), jit_compile=True)(a)
+    raise AssertionError("compiled")
+except tf.errors.OpError as error:
+    assert "body" in str(error), error
 """, TFQZ_XLA="graph")

@@ -29,10 +29,8 @@ def alpha_beta(S, T, differentiable=True):
 def quotient(alpha, beta):
     """alpha / beta, [..., n], complex: inf + 0i where beta = 0, NaN where alpha is 0 as well, both with gradient 0."""
     beta = tf.math.real(beta)
-    infinite, undefined = tf.equal(beta, 0), tf.equal(beta, 0) & tf.equal(alpha, 0)
-    finite = alpha / _blocks.to_complex(tf.where(infinite, tf.ones_like(beta), beta))
-    nan, inf = (tf.cast(tf.complex(x, 0.0), alpha.dtype) for x in (float("nan"), float("inf")))
-    return tf.where(infinite, tf.where(undefined, nan, inf), finite)
+    without_beta = tf.where(tf.equal(alpha, 0), *(tf.constant(complex(x), alpha.dtype) for x in ("nan", "inf")))
+    return tf.where(tf.equal(beta, 0), without_beta, tf.math.divide_no_nan(alpha, _blocks.to_complex(beta)))
 
 
 def chordal_distance(alpha, beta):

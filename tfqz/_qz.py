@@ -34,8 +34,8 @@ def qz(a, b, output="real", *, backend=None, on_failure="raise", name=None):
       b: [..., n, n], of the same dtype; the batch shapes broadcast.
       output: "real" or "complex" ("r", "c"): the form of s for real input. Complex input always has the complex form.
         Complex factors of real input have real gradients.
-      backend: "native" (the C++ op), "scipy" (a host call to SciPy's LAPACK), or None for the environment variable
-        TFQZ_BACKEND and, where that isn't set, the best that loads.
+      backend: "native" (the C++ op), "scipy" (a host call to SciPy's LAPACK), "graph" (TensorFlow ops), or None for the
+        environment variable TFQZ_BACKEND and, where that isn't set, the best that loads.
       on_failure: "raise", or "nan" to fill the factors of the batch elements that fail, and no others, with NaN.
       name: a name scope for the ops.
 

@@ -29,10 +29,15 @@ def labels(sort, tolerance, alpha, beta, S):
     alpha, complex, and beta, with real values >= 0, as `_eigenvalues.alpha_beta` gives them.
     """
     alpha, beta = tf.stop_gradient(alpha), tf.stop_gradient(beta)
-    found = _called(sort, alpha, beta) if callable(sort) else _keyword(sort, tolerance, alpha, tf.math.real(beta))
-    found = tf.cast(found, tf.int32)
+    if not callable(sort):
+        return tf.cast(_keyword(sort, tolerance, alpha, tf.math.real(beta)), tf.int32)  # no keyword parts a pair
+    return _in_pairs(tf.cast(_called(sort, alpha, beta), tf.int32), S)
+
+
+@tf.function(reduce_retracing=True, autograph=False)
+def _in_pairs(labels, S):
     start = _blocks.starts(S)
-    larger = tf.where(start, tf.maximum(found, following(found)), found)
+    larger = tf.where(start, tf.maximum(labels, following(labels)), labels)
     return tf.where(preceding(start), preceding(larger), larger)
 
 

@@ -64,11 +64,8 @@ def deflating_subspace(
         *_, q, z = _derivatives.of_blocks(a, b, factors[:4], count, backend)
         if dimension is not None:
             q, z = _of_dimension(dimension, count, on_failure, q, z)
-        inside = tf.range(tf.shape(z)[-1]) < count[..., None]
-        right, left = (_blocks.masked(inside[..., None, :], x) for x in (z, q))
-        projectors = [tf.matmul(x, x, adjoint_b=True) for x in (right, left)]
-        right, left = (_basis(x, inside)[..., :dimension] for x in (right, left))
-        return DeflatingSubspace(right, left, *projectors, count)
+        columns = None if dimension is None else int(dimension)
+        return DeflatingSubspace(*_bases_and_projectors(z, q, count, columns), count)
 
 
 def _of_dimension(dimension, count, on_failure, *matrices):
@@ -84,6 +81,15 @@ def _of_dimension(dimension, count, on_failure, *matrices):
         assertions = [tf.debugging.Assert(~tf.reduce_any(differs), [f"{rule}; got", count], summarize=100)]
     with tf.control_dependencies(assertions):
         return [tf.where(differs[..., None, None], tf.cast(float("nan"), x.dtype), x) for x in matrices]
+
+
+@tf.function(reduce_retracing=True, autograph=False)
+def _bases_and_projectors(Z, Q, count, columns):
+    """Of what the first `count` columns of Z and of Q span: the first `columns` columns of both bases, or all, and both projectors."""
+    inside = tf.range(tf.shape(Z)[-1]) < count[..., None]
+    right, left = (_blocks.masked(inside[..., None, :], X) for X in (Z, Q))
+    bases = [_basis(X, inside)[..., :columns] for X in (right, left)]
+    return *bases, *(tf.matmul(X, X, adjoint_b=True) for X in (right, left))
 
 
 def _basis(X, inside):
