@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <string>
 
 #include "tensorflow/core/platform/tstring.h"
 #include "xla/tsl/lib/io/inputstream_interface.h"
@@ -40,10 +41,13 @@ absl::Status ReadBody(const std::string& body, tensorflow::FunctionDefLibrary* f
   StringStream compressed(body);
   tsl::io::ZlibInputStream stream(&compressed, kBuffer, kBuffer, tsl::io::ZlibCompressionOptions::DEFAULT());
   tsl::tstring text;
+  // That there is no more is how reading all of it ends well.
   const absl::Status status = stream.ReadNBytes(std::numeric_limits<int64_t>::max(), &text);
-  if (!absl::IsOutOfRange(status)) return status;  // which says that this is all
-  if (!functions->ParseFromArray(text.data(), static_cast<int>(text.size())) || functions->function().empty()) {
-    return absl::InvalidArgumentError("the attribute `body` must hold compressed TensorFlow functions; got something else");
+  if (!absl::IsOutOfRange(status) ||
+      !functions->ParseFromArray(text.data(), static_cast<int>(text.size())) || functions->function().empty()) {
+    return absl::InvalidArgumentError(
+        "the attribute `body` must hold compressed TensorFlow functions; got " + std::to_string(body.size()) +
+        " bytes of something else");
   }
   return absl::OkStatus();
 }
