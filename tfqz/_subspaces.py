@@ -95,7 +95,7 @@ def _bases_and_projectors(Z, Q, count, columns):
 def _basis(X, inside):
     """X times the unitary matrix that makes it lower triangular with a positive diagonal at chosen rows. X: [..., n, n], of which
     the columns `inside`, [..., n], are orthonormal and the others zero."""
-    chosen = _independent_rows(tf.stop_gradient(X), inside)
+    chosen = tf.stop_gradient(_independent_rows(X, inside))
     rows = chosen @ X
     product = tf.matmul(X, rows, adjoint_b=True)
     basis = _times_inverse_factor(product, tf.matmul(rows, rows, adjoint_b=True), inside)
