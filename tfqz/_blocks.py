@@ -27,31 +27,33 @@ def largest(X):
 def flattened(X):
     """The entries of matrices, row after row: [..., rows * columns]."""
     shape = tf.shape(X)
-    return tf.reshape(X, tf.concat([shape[:-2], [shape[-2] * shape[-1]]], axis=0))
+    return tf.reshape(X, tf.concat([shape[:-2], tf.reduce_prod(shape[-2:], keepdims=True)], axis=0))
 
 
 def below(X):
     """[..., n]: x_{j+1,j}, and 0 at the end."""
-    return _and_zero(tf.linalg.diag_part(X[..., 1:, :-1]), X)
+    return tf.linalg.diag_part(roll(X, -1, -2))
 
 
 def above(X):
     """[..., n]: x_{j,j+1}, and 0 at the end."""
-    return _and_zero(tf.linalg.diag_part(X[..., :-1, 1:]), X)
-
-
-def _and_zero(x, X):
-    return _padded(x, 0, 1, -1)[..., : tf.shape(X)[-1]]  # of which an empty X has none
+    return tf.linalg.diag_part(roll(X, -1, -1))
 
 
 def bands(X):
     """x_jj; x_{j,j+1}, x_{j+1,j} and x_{j+1,j+1}, 0 at the end; each [..., n]. Without a derivative worth having: XLA compiles one
     gather quickly, and what that one's gradient takes slowly."""
     n = tf.shape(X)[-1]
-    j = tf.range(n)
-    places = tf.minimum(j * (n + 1) + tf.stack([0, 1, n, n + 1])[:, None], tf.maximum(n * n - 1, 0))
-    entries = tf.gather(flattened(X), places, axis=-1)
-    return entries[..., 0, :], *(masked(j < n - 1, entries[..., k, :]) for k in (1, 2, 3))
+    diagonal, *others = tf.unstack(_after_diagonal(X, tf.stack([0, 1, n, n + 1])), num=4, axis=-2)
+    inside = tf.range(n) < n - 1
+    return diagonal, *(masked(inside, x) for x in others)
+
+
+def _after_diagonal(X, steps):
+    """[..., k, n]: the entries so many `steps`, [k], after x_jj in the order of rows; what there isn't is arbitrary."""
+    n = tf.shape(X)[-1]
+    places = tf.range(n) * (n + 1) + steps[:, None]
+    return tf.gather(flattened(X), tf.minimum(places, tf.maximum(n * n - 1, 0)), axis=-1)
 
 
 def following(x):
@@ -99,7 +101,8 @@ def starts(S):
     """[..., n]: true at the first row of each 2 x 2 block. Always false for complex dtypes."""
     if S.dtype.is_complex:
         return tf.zeros_like(tf.linalg.diag_part(S), dtype=tf.bool)
-    return tf.not_equal(bands(S)[2], 0)
+    n = tf.shape(S)[-1]
+    return tf.not_equal(_after_diagonal(S, n[None])[..., 0, :], 0) & (tf.range(n) < n - 1)
 
 
 def balanced(S, T, differentiable=True):
@@ -224,22 +227,22 @@ def roll(x, shift, axis):
     Not by tf.roll: XLA makes a loop of its own of each, and fuses a padded slice into whatever uses it. And vectorised by
     tf.vectorized_map or tape.jacobian, TensorFlow 2.21 takes tf.roll's negative axis for another one.
     """
-    n = tf.shape(x)[axis]
-    places = tf.minimum(abs(shift), n)
+    places = abs(shift)
     before, after = (places, 0) if shift > 0 else (0, places)
-    # Not tf.slice, whose gradient in a graph for XLA has none itself.
-    kept = x[(..., slice(after, n - before), *[slice(None)] * (-1 - axis))]
-    moved = _padded(kept, before, after, axis)
+    # What is moved out goes last: as soon as it is there places are counted that a matrix without rows has, too. Not by tf.slice, whose
+    # gradient in a graph for XLA has none itself.
+    kept = slice(None, -places) if shift > 0 else slice(places, None)
+    moved = _padded(x, before, after, axis)[(..., kept, *[slice(None)] * (-1 - axis))]
     moved.set_shape(x.shape)
     return moved
 
 
 def _padded(x, before, after, axis):
-    return tf.pad(x, tf.one_hot(_axis(x, axis), _rank(x), dtype=tf.int32)[:, None] * [before, after])
-
-
-def _axis(x, axis):
-    return _rank(x) + axis
+    if x.shape.rank is None:
+        return tf.pad(x, tf.one_hot(tf.rank(x) + axis, tf.rank(x), dtype=tf.int32)[:, None] * [before, after])
+    paddings = [[0, 0]] * x.shape.rank
+    paddings[axis] = [before, after]
+    return tf.pad(x, paddings)
 
 
 def _rank(x):

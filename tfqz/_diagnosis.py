@@ -16,6 +16,7 @@ class Sensitivity(NamedTuple):
     amplification: tf.Tensor
 
 
+@tf.autograph.experimental.do_not_convert
 def sensitivity(s, t, q=None, z=None, *, name=None):
     """How far neighbouring eigenvalues of a generalized Schur form are apart, and what that does to gradients.
 
@@ -107,6 +108,7 @@ def _unit(xs):
     return [x / tf.cast(safe, x.dtype) for x in xs], norm
 
 
+@tf.autograph.experimental.do_not_convert
 def gauge_residual(factors, cotangents, *, name=None):
     """How much of a cotangent acts on what the decomposition does not determine; 0 up to rounding for a loss that has a derivative.
 

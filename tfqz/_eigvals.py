@@ -5,6 +5,7 @@ import tensorflow as tf
 from tfqz import _backends, _blocks, _checks, _derivatives, _eigenvalues
 
 
+@tf.autograph.experimental.do_not_convert
 def eigvals(a, b, homogeneous_eigvals=False, *, backend=None, on_failure="raise", name=None):
     """Generalized eigenvalues of a pencil, or of a batch: the lambda for which a x = lambda b x has a solution x.
 

@@ -321,11 +321,9 @@ def _on_columns(factors, first, R):
 
 def _replace(x, first, U):
     """x, [batch, N, c, N], with U times its rows first, first + 1, ... in their place; and these."""
-    shape = tf.shape(x)
     index = first[:, None] + tf.range(U.shape[-1])
-    rows = tf.gather(tf.reshape(x, [shape[0], shape[1], shape[2] * shape[3]]), index, batch_dims=1)
-    rows = tf.reshape(U @ rows, [shape[0], U.shape[-1], shape[2], shape[3]])
-    batch = tf.broadcast_to(tf.range(shape[0])[:, None], tf.shape(index))
+    rows = tf.einsum("bij,bjck->bick", U, tf.gather(x, index, batch_dims=1))
+    batch = tf.broadcast_to(tf.range(tf.shape(x)[0])[:, None], tf.shape(index))
     return tf.tensor_scatter_nd_update(x, tf.stack([batch, index], axis=-1), rows), rows
 
 

@@ -30,6 +30,7 @@ class OrdQZSdim(NamedTuple):
     sdim: tf.Tensor
 
 
+@tf.autograph.experimental.do_not_convert
 def ordqz(
     a, b, sort="lhp", output="real", *, tolerance=0.0, return_sdim=False, backend=None, on_failure="raise", name=None
 ):

@@ -14,6 +14,7 @@ class Schur(NamedTuple):
     z: tf.Tensor
 
 
+@tf.autograph.experimental.do_not_convert
 def schur(a, output="real", *, backend=None, on_failure="raise", name=None):
     """Schur decomposition of a matrix, or of a batch: a = z t z^H, z unitary and t upper triangular, with the eigenvalues on its diagonal.
 

@@ -19,6 +19,7 @@ class DeflatingSubspace(NamedTuple):
     dimension: tf.Tensor
 
 
+@tf.autograph.experimental.do_not_convert
 def deflating_subspace(
     a, b, sort="lhp", output="real", *, dimension=None, tolerance=0.0, backend=None, on_failure="raise", name=None
 ):

@@ -100,7 +100,7 @@ def _nan_where_failed(results, problems, batch):
     """The results and the problems, unflattened."""
     outputs = []
     for x in results:
-        failed = tf.reshape(problems > 0, tf.concat([[-1], tf.ones_like(tf.shape(x)[1:])], axis=0))
+        failed = tf.reshape(problems > 0, [-1] + [1] * (x.shape.rank - 1))
         x = tf.where(failed, tf.cast(float("nan"), x.dtype), x)
         outputs.append(tf.reshape(x, tf.concat([batch, tf.shape(x)[1:]], axis=0)))
     return [*outputs, tf.reshape(problems, batch)]
