@@ -11,11 +11,11 @@
 #include <limits>
 #include <memory>
 
+#include "lanes_canonical-inl.h"
+#include "lanes_iteration-inl.h"
 #include "lanes_memory-inl.h"
+#include "lanes_reduction-inl.h"
 #include "lockstep.h"
-#include "lockstep_canonical-inl.h"
-#include "lockstep_iteration-inl.h"
-#include "lockstep_reduction-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tfqz {

@@ -1,4 +1,4 @@
-// The QZ iteration of one pencil: that of lockstep_iteration-inl.h, with the same number in all lanes where a bulge is, and with vectors
+// The QZ iteration of one pencil: that of lanes_iteration-inl.h, with the same number in all lanes where a bulge is, and with vectors
 // along the lines of matrices for the rest.
 #if defined(TFQZ_QZ_ITERATION_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TFQZ_QZ_ITERATION_INL_H_
@@ -10,9 +10,9 @@
 #include <algorithm>
 #include <memory>
 
+#include "lanes_canonical-inl.h"
+#include "lanes_iteration-inl.h"
 #include "lines-inl.h"
-#include "lockstep_canonical-inl.h"
-#include "lockstep_iteration-inl.h"
 #include "qz_iteration.h"
 
 HWY_BEFORE_NAMESPACE();

@@ -1,9 +1,9 @@
 // Where the QZ iteration stands in each lane: what has split off, what comes next.
-#if defined(TFQZ_LOCKSTEP_WINDOWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef TFQZ_LOCKSTEP_WINDOWS_INL_H_
-#undef TFQZ_LOCKSTEP_WINDOWS_INL_H_
+#if defined(TFQZ_LANES_WINDOWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TFQZ_LANES_WINDOWS_INL_H_
+#undef TFQZ_LANES_WINDOWS_INL_H_
 #else
-#define TFQZ_LOCKSTEP_WINDOWS_INL_H_
+#define TFQZ_LANES_WINDOWS_INL_H_
 #endif
 
 #include "reflector-inl.h"

@@ -1,16 +1,16 @@
 // The QZ iteration (Moler and Stewart 1973, as LAPACK's xHGEQZ organises it) on Hessenberg-triangular S, T: sweeps with one
 // shift for complex dtypes and two for real ones, all lanes together, each in its own window; infinite eigenvalues split off.
-#if defined(TFQZ_LOCKSTEP_ITERATION_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef TFQZ_LOCKSTEP_ITERATION_INL_H_
-#undef TFQZ_LOCKSTEP_ITERATION_INL_H_
+#if defined(TFQZ_LANES_ITERATION_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TFQZ_LANES_ITERATION_INL_H_
+#undef TFQZ_LANES_ITERATION_INL_H_
 #else
-#define TFQZ_LOCKSTEP_ITERATION_INL_H_
+#define TFQZ_LANES_ITERATION_INL_H_
 #endif
 
 #include <algorithm>
 
-#include "lockstep_reduction-inl.h"
-#include "lockstep_windows-inl.h"
+#include "lanes_reduction-inl.h"
+#include "lanes_windows-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tfqz {

@@ -1,10 +1,10 @@
 // From A, B to S upper Hessenberg, T upper triangular: B = Q T by Householder's reflectors, then S's entries below the
 // subdiagonal go one by one, from the bottom of each column up, while T stays triangular.
-#if defined(TFQZ_LOCKSTEP_REDUCTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef TFQZ_LOCKSTEP_REDUCTION_INL_H_
-#undef TFQZ_LOCKSTEP_REDUCTION_INL_H_
+#if defined(TFQZ_LANES_REDUCTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TFQZ_LANES_REDUCTION_INL_H_
+#undef TFQZ_LANES_REDUCTION_INL_H_
 #else
-#define TFQZ_LOCKSTEP_REDUCTION_INL_H_
+#define TFQZ_LANES_REDUCTION_INL_H_
 #endif
 
 #include "reflector-inl.h"

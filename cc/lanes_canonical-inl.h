@@ -1,9 +1,9 @@
 // The canonical form (canonical.h), alpha and beta, for all lanes at once.
-#if defined(TFQZ_LOCKSTEP_CANONICAL_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef TFQZ_LOCKSTEP_CANONICAL_INL_H_
-#undef TFQZ_LOCKSTEP_CANONICAL_INL_H_
+#if defined(TFQZ_LANES_CANONICAL_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TFQZ_LANES_CANONICAL_INL_H_
+#undef TFQZ_LANES_CANONICAL_INL_H_
 #else
-#define TFQZ_LOCKSTEP_CANONICAL_INL_H_
+#define TFQZ_LANES_CANONICAL_INL_H_
 #endif
 
 #include "reflector-inl.h"
