@@ -9,7 +9,7 @@ demo: $(VENV)/installed
 	$(BIN)/python examples/qz_gradient.py
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/run.py

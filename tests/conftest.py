@@ -1,5 +1,6 @@
 """Fixtures that all tests share."""
 
+import collections
 import os
 import zlib
 
@@ -26,6 +27,11 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "random-200" in item.name and "graph" in item.name:
             item.add_marker(pytest.mark.skip(reason="half a minute in TensorFlow's ops; test_xla.py compiles it"))
+    # Modules of slow tests first: at the end there should be nothing long that one process is left with.
+    slow = collections.defaultdict(list)
+    for item in items:
+        slow[item.path].append(item.get_closest_marker("slow") is not None)
+    items.sort(key=lambda item: -sum(slow[item.path]) / len(slow[item.path]))
 
 
 @pytest.fixture
