@@ -19,15 +19,6 @@ int largest_entry(const T* column, int n) {
   return 0;
 }
 
-template <typename R>
-R conjugate(R x) {
-  return x;
-}
-template <typename R>
-std::complex<R> conjugate(std::complex<R> x) {
-  return std::conj(x);
-}
-
 // x / |x|, and 1 for 0: a sign for real x.
 template <typename R>
 R phase(R x) {

@@ -21,6 +21,15 @@ struct RealOf<std::complex<R>> {
 template <typename T>
 using Real = typename RealOf<T>::type;
 
+template <typename R>
+R conjugate(R x) {
+  return x;
+}
+template <typename R>
+std::complex<R> conjugate(std::complex<R> x) {
+  return std::conj(x);
+}
+
 enum class ComputeVectors : char { kYes = 'V', kNo = 'N' };
 enum class SortEigenvalues : char { kYes = 'S', kNo = 'N' };
 

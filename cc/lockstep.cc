@@ -66,13 +66,6 @@ const Simd kSimds[] = {
 // max |A - Q S Z^H| of row-major matrices; infinite if something is not a number.
 template <typename T>
 Real<T> residual(int n, const T* a, const T* q, const T* s, const T* z) {
-  const auto conjugate = [](T x) {
-    if constexpr (std::is_same_v<T, Real<T>>) {
-      return x;
-    } else {
-      return std::conj(x);
-    }
-  };
   Real<T> largest = 0;
   std::vector<T> row(n);
   for (int i = 0; i < n; ++i) {

@@ -18,15 +18,6 @@ namespace {
 // Blocks up to this size are substituted entry by entry; larger ones are cut in two, with a matrix product between the halves.
 constexpr int kLargestSubstituted = 24;
 
-template <typename R>
-R conjugate(R x) {
-  return x;
-}
-template <typename R>
-std::complex<R> conjugate(std::complex<R> x) {
-  return std::conj(x);
-}
-
 // Without the tests for infinities of C++'s product and quotient; the quotient's divisor is at most of order 1 here.
 template <typename R>
 R product(R x, R y) {

@@ -229,8 +229,8 @@ def roll(x, shift, axis):
     """
     places = abs(shift)
     before, after = (places, 0) if shift > 0 else (0, places)
-    # What is moved out goes last: as soon as it is there places are counted that a matrix without rows has, too. Not by tf.slice, whose
-    # gradient in a graph for XLA has none itself.
+    # Padded first: what is cut off then is there for n = 0 too, and neither takes a size read off a tensor. Not by tf.slice, whose gradient
+    # in a graph for XLA has none itself.
     kept = slice(None, -places) if shift > 0 else slice(places, None)
     moved = _padded(x, before, after, axis)[(..., kept, *[slice(None)] * (-1 - axis))]
     moved.set_shape(x.shape)
