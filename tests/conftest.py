@@ -31,7 +31,8 @@ def pytest_collection_modifyitems(items):
     slow = collections.defaultdict(list)
     for item in items:
         slow[item.path].append(item.get_closest_marker("slow") is not None)
-    items.sort(key=lambda item: -sum(slow[item.path]) / len(slow[item.path]))
+    share = {path: sum(marks) / len(marks) for path, marks in slow.items()}
+    items.sort(key=lambda item: -share[item.path])
 
 
 @pytest.fixture

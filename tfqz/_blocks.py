@@ -44,16 +44,15 @@ def bands(X):
     """x_jj; x_{j,j+1}, x_{j+1,j} and x_{j+1,j+1}, 0 at the end; each [..., n]. Without a derivative worth having: XLA compiles one
     gather quickly, and what that one's gradient takes slowly."""
     n = tf.shape(X)[-1]
-    diagonal, *others = tf.unstack(_after_diagonal(X, tf.stack([0, 1, n, n + 1])), num=4, axis=-2)
-    inside = tf.range(n) < n - 1
-    return diagonal, *(masked(inside, x) for x in others)
+    return tuple(tf.unstack(_after_diagonal(X, [0, 1, n, n + 1]), num=4, axis=-2))
 
 
 def _after_diagonal(X, steps):
-    """[..., k, n]: the entries so many `steps`, [k], after x_jj in the order of rows; what there isn't is arbitrary."""
+    """[..., k, n]: the entries so many steps, k of them, after x_jj in the order of rows; 0 at the end, but for no step."""
     n = tf.shape(X)[-1]
-    places = tf.range(n) * (n + 1) + steps[:, None]
-    return tf.gather(flattened(X), tf.minimum(places, tf.maximum(n * n - 1, 0)), axis=-1)
+    j, steps = tf.range(n), tf.stack(steps)[:, None]
+    places = tf.minimum(j * (n + 1) + steps, tf.maximum(n * n - 1, 0))
+    return masked((j < n - 1) | tf.equal(steps, 0), tf.gather(flattened(X), places, axis=-1))
 
 
 def following(x):
@@ -101,8 +100,7 @@ def starts(S):
     """[..., n]: true at the first row of each 2 x 2 block. Always false for complex dtypes."""
     if S.dtype.is_complex:
         return tf.zeros_like(tf.linalg.diag_part(S), dtype=tf.bool)
-    n = tf.shape(S)[-1]
-    return tf.not_equal(_after_diagonal(S, n[None])[..., 0, :], 0) & (tf.range(n) < n - 1)
+    return tf.not_equal(_after_diagonal(S, [tf.shape(S)[-1]])[..., 0, :], 0)
 
 
 def balanced(S, T, differentiable=True):

@@ -127,7 +127,8 @@ def _independent_rows(X, inside):
         unit = tf.math.divide_no_nan(unit, tf.cast(tf.norm(unit, axis=-1, keepdims=True), X.dtype))
         X = X - tf.linalg.matvec(X, tf.math.conj(unit))[..., :, None] * unit[..., None, :]
         chosen = tf.where(tf.equal(index, j)[:, None] & inside[..., None], row[..., None, :], chosen)
-        return j + 1, X, tf.ensure_shape(chosen, X.shape)  # which TensorFlow doesn't infer for n = 0
+        chosen.set_shape(X.shape)  # which TensorFlow doesn't infer for n = 0
+        return j + 1, X, chosen
 
     last = tf.reduce_max(tf.reduce_sum(tf.cast(inside, tf.int32), axis=-1))
     _, _, chosen = tf.while_loop(lambda j, *_: j < last, step, (0, X, tf.zeros_like(X)), parallel_iterations=1)
