@@ -21,6 +21,7 @@ from typing import Callable, NamedTuple
 
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.ops.gen_xla_ops import xla_optimization_barrier
+from tensorflow.python.eager import record
 
 from tfqz._backends import native as op_library
 from tfqz._functions import traced
@@ -54,15 +55,41 @@ def register_rule(name, arguments, broadcast=False):
     return register
 
 
-def rule_broadcasts(name):
+def number_of_arguments(name):
+    return _rules[name].arguments
+
+
+def broadcasts(name):
     return _rules[name].broadcast
 
 
 def attach_gradient(name, arguments, values, native):
     """`values`, a list, with the gradient of the rule `name` by `arguments`."""
     values, arguments = list(values), list(arguments)
-    if native:
-        return op_library.attach(values, arguments, name)
+    make = op_library.attach if native else _behind_barrier
+    return recorded(lambda: make(values, arguments, name), arguments, functools.partial(_rules[name].pullback, native=native))
+
+
+def recorded(make, arguments, pullback):
+    """`make()`, outputs of an op with a registered gradient; tapes and forward accumulators differentiate it by `pullback(arguments,
+    outputs, cotangents)` all the same.
+
+    By the registered gradient an accumulator would make a function of the derivative. That costs a trace, can't always be differentiated
+    eagerly, and under XLA, where its halves are two functions, the whole would be compiled anew for each new value.
+    """
+    with record.stop_recording():
+        outputs = make()
+
+    def backward(*cotangents):
+        return list(pullback(arguments, outputs, list(cotangents)))
+
+    # Tapes first: what accumulators compute from the outputs must find these there.
+    record.record_operation_backprop_only("Tfqz", outputs, arguments, backward)
+    record.record_operation_forwardprop_only("Tfqz", outputs, arguments, backward, None)
+    return outputs
+
+
+def _behind_barrier(values, arguments, name):
     operands = [tf.zeros([0, _place(name)], tf.bool), *values, *arguments]
     count = len(values)
     if tf.executing_eagerly():
@@ -71,7 +98,8 @@ def attach_gradient(name, arguments, values, native):
 
     def gradient(op, *cotangents):
         # Without an op it is traced to be saved with a model, which binds the closure's tensors.
-        return _gradient_of_barrier(op.inputs, op.outputs, cotangents) if op else _gradient_of_barrier(operands, attached, cotangents)
+        inputs, outputs = (operands, attached) if op is None else (op.inputs, op.outputs)
+        return _gradient_of_barrier(inputs, outputs, cotangents)
 
     # A saved model finds gradients by a name for each trace: with one it can be trained on where tfqz is not.
     unique = f"Tfqz{name}-{next(_numbers)}"
@@ -113,48 +141,61 @@ def _gradient_of_attach_op(op, *cotangents):
     return [None] * count + list(rule.pullback(list(op.inputs[count:]), list(op.outputs), list(cotangents), native=True))
 
 
-def differentiable(function):
+# Of a function, and of its derivative: third ones are rare, and a trace takes seconds.
+_TRACES = 2
+
+
+def differentiable(function, traces=_TRACES):
     """Decorator for functions of TensorFlow ops with a derivative of every order: `traced` in eager code, in a graph ops of its own.
 
-    TensorFlow can differentiate a trace too, but not in all combinations of tapes and forward accumulators; and in a graph as two
+    TensorFlow can differentiate a trace too, but eagerly not in all combinations of tapes and forward accumulators; and in a graph as two
     functions, where what the first hands to the second makes XLA take inputs for constants of the program: it would compile anew for
-    each new value. Eager derivatives of derivatives are those of the ops, one by one.
+    each new value.
+
+    The function that is returned has an attribute `pullback(arguments, cotangents, **options)`, its derivative.
     """
     once = traced(function)
 
     @functools.cache
-    def rule(arguments, options):
-        in_ops = functools.partial(function, **dict(options))
-        name = f"{function.__module__}.{function.__name__}, {len(_rules)}"
-        _rules[name] = _Rule(lambda arguments, _, cotangents, native: vjp(in_ops, arguments, cotangents), arguments, broadcast=False)
+    def transposed(count, options):
+        transposed = functools.partial(_vjp, functools.partial(function, **dict(options)), count)
+        return differentiable(transposed, traces - 1) if traces > 1 else transposed
+
+    def pullback(arguments, cotangents, **options):
+        found = iter(transposed(len(arguments), tuple(options.items()))(*arguments, *cotangents))
+        return [next(found) if _varies(x) else None for x in arguments]
+
+    @functools.cache
+    def rule(count, options):
+        name = f"{getattr(function, '__name__', 'transposed')}, {len(_rules)}"
+        _rules[name] = _Rule(lambda arguments, _, cotangents, native: pullback(arguments, cotangents, **dict(options)), count, False)
         return name
 
     @functools.wraps(function)
     def call(*tensors, **options):
         if not tf.executing_eagerly():
             return function(*tensors, **options)
-        values = once(*(tf.stop_gradient(x) for x in tensors), **options)
+        values = once(*tensors, **options)
         name = rule(len(tensors), tuple(options.items()))
         attached = attach_gradient(name, tensors, tf.nest.flatten(values), native=op_library.why_not() is None)
         return tf.nest.pack_sequence_as(values, attached)
 
-    call.in_ops = function
+    call.pullback = pullback
     return call
 
 
-def vjp(function, inputs, cotangents):
-    """The cotangents of inputs from those of what a function in ops makes of them; None for integers."""
-    cotangents, zero = list(cotangents), tf.UnconnectedGradients.ZERO
-    varies = [x.dtype.is_floating or x.dtype.is_complex for x in inputs]
+def _vjp(function, count, *tensors):
+    """From `count` inputs of a function in ops and the cotangents of what it makes of them: the cotangents of the inputs, but for integers."""
     # Cotangents may depend on the inputs.
-    inputs = [tf.identity(x) for x in inputs]
-    arguments = [x for x, is_argument in zip(inputs, varies) if is_argument]
-    if tf.executing_eagerly():
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(arguments)
-            values = tf.nest.flatten(function(*inputs))
-        found = tape.gradient(values, arguments, cotangents, unconnected_gradients=zero)
-    else:
-        found = tf.gradients(tf.nest.flatten(function(*inputs)), arguments, cotangents, unconnected_gradients=zero)
-    found = iter(found)
-    return [next(found) if is_argument else None for is_argument in varies]
+    inputs, cotangents = [tf.identity(x) for x in tensors[:count]], list(tensors[count:])
+    arguments, zero = [x for x in inputs if _varies(x)], tf.UnconnectedGradients.ZERO
+    if not tf.executing_eagerly():
+        return tf.gradients(tf.nest.flatten(function(*inputs)), arguments, cotangents, unconnected_gradients=zero)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(arguments)
+        values = tf.nest.flatten(function(*inputs))
+    return tape.gradient(values, arguments, cotangents, unconnected_gradients=zero)
+
+
+def _varies(x):
+    return x.dtype.is_floating or x.dtype.is_complex

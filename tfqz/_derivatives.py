@@ -5,22 +5,29 @@ import functools
 import tensorflow as tf
 
 from tfqz import _gradient, _gradient_schur
-from tfqz._attach import attach_gradient, register_rule, vjp
+from tfqz._attach import attach_gradient, recorded, register_rule
 from tfqz._backends import native as op_library
 
 
 def factors(a, b, backend, on_failure):
     """[S, T, Q, Z]."""
     if backend is op_library:
-        return op_library.factorize(a, b, on_failure)[:4]
+        return _native(a, b, on_failure, apart=False)[:4]
     return attach_gradient("Qz", [a, b], _without_gradient(backend, a, b, on_failure)[:4], native=False)
 
 
 def eigenvalues(a, b, backend, on_failure):
     """[alpha, beta]: the gradient takes those apart that coincide."""
     if backend is op_library:
-        return op_library.factorize(a, b, on_failure, apart=True)[4:]
+        return _native(a, b, on_failure, apart=True)[4:]
     return attach_gradient("Eigvals", [a, b], _without_gradient(backend, a, b, on_failure), native=False)[4:]
+
+
+def _native(a, b, on_failure, apart):
+    def pullback(pencil, outputs, cotangents):
+        return _unbroadcast(pencil, _of_pencil(outputs[:4], cotangents, apart, native=True))
+
+    return recorded(lambda: op_library.factorize(a, b, on_failure, apart), [a, b], pullback)
 
 
 def _without_gradient(backend, a, b, on_failure):
@@ -40,7 +47,7 @@ def of_blocks(a, b, factors, count, backend):
 def schur_factors(a, backend, on_failure):
     """[T, Z]."""
     if backend is op_library:
-        return op_library.schur(a, on_failure)
+        return recorded(lambda: op_library.schur(a, on_failure), [a], functools.partial(_pullback_of_schur, native=True))
     return attach_gradient("Schur", [a], backend.schur(tf.stop_gradient(a), on_failure), native=False)
 
 
@@ -62,10 +69,17 @@ def _pullback_taken_apart(arguments, values, cotangents, native):
 
 def _of_pencil(factors, cotangents, apart, native):
     """Cotangents of the pencil that `factors` belong to."""
-    if not native:
-        return _gradient.pullback(*factors, *cotangents, apart=apart)
     inputs = [*factors, *cotangents]
-    return op_library.qz_gradient(inputs[:4], inputs[4:8], inputs[8:], apart, in_ops=_gradient.pullback)
+    if not native:
+        return _gradient.pullback(*inputs, apart=apart)
+    pullback = functools.partial(_pullback_of_gradient, apart=apart)
+    make = functools.partial(op_library.qz_gradient, inputs[:4], inputs[4:8], inputs[8:], apart, in_ops=_gradient.pullback)
+    return recorded(make, inputs, pullback)
+
+
+def _pullback_of_gradient(inputs, outputs, cotangents, apart):
+    """Of the formula in TensorFlow ops."""
+    return _gradient.pullback.pullback(inputs, cotangents, apart=apart, native=True)
 
 
 @register_rule("Blocks", arguments=3, broadcast=True)
@@ -87,8 +101,7 @@ def _gradient_of_op(op, *cotangents):
 
 @tf.RegisterGradient("Tfqz>QzGradient")
 def _gradient_of_gradient_op(op, *cotangents):
-    in_ops = functools.partial(_gradient.pullback.in_ops, apart=op.get_attr("apart"), native=True)
-    return vjp(in_ops, list(op.inputs), cotangents)
+    return _pullback_of_gradient(list(op.inputs), list(op.outputs), cotangents, apart=op.get_attr("apart"))
 
 
 def _unbroadcast(inputs, gradients):

@@ -23,7 +23,8 @@ def traced(function):
 
     @functools.wraps(function)
     def call(*tensors, **options):
-        tensors = [tf.convert_to_tensor(x) for x in tensors]
+        # Tapes differentiate a trace as soon as they see its call, whether anybody asks or not.
+        tensors = [tf.stop_gradient(x) for x in tensors]
         ranks, dtypes = tuple(x.shape.rank for x in tensors), tuple(x.dtype for x in tensors)
         return trace(ranks, dtypes, tuple(options.items()))(*tensors)
 
