@@ -15,17 +15,22 @@ AS = tf.stack([A, A + 0.1 * C, A - 0.1 * C])
 def nearly_triangular(a, b):
     """A pencil of which QZ finds the eigenvalues in the order of the diagonal, alone and in a batch."""
     diagonal = tf.linalg.diag(tf.range(1, N + 1, dtype=a.dtype))
-    return 5 * diagonal + 0.01 * a, tf.eye(N, dtype=a.dtype) + 0.01 * b
+    return 5 * diagonal + 0.1 * a, tf.eye(N, dtype=a.dtype) + 0.1 * b
+
+
+def last(alpha, beta):
+    """Selects the last eigenvalue."""
+    return tf.abs(alpha) > 12 * tf.abs(beta)
 
 
 # Functions of a, [..., N, N], with weights that tell entries apart.
 FUNCTIONS = {
     "qz": lambda a, backend: C * tfqz.qz(*nearly_triangular(a, B), backend=backend).q,
-    "ordqz": lambda a, backend: C * tfqz.ordqz(*nearly_triangular(a, B), lambda x, y: tf.abs(x) > 12 * y, backend=backend).z,
+    "ordqz": lambda a, backend: C * tfqz.ordqz(*nearly_triangular(a, B), last, backend=backend).z,
     "alpha": lambda a, backend: C[0] * tf.math.real(tfqz.ordqz(*nearly_triangular(a, B), "rhp", backend=backend).alpha),
     "eigvals": lambda a, backend: C[0] * tf.abs(tfqz.eigvals(*nearly_triangular(a, B), backend=backend)),
-    "basis": lambda a, backend: C * tfqz.deflating_subspace(a, B, "iuc", backend=backend).right,
-    "projector": lambda a, backend: C * tfqz.deflating_subspace(a, B, "iuc", backend=backend).left_projector,
+    "basis": lambda a, backend: C * tfqz.deflating_subspace(*nearly_triangular(a, B), last, backend=backend).right,
+    "projector": lambda a, backend: C * tfqz.deflating_subspace(*nearly_triangular(a, B), last, backend=backend).left_projector,
     "schur": lambda a, backend: C * tfqz.schur(nearly_triangular(a, B)[0], backend=backend).z,
 }
 
@@ -124,7 +129,7 @@ def test_vectorized(name, backend):
 def test_vectorized_with_batches_that_broadcast(backend):
     """Iterations come before the batch of either argument."""
     a, batch = AS, tf.stack([B, B + 0.1 * C])
-    f = lambda a, b: tfqz.deflating_subspace(a, b, "iuc", backend=backend).right_projector
+    f = lambda a, b: tfqz.deflating_subspace(*nearly_triangular(a, b), last, backend=backend).right_projector
 
     def loss(x, vectorized):
         mapped = tf.vectorized_map(lambda a: f(a, batch), x) if vectorized else tf.stack([f(a, batch) for a in tf.unstack(x)])
