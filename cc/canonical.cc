@@ -135,9 +135,9 @@ void canonicalize(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) {
     }
     if (t != T(0)) {
       t = std::abs(t);
-    } else if (s != T(0)) {
+    } else {
       t = T(0);  // drops the sign of a negative zero
-      s = std::abs(s);
+      if (s != T(0)) s = std::abs(s);
     }
   }
 }

@@ -118,11 +118,11 @@ def split_real(S, T, Q, Z):
     """
     p, q, low, u = bands(S)
     t_1, _, _, t_2 = bands(T)
-    start = tf.not_equal(low, 0)
     one, zero = tf.ones_like(p), tf.zeros_like(p)
     a = tf.abs(t_1)
     d = tf.minimum(tf.abs(t_2) / tf.where(a > 0, a, one), 1)
     scale = tf.reduce_max(tf.abs(tf.stack([p, q, low, u])), axis=0)
+    start = tf.not_equal(low, 0) & tf.math.is_finite(scale)
     scale = tf.where(start, scale, one)
     first, second = (tf.where(t < 0, -scale, scale) for t in (t_1, t_2))
     p, q, r, u = p / first, q / first, low / second, u / second
@@ -153,13 +153,14 @@ def split_real(S, T, Q, Z):
     left = rotations(tf.where(real, tf.atan2(y, x), zero))
 
     def turned(X):
-        return left.adjoint().rows(right.columns(X))
+        return tf.linalg.band_part(left.adjoint().rows(right.columns(X)), 0, -1)
 
-    S = tf.linalg.band_part(turned(S), 0, -1) + place_below(masked(start & ~real, low))
-    T = tf.linalg.band_part(turned(T), 0, -1)
-    t = tf.linalg.diag_part(T)
-    negligible = (real | preceding(real)) & (tf.abs(t) <= zero_beta(T)[..., 0])
-    return S, with_diagonal(T, tf.where(negligible, zero, t)), left.columns(Q), right.columns(Z)
+    split = turned(S) + place_below(masked(start & ~real, low)), turned(T), left.columns(Q), right.columns(Z)
+    t = tf.linalg.diag_part(split[1])
+    negligible = (real | preceding(real)) & (tf.abs(t) <= zero_beta(split[1])[..., 0])
+    split = split[0], with_diagonal(split[1], masked(~negligible, t)), *split[2:]
+    some = tf.reduce_any(real, axis=-1)[..., None, None]
+    return [tf.where(some, new, X) for new, X in zip(split, (S, T, Q, Z))]
 
 
 def zero_beta(T):

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tfqz import _backends, _blocks, _checks, _derivatives, _selection
@@ -87,4 +88,26 @@ def reordered(a, b, sort, tolerance, backend, on_failure):
     """[S, T, Q, Z, alpha, beta] in the order of `sort`, without gradients, and the labels in the order in which QZ found them."""
     *factors, alpha, beta = backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)
     labels = _selection.labels(sort, tolerance, alpha, beta, factors[0])
-    return backend.reorder(factors, labels, on_failure), labels
+    outputs = backend.reorder(factors, labels, on_failure)
+    again = _selection.labels(sort, tolerance, *outputs[4:], outputs[0])
+    if tf.executing_eagerly() and np.array_equal(again, -np.sort(-labels.numpy(), axis=-1)):
+        return outputs, labels
+    lost = _selection.is_order_lost(labels, again, (alpha, beta), outputs[4:])
+    return _checked(outputs, lost, on_failure), labels
+
+
+def _checked(outputs, lost, on_failure):
+    """The outputs, an error for the first batch element that has `lost` its order, and NaN where no error can be raised."""
+    text = _checks.ORDER.replace("{why}", "an eigenvalue was another one after the exchange")
+    assertions = []
+    if on_failure == "raise" and tf.executing_eagerly():
+        for index in np.argwhere(lost.numpy()):
+            raise tf.errors.InvalidArgumentError(None, None, text.format(where=_checks.batch_element(index)))
+    elif on_failure == "raise":
+        shape = tf.shape(lost)
+        first = tf.argmax(tf.concat([tf.reshape(lost, [-1]), [True]], axis=0), output_type=tf.int32)
+        index = first // tf.math.cumprod(shape, exclusive=True, reverse=True) % shape
+        assertions = [tf.debugging.Assert(~tf.reduce_any(lost), [text.format(where=" in batch element"), index])]
+    with tf.control_dependencies(assertions):
+        lost = [tf.identity(lost)[..., None, None]] * 4 + [lost[..., None]] * 2
+        return [tf.where(where, tf.cast(float("nan"), x.dtype), x) for where, x in zip(lost, outputs)]

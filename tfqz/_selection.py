@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfqz import _blocks, _checks
+from tfqz import _blocks, _checks, _tolerances
 from tfqz._blocks import following, preceding
 
 KEYWORDS = ("lhp", "rhp", "iuc", "ouc")
@@ -39,6 +39,41 @@ def _in_pairs(labels, S):
     start = _blocks.starts(S)
     larger = tf.where(start, tf.maximum(labels, following(labels)), labels)
     return tf.where(preceding(start), preceding(larger), larger)
+
+
+@tf.function(reduce_retracing=True, autograph=False)
+def is_order_lost(labels, again, before, after):
+    """[...]: whether eigenvalues in their new order, [..., n], don't have the labels for which they came there, but other ones, `again`.
+
+    An eigenvalue that is what it was up to rounding counts as it did: near a boundary rounding must not decide.
+
+    Args:
+      labels: as they were in the old order. before, after: alpha and beta in the old and in the new order.
+    """
+    shape = tf.shape(labels)
+    flat = tf.stack([tf.reduce_prod(shape[:-1]), shape[-1]])
+    labels, again, *before, u, v = (tf.reshape(x, flat) for x in (labels, again, *before, *after))
+    (x, y), (u, v) = _over_lengths(*before), _over_lengths(u, v)
+    old = tf.argsort(labels, axis=-1, direction="DESCENDING", stable=True)
+    expected, x, y = (tf.gather(z, old, axis=-1, batch_dims=1) for z in (labels, x, y))
+    moved = tf.abs(x * _blocks.to_complex(v) - u * _blocks.to_complex(y)) > _tolerances.moved(x.dtype)
+    nothing = tf.equal(y + tf.abs(x), 0) | tf.equal(v + tf.abs(u), 0)
+    return tf.reshape(tf.reduce_any(tf.not_equal(again, expected) & (moved | nothing), axis=-1), shape[:-1])
+
+
+def _over_lengths(alpha, beta):
+    """alpha and beta, real, of vectors of length 1, and 0 for 0/0, where both are of the size of rounding beside the others."""
+    beta = tf.math.real(beta)
+    alpha, beta = (_blocks.over(x, _largest(x)) for x in (alpha, beta))
+    length = tf.sqrt(tf.abs(alpha) ** 2 + beta**2)
+    something = length > _tolerances.zero_pair(alpha.dtype, tf.shape(alpha)[-1])
+    length = tf.where(something, length, tf.ones_like(length))
+    return [_blocks.masked(something, _blocks.over(x, length)) for x in (alpha, beta)]
+
+
+def _largest(x):
+    largest = tf.reduce_max(tf.abs(x), axis=-1, keepdims=True)
+    return tf.where(largest > 0, largest, tf.ones_like(largest))
 
 
 def count(labels):

@@ -69,6 +69,11 @@ def exchange(dtype):
     return 20 * epsilon(dtype)
 
 
+def moved(dtype):
+    """An eigenvalue that an exchange has moved farther than this, chordal, is another one."""
+    return epsilon(dtype) ** 0.5
+
+
 def cluster(dtype):
     """Eigenvalues nearer than this, chordal, coincide for functions of eigenvalues alone: farther apart than rounding puts
     semisimple ones, nearer than it puts defective ones."""
