@@ -6,6 +6,7 @@
 import importlib
 from importlib.metadata import version as _version
 
+from tfqz import _vectorized  # how tf.vectorized_map makes batches of the ops
 from tfqz._diagnosis import Sensitivity, gauge_residual, sensitivity
 from tfqz._eigvals import eigvals
 from tfqz._ordqz import OrdQZ, ordqz

@@ -23,73 +23,76 @@ import functools
 import tensorflow as tf
 
 from tfqz import _blocks, _tolerances, _triangular
-from tfqz._attach import attach_gradient, register_pullbacks, solved_by
+from tfqz._attach import attach_gradient, register_rule
 from tfqz._backends import native as op_library
 
 
 def solve(S, T, M, N, native):
     """X, V of equations (2). All arguments [..., n, n], of one dtype and shape; differentiable in each."""
-    return attach_gradient(solved_by(native, "TfqzSolve"), [S, T, M, N], _solve(S, T, M, N, native, adjoint=False))
+    return attach_gradient("Solve", [S, T, M, N], _solve(S, T, M, N, native, adjoint=False), native)
 
 
 def solve_adjoint(S, T, P, R, native, apart=None):
     """E, F of equations (3). All arguments [..., n, n], of one dtype and shape; differentiable in each. `apart`: see `_where_needed`."""
 
-    def solver(S, T):
+    def solver(S, T, P, R):
         return _solve(S, T, P, R, native, adjoint=True)
 
-    (S, T), unknowns = _where_needed(solver, [S, T], apart)
-    return attach_gradient(solved_by(native, "TfqzSolveAdjoint"), [S, T, P, R], unknowns)
+    (S, T), unknowns = _where_needed(solver, [S, T], [P, R], apart)
+    return attach_gradient("SolveAdjoint", [S, T, P, R], unknowns, native)
 
 
 def solve_ordinary(S, M, native):
     """X of tril(X S - S X, -1) = M. Both [..., n, n], of one dtype and shape; differentiable in each."""
-    return attach_gradient(solved_by(native, "TfqzSolveOrdinary"), [S, M], _solve_one(S, M, native, adjoint=False)[:1])[0]
+    return attach_gradient("SolveOrdinary", [S, M], _solve_one(S, M, native, adjoint=False)[:1], native)[0]
 
 
 def solve_ordinary_adjoint(S, P, native, apart=None):
     """E of tril(E S^H - S^H E, -1) = P. Both [..., n, n], of one dtype and shape; differentiable in each. `apart`: see `_where_needed`."""
 
-    def solver(S):
+    def solver(S, P):
         return _solve_one(S, P, native, adjoint=True)
 
-    (S,), unknowns = _where_needed(solver, [S], apart)
-    return attach_gradient(solved_by(native, "TfqzSolveOrdinaryAdjoint"), [S, P], unknowns[:1])[0]
+    (S,), unknowns = _where_needed(solver, [S], [P], apart)
+    return attach_gradient("SolveOrdinaryAdjoint", [S, P], unknowns[:1], native)[0]
 
 
-def _where_needed(solver, coefficients, apart):
+def _where_needed(solver, coefficients, right_hand_sides, apart):
     """The coefficients that were solved with, and the unknowns, without gradients.
 
     `apart` is None, or a list: the coefficients with some eigenvalues moved apart that coincide, and, [..., n, n], which pairs. A move
     costs errors, much larger ones where eigenvalues are ill-conditioned, and is for functions that see into a cluster: whose unknowns
     between the pairs are not 0. All others, projectors and solutions of Riccati equations among them, keep the minimum-norm solution.
     """
+    # Before the loop, which tapes differentiate as soon as they see it, whether anybody asks or not.
+    fixed, right_hand_sides = (list(map(tf.stop_gradient, x)) for x in (coefficients, right_hand_sides))
     if apart is None:
-        return coefficients, solver(*coefficients)
+        return coefficients, solver(*fixed, *right_hand_sides)
     *moved, pairs = apart
+    fixed_moved = list(map(tf.stop_gradient, moved))
 
     def seen(X):
         modulus = tf.abs(X)
         between = tf.reduce_max(_blocks.masked(pairs, modulus), axis=[-2, -1], keepdims=True)
         return between > _tolerances.move(X.dtype, 1) * tf.reduce_max(modulus, axis=[-2, -1], keepdims=True)
 
-    def chosen(needed):
+    def chosen(needed, coefficients, moved):
         return [tf.where(needed, y, x) for x, y in zip(coefficients, moved)]
 
     def solve_again(step, needed, _):
-        unknowns = solver(*chosen(needed))
+        unknowns = solver(*chosen(needed, fixed, fixed_moved), *right_hand_sides)
         return step + 1, needed | functools.reduce(tf.logical_or, map(seen, unknowns)), unknowns
 
     # A loop, of which XLA compiles one body, and not a first solution and a second one.
     nowhere = tf.reduce_any(tf.zeros_like(pairs), axis=[-2, -1], keepdims=True)
-    unknowns = [tf.zeros_like(coefficients[0])] * 2
+    unknowns = [tf.zeros_like(fixed[0])] * 2
     _, needed, unknowns = tf.while_loop(
         lambda step, needed, _: tf.equal(step, 0) | (tf.equal(step, 1) & tf.reduce_any(needed)),
         solve_again,
         (0, nowhere, unknowns),
         parallel_iterations=1,
     )
-    return chosen(needed), unknowns
+    return chosen(needed, coefficients, moved), unknowns
 
 
 def _solve(S, T, first, second, native, adjoint, ordinary=False):
@@ -104,32 +107,32 @@ def _solve_one(S, right_hand_side, native, adjoint):
     return _solve(S, eye, right_hand_side, tf.zeros_like(S), native, adjoint, ordinary=True)
 
 
-@register_pullbacks("TfqzSolve")
-def _solve_pullback(inputs, outputs, cotangents, native):
-    S, T, _, _ = inputs
-    X, V = outputs
+@register_rule("Solve", arguments=4)
+def _solve_pullback(arguments, values, cotangents, native):
+    S, T, _, _ = arguments
+    X, V = values
     E, F = solve_adjoint(S, T, *cotangents, native)
     return [*_coefficient_cotangents(X, V, [E, F]), E, F]
 
 
-@register_pullbacks("TfqzSolveAdjoint")
-def _solve_adjoint_pullback(inputs, outputs, cotangents, native):
-    S, T, _, _ = inputs
-    E, F = outputs
+@register_rule("SolveAdjoint", arguments=4)
+def _solve_adjoint_pullback(arguments, values, cotangents, native):
+    S, T, _, _ = arguments
+    E, F = values
     X, V = solve(S, T, *cotangents, native)
     return [*_coefficient_cotangents(X, V, [E, F]), X, V]
 
 
-@register_pullbacks("TfqzSolveOrdinary")
-def _solve_ordinary_pullback(inputs, outputs, cotangents, native):
-    (S, _), (X,) = inputs, outputs
+@register_rule("SolveOrdinary", arguments=2)
+def _solve_ordinary_pullback(arguments, values, cotangents, native):
+    (S, _), (X,) = arguments, values
     E = solve_ordinary_adjoint(S, *cotangents, native)
     return [*_coefficient_cotangents(X, X, [E]), E]
 
 
-@register_pullbacks("TfqzSolveOrdinaryAdjoint")
-def _solve_ordinary_adjoint_pullback(inputs, outputs, cotangents, native):
-    (S, _), (E,) = inputs, outputs
+@register_rule("SolveOrdinaryAdjoint", arguments=2)
+def _solve_ordinary_adjoint_pullback(arguments, values, cotangents, native):
+    (S, _), (E,) = arguments, values
     X = solve_ordinary(S, *cotangents, native)
     return [*_coefficient_cotangents(X, X, [E]), X]
 

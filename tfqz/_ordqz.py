@@ -92,7 +92,7 @@ def reordered(a, b, sort, tolerance, backend, on_failure):
     again = _selection.labels(sort, tolerance, *outputs[4:], outputs[0])
     if tf.executing_eagerly() and np.array_equal(again, -np.sort(-labels.numpy(), axis=-1)):
         return outputs, labels
-    lost = _selection.is_order_lost(labels, again, (alpha, beta), outputs[4:])
+    lost = _selection.is_order_lost(labels, alpha, beta, again, *outputs[4:])
     return _checked(outputs, lost, on_failure), labels
 
 

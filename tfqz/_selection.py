@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfqz import _blocks, _checks, _tolerances
 from tfqz._blocks import following, preceding
+from tfqz._functions import traced
 
 KEYWORDS = ("lhp", "rhp", "iuc", "ouc")
 
@@ -34,26 +35,27 @@ def labels(sort, tolerance, alpha, beta, S):
     return _in_pairs(tf.cast(_called(sort, alpha, beta), tf.int32), S)
 
 
-@tf.function(reduce_retracing=True, autograph=False)
+@traced
 def _in_pairs(labels, S):
     start = _blocks.starts(S)
     larger = tf.where(start, tf.maximum(labels, following(labels)), labels)
     return tf.where(preceding(start), preceding(larger), larger)
 
 
-@tf.function(reduce_retracing=True, autograph=False)
-def is_order_lost(labels, again, before, after):
+@traced
+def is_order_lost(labels, alpha, beta, again, new_alpha, new_beta):
     """[...]: whether eigenvalues in their new order, [..., n], don't have the labels for which they came there, but other ones, `again`.
 
     An eigenvalue that is what it was up to rounding counts as it did: near a boundary rounding must not decide.
 
     Args:
-      labels: as they were in the old order. before, after: alpha and beta in the old and in the new order.
+      labels, alpha, beta: in the old order.
+      again, new_alpha, new_beta: in the new one.
     """
     shape = tf.shape(labels)
     flat = tf.stack([tf.reduce_prod(shape[:-1]), shape[-1]])
-    labels, again, *before, u, v = (tf.reshape(x, flat) for x in (labels, again, *before, *after))
-    (x, y), (u, v) = _over_lengths(*before), _over_lengths(u, v)
+    labels, x, y, again, u, v = (tf.reshape(x, flat) for x in (labels, alpha, beta, again, new_alpha, new_beta))
+    (x, y), (u, v) = _over_lengths(x, y), _over_lengths(u, v)
     old = tf.argsort(labels, axis=-1, direction="DESCENDING", stable=True)
     expected, x, y = (tf.gather(z, old, axis=-1, batch_dims=1) for z in (labels, x, y))
     moved = tf.abs(x * _blocks.to_complex(v) - u * _blocks.to_complex(y)) > _tolerances.moved(x.dtype)

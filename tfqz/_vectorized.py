@@ -1,0 +1,87 @@
+"""How tf.vectorized_map, tape.jacobian and tape.batch_jacobian make one op for all iterations of one for each.
+
+All ops take batches: the iterations are one more dimension before them. TensorFlow has no public way to say so; where the one that it
+has is missing, ops run in a loop instead, one iteration after the other.
+"""
+
+import tensorflow as tf
+
+from tfqz import _attach
+
+try:
+    from tensorflow.python.ops.parallel_for import pfor as _pfor
+except ImportError:
+    _pfor = None
+
+
+def _with_all_stacked(op):
+    return _again(op, _stacked(op, range(op.num_inputs)))
+
+
+def _of_pencil(op):
+    return _again(op, _pencil(op, 0))
+
+
+def _attached(op):
+    """`Tfqz>Attach`: the values, then the arguments."""
+    rule = tf.compat.as_str(op.get_attr("rule"))
+    return _again(op, [*_stacked(op, range(len(op.outputs))), *_arguments(op, rule)])
+
+
+def _behind_barrier(op):
+    """`XlaOptimizationBarrier`: what tells the rule, the values, the arguments. Somebody else's has no rule."""
+    marker = op.input(0)
+    rule = None if marker.is_stacked else _attach.rule_of_barrier(marker.t)
+    if rule is None:
+        return _with_all_stacked(op)
+    values = _stacked(op, range(1, op.num_inputs - _attach.number_of_arguments(rule)))
+    return [marker, *_again(op, [marker.t, *values, *_arguments(op, rule)])[1:]]
+
+
+def _arguments(op, rule):
+    first = op.num_inputs - _attach.number_of_arguments(rule)
+    if not _attach.broadcasts(rule):
+        return _stacked(op, range(first, op.num_inputs))
+    return [*_pencil(op, first), *_stacked(op, range(first + 2, op.num_inputs))]
+
+
+def _pencil(op, first):
+    """Two inputs whose batch shapes broadcast: behind the iterations what has fewer dimensions than the other gets ones."""
+    inputs = [op.input(first + i) for i in range(2)]
+    if any(x.t.shape.rank is None for x in inputs):
+        raise _pfor.ConversionNotImplementedError("the ranks of `a` and `b` must be known")
+    ranks = [x.t.shape.rank - x.is_stacked for x in inputs]
+
+    def aligned(x, missing):
+        if not x.is_stacked or missing == 0:
+            return x.t
+        shape = tf.shape(x.t)
+        return tf.reshape(x.t, tf.concat([shape[:1], tf.ones([missing], tf.int32), shape[1:]], axis=0))
+
+    return [aligned(x, max(ranks) - rank) for x, rank in zip(inputs, ranks)]
+
+
+def _stacked(op, places):
+    """Inputs with the iterations as their first dimension."""
+    op.stack_inputs(places)
+    return [op.input(i).t for i in places]
+
+
+def _again(op, inputs):
+    """The same op of other inputs."""
+    made = _pfor._create_op(op.op_type, inputs, [x.dtype for x in op.outputs], op.op.node_def.attr)
+    return [_pfor.wrap(x, True) for x in made.outputs]
+
+
+_CONVERTERS = {
+    "Tfqz>Qz": _of_pencil,
+    "Tfqz>Attach": _attached,
+    "XlaOptimizationBarrier": _behind_barrier,
+} | dict.fromkeys(
+    ("Tfqz>Reorder", "Tfqz>Schur", "Tfqz>Basis", "Tfqz>SolveTriangular", "Tfqz>QzGradient"), _with_all_stacked
+)
+
+if _pfor is not None:
+    for _name, _convert in _CONVERTERS.items():
+        if _name not in _pfor._pfor_converter_registry:
+            _pfor.RegisterPFor(_name)(_convert)
