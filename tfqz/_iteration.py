@@ -327,7 +327,13 @@ def _reflector(x, pivot):
     v = x + (phase * tf.cast(norm, x.dtype))[:, None] * unit
     weight = tf.math.divide_no_nan(tf.constant(2, norm.dtype), tf.reduce_sum(tf.abs(v) ** 2, axis=-1))
     v_H = tf.math.conj(v)[:, None, :] * tf.cast(weight, x.dtype)[:, None, None]
-    return tf.eye(x.shape[-1], dtype=x.dtype) - v[:, :, None] * v_H
+    H = tf.eye(x.shape[-1], dtype=x.dtype) - v[:, :, None] * v_H
+    # h_pp = -|x_p| / |x|, and of two rows the other one is opposite: exactly 0 where x_p is, for then entries beside zeros change places, and
+    # nothing of them may stay.
+    cosine = tf.math.divide_no_nan(modulus, norm)[:, None]
+    diagonal = tf.cast(tf.where(norm[:, None] > 0, cosine * (1 - 2 * tf.math.real(unit)), tf.ones_like(cosine)), x.dtype)
+    exact = tf.linalg.diag(unit if x.shape[-1] > 2 else tf.ones_like(unit))
+    return tf.where(tf.cast(exact, tf.bool), diagonal[:, None, :], H)
 
 
 def _on_rows(factors, first, L):

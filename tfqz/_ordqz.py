@@ -102,7 +102,7 @@ def _checked(outputs, lost, on_failure):
     assertions = []
     if on_failure == "raise" and tf.executing_eagerly():
         for index in np.argwhere(lost.numpy()):
-            raise tf.errors.InvalidArgumentError(None, None, text.format(where=_checks.batch_element(index)))
+            raise tf.errors.InvalidArgumentError(None, None, text.format(where=_checks.batch_element(tuple(index))))
     elif on_failure == "raise":
         shape = tf.shape(lost)
         first = tf.argmax(tf.concat([tf.reshape(lost, [-1]), [True]], axis=0), output_type=tf.int32)

@@ -55,7 +55,8 @@ def is_order_lost(labels, alpha, beta, again, new_alpha, new_beta):
     shape = tf.shape(labels)
     flat = tf.stack([tf.reduce_prod(shape[:-1]), shape[-1]])
     labels, x, y, again, u, v = (tf.reshape(x, flat) for x in (labels, alpha, beta, again, new_alpha, new_beta))
-    (x, y), (u, v) = _over_lengths(x, y), _over_lengths(u, v)
+    norms = [_largest(z) for z in (x, y)]
+    (x, y), (u, v) = _over_lengths(x, y, norms), _over_lengths(u, v, norms)
     old = tf.argsort(labels, axis=-1, direction="DESCENDING", stable=True)
     expected, x, y = (tf.gather(z, old, axis=-1, batch_dims=1) for z in (labels, x, y))
     moved = tf.abs(x * _blocks.to_complex(v) - u * _blocks.to_complex(y)) > _tolerances.moved(x.dtype)
@@ -63,10 +64,9 @@ def is_order_lost(labels, alpha, beta, again, new_alpha, new_beta):
     return tf.reshape(tf.reduce_any(tf.not_equal(again, expected) & (moved | nothing), axis=-1), shape[:-1])
 
 
-def _over_lengths(alpha, beta):
-    """alpha and beta, real, of vectors of length 1, and 0 for 0/0, where both are of the size of rounding beside the others."""
-    beta = tf.math.real(beta)
-    alpha, beta = (_blocks.over(x, _largest(x)) for x in (alpha, beta))
+def _over_lengths(alpha, beta, norms):
+    """alpha and beta, real, over `norms` and their length, and 0 for 0/0, where both are of the size of rounding."""
+    alpha, beta = (_blocks.over(x, norm) for x, norm in zip((alpha, tf.math.real(beta)), norms))
     length = tf.sqrt(tf.abs(alpha) ** 2 + beta**2)
     something = length > _tolerances.zero_pair(alpha.dtype, tf.shape(alpha)[-1])
     length = tf.where(something, length, tf.ones_like(length))
