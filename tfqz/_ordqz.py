@@ -47,9 +47,11 @@ def ordqz(
       b: [..., n, n], of the same dtype; the batch shapes broadcast.
       sort: which eigenvalues lambda = alpha / beta come first.
         "lhp", "rhp": Re lambda < tolerance, Re lambda > tolerance; "iuc", "ouc": |lambda| < 1 + tolerance, |lambda| > 1 + tolerance.
-          An infinite eigenvalue is "ouc" only; 0/0 is none.
+          An infinite eigenvalue, beta = 0, is "ouc" only; 0/0 is none. beta is 0 where it is at most the precision times the Frobenius
+          norm of b.
         A callable of the tensors (alpha, beta), [..., n], that returns booleans, or integers: eigenvalues come in descending order
-          of these, in any number of clusters. Both eigenvalues of a complex pair of the real form get the larger of their values.
+          of these, in any number of clusters. Both eigenvalues of a complex pair of the real form get the larger of their values. It is
+          called twice, the second time with the reordered eigenvalues.
       output: "real" or "complex" ("r", "c"), as for `tfqz.qz`.
       tolerance: a number, where the boundary of a keyword is: with `sort="iuc", tolerance=1e-8` unit roots are selected, with
         `tolerance=-1e-8` they are not, whatever rounding did to them.
@@ -63,7 +65,8 @@ def ordqz(
     Raises:
       As `tfqz.qz`, and
       ValueError, TypeError: `sort` is no keyword and no callable, or returns something else than a label for each eigenvalue.
-      tf.errors.InvalidArgumentError: the pencil is too ill-conditioned for the exchange of two eigenvalues; names the batch element.
+      tf.errors.InvalidArgumentError: the pencil is too ill-conditioned for the exchange of two eigenvalues, or one of them is another one
+        after it, with another label; names the batch element. (The latter is NaN under XLA.)
 
     References:
       B. Kagstrom and P. Poromaa, Computing eigenspaces with specified eigenvalues of a regular matrix pair (A, B) and condition
