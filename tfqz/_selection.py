@@ -1,5 +1,6 @@
 """Which eigenvalues come first: what `sort` means, as an integer label for each eigenvalue. The largest labels come first."""
 
+import numpy as np
 import tensorflow as tf
 
 from tfqz import _blocks, _checks, _tolerances
@@ -30,8 +31,10 @@ def labels(sort, tolerance, alpha, beta, S):
     alpha, complex, and beta, with real values >= 0, as `_eigenvalues.alpha_beta` gives them.
     """
     alpha, beta = tf.stop_gradient(alpha), tf.stop_gradient(beta)
-    if not callable(sort):
-        return tf.cast(_keyword(sort, tolerance, alpha, tf.math.real(beta)), tf.int32)  # no keyword parts a pair
+    if not callable(sort):  # no keyword parts a pair
+        if tf.executing_eagerly():  # NumPy takes a fifth of the time
+            return tf.constant(np.int32(_keyword(np, sort, tolerance, alpha.numpy(), np.real(beta.numpy()))))
+        return tf.cast(_keyword(tf.math, sort, tolerance, alpha, tf.math.real(beta)), tf.int32)
     return _in_pairs(tf.cast(_called(sort, alpha, beta), tf.int32), S)
 
 
@@ -83,13 +86,13 @@ def count(labels):
     return tf.reduce_sum(tf.cast(labels > 0, tf.int32), axis=-1)
 
 
-def _keyword(sort, tolerance, alpha, beta):
+def _keyword(module, sort, tolerance, alpha, beta):
     """SciPy's rules, strict, with the boundary moved by the tolerance. Where beta = 0 an eigenvalue is outside the unit circle and in
-    no half plane, and 0/0 is nowhere."""
+    no half plane, and 0/0 is nowhere. `module` is NumPy or tf.math."""
     if sort in ("lhp", "rhp"):
-        x, boundary = tf.math.real(alpha), tolerance * beta
+        x, boundary = module.real(alpha), tolerance * beta
     else:
-        x, boundary = tf.abs(alpha), (1 + tolerance) * beta
+        x, boundary = module.abs(alpha), (1 + tolerance) * beta
     chosen = x < boundary if sort in ("lhp", "iuc") else x > boundary
     return chosen if sort == "ouc" else chosen & (beta > 0)
 
