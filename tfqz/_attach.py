@@ -141,16 +141,13 @@ def _gradient_of_attach_op(op, *cotangents):
     return [None] * count + list(rule.pullback(list(op.inputs[count:]), list(op.outputs), list(cotangents), native=True))
 
 
-# Of a function, and of its derivative: third ones are rare, and a trace takes seconds.
-_TRACES = 2
-
-
-def differentiable(function, traces=_TRACES):
-    """Decorator for functions of TensorFlow ops with a derivative of every order: `traced` in eager code, in a graph ops of its own.
+def differentiable(function):
+    """Decorator for functions of TensorFlow ops with a derivative of every order: `traced` in eager code, and so are the derivatives; in a
+    graph ops of its own.
 
     TensorFlow can differentiate a trace too, but eagerly not in all combinations of tapes and forward accumulators; and in a graph as two
     functions, where what the first hands to the second makes XLA take inputs for constants of the program: it would compile anew for
-    each new value.
+    each new value. (A tape in eager code is no way either: it sees nothing of what a forward accumulator computes.)
 
     The function that is returned has an attribute `pullback(arguments, cotangents, **options)`, its derivative.
     """
@@ -158,8 +155,7 @@ def differentiable(function, traces=_TRACES):
 
     @functools.cache
     def transposed(count, options):
-        transposed = functools.partial(_vjp, functools.partial(function, **dict(options)), count)
-        return differentiable(transposed, traces - 1) if traces > 1 else transposed
+        return differentiable(functools.partial(_vjp, functools.partial(function, **dict(options)), count))
 
     def pullback(arguments, cotangents, **options):
         found = iter(transposed(len(arguments), tuple(options.items()))(*arguments, *cotangents))
@@ -185,16 +181,12 @@ def differentiable(function, traces=_TRACES):
 
 
 def _vjp(function, count, *tensors):
-    """From `count` inputs of a function in ops and the cotangents of what it makes of them: the cotangents of the inputs, but for integers."""
+    """In a graph: from `count` inputs of a function in ops and the cotangents of what it makes of them the cotangents of the inputs, but for
+    integers."""
     # Cotangents may depend on the inputs.
     inputs, cotangents = [tf.identity(x) for x in tensors[:count]], list(tensors[count:])
     arguments, zero = [x for x in inputs if _varies(x)], tf.UnconnectedGradients.ZERO
-    if not tf.executing_eagerly():
-        return tf.gradients(tf.nest.flatten(function(*inputs)), arguments, cotangents, unconnected_gradients=zero)
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(arguments)
-        values = tf.nest.flatten(function(*inputs))
-    return tape.gradient(values, arguments, cotangents, unconnected_gradients=zero)
+    return tf.gradients(tf.nest.flatten(function(*inputs)), arguments, cotangents, unconnected_gradients=zero)
 
 
 def _varies(x):

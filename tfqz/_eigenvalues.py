@@ -27,8 +27,11 @@ def alpha_beta(S, T, differentiable=True):
 
 
 def quotient(alpha, beta):
-    """alpha / beta, [..., n], complex: inf + 0i where beta = 0, NaN where alpha is 0 as well, both with gradient 0."""
+    """alpha / beta, [..., n], complex: inf + 0i where beta = 0, NaN where alpha is 0 as well or where they are NaN, all with gradient 0."""
     beta = tf.math.real(beta)
+    # NaN where pencils failed, of which no derivative must be taken.
+    known = tf.math.is_finite(beta)
+    alpha, beta = _blocks.masked(known, alpha), _blocks.masked(known, beta)
     without_beta = tf.where(tf.equal(alpha, 0), *(tf.constant(complex(x), alpha.dtype) for x in ("nan", "inf")))
     return tf.where(tf.equal(beta, 0), without_beta, tf.math.divide_no_nan(alpha, _blocks.to_complex(beta)))
 

@@ -17,7 +17,8 @@ def traced(function):
 
     @functools.cache
     def trace(ranks, dtypes, options):
-        call = tf.function(functools.partial(function, **dict(options)), autograph=False)
+        # Not of the function itself: arguments that it has and the call has not would become inputs.
+        call = tf.function(lambda *tensors: function(*tensors, **dict(options)), autograph=False)
         with tf.init_scope():
             return call.get_concrete_function(*(tf.TensorSpec(_sizes(r), d) for r, d in zip(ranks, dtypes)))
 

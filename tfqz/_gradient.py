@@ -27,12 +27,13 @@ extended collection of matrix derivative results for forward and reverse mode al
 
 import tensorflow as tf
 
-from tfqz import _blocks, _canonical, _eigenvalues, _equations, _tolerances, _triangular
+from tfqz import _blocks, _canonical, _eigenvalues, _equations, _failed, _tolerances, _triangular
 from tfqz._attach import differentiable
 from tfqz._blocks import following
 
 
 @differentiable
+@_failed.kept_from_gradients(factors=4)
 def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None, apart=True, native=False):
     """Cotangents of A and B.
 
@@ -92,6 +93,7 @@ def with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb):
 
 
 @differentiable
+@_failed.kept_from_gradients(factors=4)
 def blocks_pullback(S, T, Q, Z, count, Sb, Tb, Qb, Zb, native=False):
     """Cotangents of A and B where S and T are block triangular with two diagonal blocks, the first of `count` rows, and no more.
 

@@ -14,11 +14,12 @@ to G, and the rotation in 2 x 2 blocks to Tb. The notation is that of `_gradient
 
 import tensorflow as tf
 
-from tfqz import _blocks, _eigenvalues, _equations, _gradient, _tolerances, _triangular
+from tfqz import _blocks, _eigenvalues, _equations, _failed, _gradient, _tolerances, _triangular
 from tfqz._attach import differentiable
 
 
 @differentiable
+@_failed.kept_from_gradients(factors=2)
 def pullback(T, Z, Tb, Zb, native=False):
     """The cotangent of A.
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfqz import _backends, _bases, _blocks, _checks, _derivatives, _ordqz, _selection
+from tfqz import _backends, _bases, _blocks, _checks, _derivatives, _failed, _ordqz, _selection
 
 
 class DeflatingSubspace(NamedTuple):
@@ -63,31 +63,40 @@ def deflating_subspace(
         factors, labels = _ordqz.reordered(a, b, sort, tolerance, backend, on_failure)
         count = _selection.count(labels)
         *_, q, z = _derivatives.of_blocks(a, b, factors[:4], count, backend)
+        good = _failed.succeeded(z)
         if dimension is not None:
-            q, z = _of_dimension(dimension, count, on_failure, q, z)
+            good &= _of_dimension(dimension, count, good, on_failure)
         columns = None if dimension is None else int(dimension)
-        return DeflatingSubspace(*_bases_and_projectors(z, q, count, columns, backend is _backends.native), count)
+        return DeflatingSubspace(*_bases_and_projectors(z, q, count, good, columns, backend is _backends.native), count)
 
 
-def _of_dimension(dimension, count, on_failure, *matrices):
-    """The matrices, and NaN for elements of another dimension: an error outside XLA."""
-    differs = tf.not_equal(count, dimension)
+def _of_dimension(dimension, count, good, on_failure):
+    """[...]: which elements have that dimension; an error, outside XLA, if there are others that QZ did not fail on."""
+    fits = tf.equal(count, dimension)
     rule = f"`a`, `b` must be a pencil of which `sort` selects {dimension} eigenvalues, as `dimension` says"
-    assertions = []
-    if on_failure == "raise" and tf.executing_eagerly():
-        for index in np.argwhere(differs.numpy()):
+    if on_failure == "nan":
+        return fits
+    if tf.executing_eagerly():
+        for index in map(tuple, np.argwhere((~fits & good).numpy())):
             where = _checks.batch_element(index)
-            raise tf.errors.InvalidArgumentError(None, None, f"{rule}; got {count[tuple(index)]}{where}")
-    elif on_failure == "raise":
-        assertions = [tf.debugging.Assert(~tf.reduce_any(differs), [f"{rule}; got", count], summarize=100)]
-    with tf.control_dependencies(assertions):
-        return [tf.where(differs[..., None, None], tf.cast(float("nan"), x.dtype), x) for x in matrices]
+            raise tf.errors.InvalidArgumentError(None, None, f"{rule}; got {count[index]}{where}")
+        return fits
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fits), [f"{rule}; got", count], summarize=100)]):
+        return tf.identity(fits)
 
 
-def _bases_and_projectors(Z, Q, count, columns, native):
-    """Of what the first `count` columns of Z and of Q span: the first `columns` columns of both bases, or all, and both projectors."""
-    inside = tf.range(tf.shape(Z)[-1]) < count[..., None]
-    spanning = [_blocks.masked(inside[..., None, :], X) for X in (Z, Q)]
-    projectors = [tf.matmul(X, X, adjoint_b=True) for X in spanning]
-    bases = [_bases.basis(X, P, count, native)[..., :columns] for X, P in zip(spanning, projectors)]
-    return *bases, *projectors
+def _bases_and_projectors(Z, Q, count, good, columns, native):
+    """Of what the first `count` columns of Z and of Q span: the first `columns` columns of both bases, or all, and both projectors. NaN
+    for elements that are not `good`."""
+    inside = tf.range(tf.shape(Z)[-1]) < tf.expand_dims(count, -1)
+    inside = tf.expand_dims(inside, -2)
+    matrix = tf.reshape(good, tf.concat([tf.shape(good), [1, 1]], axis=0))
+
+    def spanned(X):
+        X = _blocks.masked(inside, tf.where(matrix, X, _failed.stand_in(X)))
+        projector = tf.matmul(X, X, adjoint_b=True)
+        basis = _bases.basis(X, projector, count, native)
+        return basis if columns is None else basis[..., :columns], projector
+
+    results = [x for pair in zip(*map(spanned, (Z, Q))) for x in pair]
+    return [tf.where(matrix, x, tf.cast(float("nan"), x.dtype)) for x in results]
