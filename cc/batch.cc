@@ -53,7 +53,9 @@ std::string batch_element(const std::vector<int64_t>& shape, int64_t index) {
 }
 
 std::string said(const Outcome& outcome) {
-  return std::string("LAPACK's ") + outcome.routine + " returned info = " + std::to_string(outcome.info);
+  const std::string routine = std::string("LAPACK's ") + outcome.routine;
+  if (outcome.info == Outcome::kNotFinite) return routine + " returned NaN or Inf";
+  return routine + " returned info = " + std::to_string(outcome.info);
 }
 
 // The place of one element in arrays of factors.

@@ -51,7 +51,65 @@ T turn_column(Matrix<T> Z, int j) {
   return turn;
 }
 
+// Lines k and k + 1, vectors of which are `step` apart: (x, y) becomes (c x + s y, c y - s x).
+template <typename R>
+void rotate(R* x, R* y, int count, std::size_t step, R c, R s) {
+  for (std::size_t i = 0; i < count * step; i += step) {
+    const R turned = c * x[i] + s * y[i];
+    y[i] = c * y[i] - s * x[i];
+    x[i] = turned;
+  }
+}
+
+// The same arithmetic as split_real in lanes_canonical-inl.h, where the reasons are.
+template <typename R>
+void split_real_block(Matrix<R> S, Matrix<R> T_, Matrix<R> Q, Matrix<R> Z, int k) {
+  const R t_1 = T_(k, k), t_2 = T_(k + 1, k + 1), a = std::abs(t_1), d = a > 0 ? std::min(std::abs(t_2) / a, R(1)) : R(0);
+  const R of_s = std::max({std::abs(S(k, k)), std::abs(S(k, k + 1)), std::abs(S(k + 1, k)), std::abs(S(k + 1, k + 1))});
+  const R first = t_1 < 0 ? -of_s : of_s, second = t_2 < 0 ? -of_s : of_s;
+  const R p = S(k, k) / first, q = S(k, k + 1) / first, r = S(k + 1, k) / second, u = S(k + 1, k + 1) / second;
+  const R rho = std::sqrt(d), balanced_p = p * rho, balanced_u = u / rho;
+  const R outer = std::sqrt(std::abs(q)) * std::sqrt(std::abs(r)), inner = std::abs(balanced_p - balanced_u) / 2;
+  const R rounding = 4 * std::numeric_limits<R>::epsilon() * (outer + std::abs(balanced_p) + std::abs(balanced_u));
+  const bool opposite = (q < 0 && r > 0) || (q > 0 && r < 0);
+  if (opposite && outer - inner > rounding) return;
+  const R difference = (p * d - u) / 2, mean = (p * d + u) / 2;
+  const R root = std::sqrt(std::max(difference * difference + d * (q * r), R(0)));
+  R alpha = mean < 0 ? mean - root : mean + root;
+  if (alpha == 0 && d == 0) alpha = 1;
+  const R longer = std::max(std::abs(alpha), d), beta = d / longer;
+  alpha /= longer;
+  R x[2] = {beta * q, alpha - beta * p};
+  if (std::max(std::abs(x[0]), std::abs(x[1])) < std::max(std::abs(beta * r), std::abs(beta * u - alpha * d))) {
+    x[0] = beta * u - alpha * d;
+    x[1] = -beta * r;
+  }
+  R length = std::hypot(x[0], x[1]);
+  if (length > 0) {
+    for (Matrix<R> X : {S, T_}) rotate(X.column(k), X.column(k + 1), k + 2, 1, x[0] / length, x[1] / length);
+    if (Z.present()) rotate(Z.column(k), Z.column(k + 1), Z.n, 1, x[0] / length, x[1] / length);
+  }
+  const bool by_t = std::abs(alpha) <= beta && (T_(k, k) != 0 || T_(k + 1, k) != 0);
+  const Matrix<R>& Y = by_t ? T_ : S;
+  const R y[2] = {Y(k, k) / (by_t ? a : of_s), Y(k + 1, k) / (by_t ? a : of_s)};
+  length = std::hypot(y[0], y[1]);
+  if (length > 0) {
+    for (Matrix<R> X : {S, T_}) rotate(&X(k, k), &X(k + 1, k), X.n - k, X.leading, y[0] / length, y[1] / length);
+    if (Q.present()) rotate(Q.column(k), Q.column(k + 1), Q.n, 1, y[0] / length, y[1] / length);
+  }
+  S(k + 1, k) = T_(k + 1, k) = 0;
+}
+
 }  // namespace
+
+template <typename T>
+void split_real_blocks(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) {
+  if constexpr (std::is_same_v<T, Real<T>>) {
+    for (int k = 0; k + 1 < S.n; ++k) {
+      if (S(k + 1, k) != 0) split_real_block(S, T_, Q, Z, k);
+    }
+  }
+}
 
 template <typename T>
 void canonicalize(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) {
@@ -77,9 +135,9 @@ void canonicalize(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) {
     }
     if (t != T(0)) {
       t = std::abs(t);
-    } else if (s != T(0)) {
+    } else {
       t = T(0);  // drops the sign of a negative zero
-      s = std::abs(s);
+      if (s != T(0)) s = std::abs(s);
     }
   }
 }
@@ -122,7 +180,7 @@ void alpha_beta(Matrix<T> S, Matrix<T> T_, std::complex<Real<T>>* alpha, T* beta
     const R outer = std::sqrt(std::abs(S(j, j + 1))) * std::sqrt(std::abs(S(j + 1, j)));
     const R inner = std::abs(p - s) / 2;
     const R imaginary = std::sqrt(std::max(outer - inner, R(0))) * std::sqrt(outer + inner);
-    alpha[j] = {(p + s) / 2, imaginary};
+    alpha[j] = {p / 2 + s / 2, imaginary};
     alpha[j + 1] = std::conj(alpha[j]);
     beta[j] = beta[j + 1] = std::sqrt(a) * std::sqrt(d);
     ++j;
@@ -130,6 +188,7 @@ void alpha_beta(Matrix<T> S, Matrix<T> T_, std::complex<Real<T>>* alpha, T* beta
 }
 
 #define TFQZ_INSTANTIATE(T)                                                      \
+  template void split_real_blocks<T>(Matrix<T>, Matrix<T>, Matrix<T>, Matrix<T>); \
   template void canonicalize<T>(Matrix<T>, Matrix<T>, Matrix<T>, Matrix<T>);     \
   template void canonicalize_schur<T>(Matrix<T>, Matrix<T>);                     \
   template void alpha_beta<T>(Matrix<T>, Matrix<T>, std::complex<Real<T>>*, T*)

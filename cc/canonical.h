@@ -22,6 +22,11 @@
 
 namespace tfqz {
 
+// Real dtypes: splits the 2 x 2 blocks of S of which T's are diagonal and the eigenvalues real, or so near to a double one that the
+// rounding errors of its entries decide. xHGEQZ does so only where its own shifts are real, and xTGEXC not always. Q and Z may be absent.
+template <typename T>
+void split_real_blocks(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z);
+
 // Without Q where there is no j with s_jj = t_jj = 0, and without Q and Z where only the diagonal blocks count.
 template <typename T>
 void canonicalize(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z);

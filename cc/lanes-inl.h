@@ -200,6 +200,12 @@ HWY_INLINE Mask<R> is_zero(Lanes<R> x) { return {hn::Eq(x.v, hn::Zero(Tag<R>()))
 template <typename R>
 HWY_INLINE Mask<R> is_zero(Lanes<std::complex<R>> x) { return is_zero(x.re) & is_zero(x.im); }
 
+// 0 where x is finite, else NaN.
+template <typename R>
+HWY_INLINE Lanes<R> unless_finite(Lanes<R> x) { return x - x; }
+template <typename R>
+HWY_INLINE Lanes<R> unless_finite(Lanes<std::complex<R>> x) { return (x.re - x.re) + (x.im - x.im); }
+
 // The same number in every lane; a real number as one of type T.
 template <typename R>
 HWY_INLINE Lanes<R> all_lanes(R x) { return {hn::Set(Tag<R>(), x)}; }

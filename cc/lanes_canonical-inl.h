@@ -12,38 +12,94 @@ HWY_BEFORE_NAMESPACE();
 namespace tfqz {
 namespace HWY_NAMESPACE {
 
-// Turns every 2 x 2 block of T, [p q; 0 s], into diag(a, d): its singular value decomposition.
+// Turns the 2 x 2 block of T at k, [p q; 0 s], into diag(a, d), in the lanes of the mask: its singular value decomposition.
 //
 // The left singular vector of a is at half the angle of (p^2 + q^2 - s^2, 2 q s); the right one is parallel to T^T times it, however
 // inaccurate it is where a and d nearly coincide. From the determinant, d = p s / a has a small relative error.
 template <typename P>
-void make_blocks_diagonal(const P& group) {
+HWY_INLINE void make_diagonal(const P& group, int k, Mask<typename P::Number> block) {
   using R = typename P::Number;
-  const Lanes<R> zero = all_lanes(R(0));
+  const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1));
+  Lanes<R> p = group.T_(k, k), q = group.T_(k, k + 1), s = group.T_(k + 1, k + 1);
+  const Lanes<R> determinant = p * s, of_t = max(max(abs(p), abs(q)), abs(s)), over_t = one / select(zero < of_t, of_t, one);
+  p = over_t * p;
+  q = over_t * q;
+  s = over_t * s;
+  const Lanes<R> cosine = mul_add(p - s, p + s, q * q), sine = (q + q) * s;
+  const Lanes<R> length = sqrt(mul_add(cosine, cosine, sine * sine));
+  const Mask<R> right_half = zero <= cosine;
+  const Mask<R> any_turn = zero < length;
+  Lanes<R> u[2] = {select(right_half, length + cosine, sine), select(right_half, sine, length - cosine)};
+  u[0] = select(any_turn, u[0], one);
+  u[1] = masked(any_turn, u[1]);
+  const Lanes<R> scale = max(abs(u[0]), abs(u[1]));
+  u[0] = u[0] / scale;
+  u[1] = u[1] / scale;
+  Lanes<R> v[2] = {p * u[0], mul_add(q, u[0], s * u[1])};
+  group.turn_rows(reflector(u, block), k, k, k);
+  group.turn_columns(reflector(v, block), k, k + 2, k + 2);
+  // Rounding must not make d the larger one.
+  const Lanes<R> a = group.T_(k, k), bound = abs(a);
+  const Lanes<R> d = min(max(determinant / select(block, a, one), -bound), bound);
+  group.T_.set(k + 1, k + 1, select(block, d, group.T_(k + 1, k + 1)));
+  group.T_.set(k, k + 1, masked(!block, group.T_(k, k + 1)));
+  group.T_.clear(k + 1, k);
+}
+
+// Splits the block [p q; r u] of S at k, of which T's is diag(a, d), in the lanes of the mask where its eigenvalues are real, or so near
+// to a double one that the rounding errors of its entries decide. (As LAPACK's xLAGV2 does.)
+//
+// With both blocks' largest entries 1 an eigenvalue alpha / beta has alpha = w, beta = d: w^2 - (p d + u) w + (p u - q r) d = 0.
+template <typename P>
+HWY_INLINE void split_real(const P& group, int k, Mask<typename P::Number> block) {
+  using R = typename P::Number;
+  const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1)), half = all_lanes(R(0.5));
+  Lanes<R> p = group.S(k, k), q = group.S(k, k + 1), r = group.S(k + 1, k), u = group.S(k + 1, k + 1);
+  const Lanes<R> t_1 = group.T_(k, k), t_2 = group.T_(k + 1, k + 1), a = abs(t_1), of_s = max(max(abs(p), abs(q)), max(abs(r), abs(u)));
+  const Lanes<R> over_s = one / select(block, of_s, one), d = min(abs(t_2) / select(zero < a, a, one), one);
+  // Rows turned so that T's entries are positive.
+  const Lanes<R> first = select(t_1 < zero, -over_s, over_s), second = select(t_2 < zero, -over_s, over_s);
+  p = first * p;
+  q = first * q;
+  r = second * r;
+  u = second * u;
+  const Lanes<R> rho = sqrt(d), balanced_p = p * rho, balanced_u = u / rho;
+  const Lanes<R> outer = sqrt(abs(q)) * sqrt(abs(r)), inner = half * abs(balanced_p - balanced_u);
+  const Lanes<R> rounding = all_lanes(4 * std::numeric_limits<R>::epsilon()) * (outer + abs(balanced_p) + abs(balanced_u));
+  const Mask<R> opposite = ((q < zero) & (zero < r)) | ((zero < q) & (r < zero));
+  const Mask<R> real = block & !(opposite & (rounding < outer - inner));  // d = 0 too, where the balanced block isn't finite
+  if (HWY_LIKELY(!any(real))) return;
+  const Lanes<R> difference = half * mul_add(p, d, -u), mean = half * mul_add(p, d, u);
+  const Lanes<R> root = sqrt(max(mul_add(difference, difference, d * (q * r)), zero));
+  Lanes<R> alpha = mean + select(mean < zero, -root, root);
+  alpha = select(is_zero(alpha) & is_zero(d), one, alpha);
+  const Lanes<R> longer = max(abs(alpha), d);
+  const Lanes<R> beta = d / longer;
+  alpha = alpha / longer;
+  // The null vector of beta S - alpha T is orthogonal to the larger row.
+  const Lanes<R> row_1[2] = {mul_add(beta, p, -alpha), beta * q}, row_2[2] = {beta * r, neg_mul_add(alpha, d, beta * u)};
+  const Mask<R> larger = max(abs(row_1[0]), abs(row_1[1])) < max(abs(row_2[0]), abs(row_2[1]));
+  Lanes<R> x[2] = {select(larger, row_2[1], row_1[1]), -select(larger, row_2[0], row_1[0])};
+  x[0] = select(is_zero(x[0]) & is_zero(x[1]), one, x[0]);
+  group.turn_columns(reflector(x, real), k, k + 2, k + 2);
+  // Both first columns are parallel now. The one that says more about the other one goes up.
+  const Lanes<R> of_t[2] = {group.T_(k, k), group.T_(k + 1, k)}, of_s_[2] = {group.S(k, k), group.S(k + 1, k)};
+  const Mask<R> by_t = (abs(alpha) <= beta) & !(is_zero(of_t[0]) & is_zero(of_t[1]));
+  Lanes<R> y[2] = {select(by_t, of_t[0], of_s_[0]), select(by_t, of_t[1], of_s_[1])};
+  group.turn_rows(reflector(y, real), k, k, k);
+  group.S.set(k + 1, k, masked(!real, group.S(k + 1, k)));
+  group.T_.clear(k + 1, k);
+}
+
+// Real dtypes: T is diag(a, d) in 2 x 2 blocks, and their eigenvalues are complex, then.
+template <typename P>
+void standardize_blocks(const P& group) {
+  using R = typename P::Number;
   for (int k = 0; k + 1 < group.n; ++k) {
-    const Lanes<R> low = group.S(k + 1, k);
-    const Mask<R> block = !is_zero(low);
+    const Mask<R> block = !is_zero(group.S(k + 1, k));
     if (!any(block)) continue;
-    const Lanes<R> p = group.T_(k, k), q = group.T_(k, k + 1), s = group.T_(k + 1, k + 1);
-    const Lanes<R> cosine = mul_add(p - s, p + s, q * q), sine = (q + q) * s;
-    const Lanes<R> length = sqrt(mul_add(cosine, cosine, sine * sine));
-    const Mask<R> right_half = zero <= cosine;
-    const Mask<R> any_turn = zero < length;
-    Lanes<R> u[2] = {select(right_half, length + cosine, sine), select(right_half, sine, length - cosine)};
-    u[0] = select(any_turn, u[0], all_lanes(R(1)));
-    u[1] = masked(any_turn, u[1]);
-    const Lanes<R> scale = max(abs(u[0]), abs(u[1]));
-    u[0] = u[0] / scale;
-    u[1] = u[1] / scale;
-    Lanes<R> v[2] = {p * u[0], mul_add(q, u[0], s * u[1])};
-    group.turn_rows(reflector(u, block), k, k, k);
-    group.turn_columns(reflector(v, block), k, k + 2, k + 2);
-    // Rounding must not make d the larger one.
-    const Lanes<R> a = group.T_(k, k), bound = abs(a);
-    const Lanes<R> d = min(max(p * s / select(block, a, all_lanes(R(1))), -bound), bound);
-    group.T_.set(k + 1, k + 1, select(block, d, group.T_(k + 1, k + 1)));
-    group.T_.set(k, k + 1, masked(!block, group.T_(k, k + 1)));
-    group.T_.clear(k + 1, k);
+    make_diagonal(group, k, block);
+    split_real(group, k, block);
   }
 }
 

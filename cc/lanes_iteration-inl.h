@@ -57,7 +57,7 @@ HWY_INLINE Lanes<R> inverse(Lanes<R> x) { return all_lanes(R(1)) / x; }
 template <typename R>
 HWY_INLINE Lanes<std::complex<R>> inverse(Lanes<std::complex<R>> x) { return inverse(abs2(x)) * conj(x); }
 
-// A square root with real part >= 0; 0 of what has a square that underflows.
+// A square root with real part >= 0, of what has a square in the range.
 template <typename R>
 HWY_INLINE Lanes<std::complex<R>> square_root(Lanes<std::complex<R>> x) {
   const Lanes<R> zero = all_lanes(R(0)), half = all_lanes(R(0.5));
@@ -84,6 +84,20 @@ struct Corner {
   }
 };
 
+// What is largest, over which an entering column is divided: squares of it may leave the range of single precision.
+template <typename T>
+HWY_INLINE void normalize(Lanes<T> (&column)[kBulge<T>]) {
+  using R = Real<T>;
+  Lanes<R> largest = size(column[0]);
+  for (int i = 1; i < kBulge<T>; ++i) largest = max(largest, size(column[i]));
+  const Lanes<R> scale = select(all_lanes(R(0)) < largest, largest, all_lanes(R(1)));
+  for (int i = 0; i < kBulge<T>; ++i) column[i] = divided(column[i], scale);
+}
+
+// Numbers up to the inverse of this, and down to it, have squares that are far from the ends of the range.
+template <typename R>
+inline constexpr R kSquarable = std::is_same_v<R, float> ? R(0x1p-54) : R(0x1p-500);
+
 // The first column of (M - x) or, for real dtypes, of (M - x_1) (M - x_2): x, or x_1 and x_2, are the eigenvalues of M's trailing
 // 2 x 2 part. The complex x is the one nearer to the last entry. Where that is the whole window and the x are real, just one.
 template <typename T, typename Matrix, typename Rows>
@@ -98,40 +112,62 @@ HWY_INLINE void first_column(const Pencil<T, Matrix, Rows>& group, const Windows
   // x = m22 - m12 m21 / (h + sqrt(h^2 + m12 m21)), h = (m11 - m22) / 2, with the root that adds to h.
   const Lanes<T> h = half * (end.m11 - end.m22), product = end.m12 * end.m21;
   const Lanes<T> discriminant = mul_add(h, h, product);
+  const Lanes<R> range = size(discriminant), smallest = all_lanes(kSquarable<R>), largest = all_lanes(1 / kSquarable<R>);
+  // Where the square of the discriminant is near the ends of the range all is divided by the length g of (h, sqrt(m12 m21)) first.
+  const Mask<R> extreme = windows.sweeping & !((smallest < range) & (range < largest));
+  const bool any_extreme = any(extreme);
+  Lanes<R> g = one;
+  Lanes<T> relative_h = h, relative_product = product, relative_discriminant = discriminant;
+  if (HWY_UNLIKELY(any_extreme)) {
+    g = max(size(h), sqrt(size(end.m12)) * sqrt(size(end.m21)));
+    g = select(extreme & (zero < g), g, one);
+    relative_h = divided(h, g);
+    relative_product = divided(end.m12, g) * divided(end.m21, g);
+    relative_discriminant = mul_add(relative_h, relative_h, relative_product);
+  }
   if constexpr (kComplex<T>) {
-    Lanes<T> root = square_root(discriminant);
-    root = select(mul_add(h.re, root.re, h.im * root.im) < zero, -root, root);
-    const Lanes<T> sum = h + root;
-    const Mask<R> some = zero < abs2(sum);
-    Lanes<T> shift = end.m22 - masked(some, product * inverse(select(some, sum, number<T>(1))));
+    Lanes<T> root = square_root(relative_discriminant);
+    root = select(mul_add(relative_h.re, root.re, relative_h.im * root.im) < zero, -root, root);
+    const Lanes<T> sum = relative_h + root;
+    const Mask<R> some = smallest < abs2(sum);
+    Lanes<T> shift = end.m22 - masked(some, g * (relative_product * inverse(select(some, sum, number<T>(1)))));
     shift = select(unusual, unusual_shift, shift);
     column[0] = neg_mul_add(shift, at_first(group.T_, 0, 0), at_first(group.S, 0, 0));
     column[1] = at_first(group.S, 1, 0);
   } else {
-    Lanes<T> root = sqrt(max(discriminant, zero));
+    Lanes<T> root = sqrt(max(relative_discriminant, zero));
     root = select(h < zero, -root, root);
-    const Lanes<T> sum = h + root;
-    const Mask<R> some = !is_zero(sum);
-    Lanes<T> shift = end.m22 - masked(some, product / select(some, sum, one));
+    const Lanes<T> sum = relative_h + root;
+    const Mask<R> some = smallest < abs(sum);
+    Lanes<T> shift = end.m22 - masked(some, g * (relative_product / select(some, sum, one)));
     shift = select(unusual, unusual_shift, shift);
     const Corner<T> top(group, at_first);
     const Mask<R> two_rows = windows.last - windows.first == one;
-    const Mask<R> pair = (discriminant < zero) & !unusual;
+    const Mask<R> pair = (relative_discriminant < zero) & !unusual;
     const Mask<R> one_shift = two_rows & !pair;
     // Of two real shifts the nearer one twice. With n11 + n22 = x_1 + x_2 and n11 n22 - n = x_1 x_2:
-    const Lanes<R> n11 = select(pair, end.m11, shift), n22 = select(pair, end.m22, shift), n = masked(pair, product);
-    const Lanes<R> first = n11 - top.m11, second = n22 - top.m11;
-    column[0] = mul_add(first, second, top.m12 * top.m21 - n);
-    column[1] = top.m21 * ((top.m22 - top.m11) - first - second);
-    column[2] = masked(!two_rows, top.m21 * (at_first(group.S, 2, 1) * top.over_next));
-    column[0] = select(one_shift, top.m11 - shift, column[0]);
-    column[1] = select(one_shift, top.m21, column[1]);
+    const Lanes<R> n11 = select(pair, end.m11, shift), n22 = select(pair, end.m22, shift);
+    const Lanes<R> m32 = at_first(group.S, 2, 1) * top.over_next, apart = top.m22 - top.m11;
+    Lanes<R> m12 = top.m12, m21 = top.m21, first = n11 - top.m11, second = n22 - top.m11, third = apart - first - second;
+    Lanes<R> last = m32, n = masked(pair, product);
+    if (HWY_UNLIKELY(any_extreme)) {
+      // These are sums of products: both factors over what makes the largest product 1.
+      const Lanes<R> scale = max(max(max(abs(first), abs(second)), masked(pair, g)),
+                                 sqrt(abs(m21)) * sqrt(max(max(abs(m12), abs(third)), abs(m32))));
+      const Lanes<R> divisor = select(extreme & (zero < scale), scale, one), relative_g = g / divisor;
+      n = masked(pair, (relative_g * relative_g) * relative_product);
+      m12 = m12 / divisor;
+      m21 = m21 / divisor;
+      first = first / divisor;
+      second = second / divisor;
+      third = third / divisor;
+      last = m32 / divisor;
+    }
+    column[0] = select(one_shift, top.m11 - shift, mul_add(first, second, m12 * m21 - n));
+    column[1] = select(one_shift, top.m21, m21 * third);
+    column[2] = masked(!two_rows, m21 * last);
   }
-  // Squares of these may leave the range of single precision.
-  Lanes<R> largest = size(column[0]);
-  for (int i = 1; i < kBulge<T>; ++i) largest = max(largest, size(column[i]));
-  const Lanes<R> scale = select(zero < largest, largest, one);
-  for (int i = 0; i < kBulge<T>; ++i) column[i] = divided(column[i], scale);
+  normalize<T>(column);
 }
 
 // a d - b c, to an ulp or two of itself (Kahan; with an FMA).
@@ -274,15 +310,69 @@ void chase_infinite(const P& group, const Windows<typename P::Number>& windows) 
   }
 }
 
-// eps times the norm of T: diagonal entries below it count as 0.
+// The rows and columns first..last of each pencil, beside which it is triangular already: what stands there no rounding touches, and
+// only what is between them goes into norms (LAPACK's ILO and IHI).
+template <typename R>
+struct Active {
+  Lanes<R> first, last;
+
+  HWY_INLINE Mask<R> has(int row) const {
+    const Lanes<R> here = all_lanes(static_cast<R>(row));
+    return (first <= here) & (here <= last);
+  }
+};
+
+template <typename T>
+Active<Real<T>> find_active(const Group<T>& group) {
+  using R = Real<T>;
+  const int n = group.n;
+  Active<R> active = {all_lanes(R(0)), all_lanes(static_cast<R>(n - 1))};
+  const auto empty = [&](int i, int j) HWY_ATTR { return is_zero(group.S(i, j)) & is_zero(group.T_(i, j)); };
+  Mask<R> open = is_zero(active.first);
+  for (int j = 0; j < n && any(open); ++j) {
+    for (int i = n - 1; i > j && any(open); --i) open = open & empty(i, j);
+    active.first = select(open, all_lanes(static_cast<R>(j + 1)), active.first);
+  }
+  open = is_zero(all_lanes(R(0)));
+  for (int i = n - 1; i >= 0 && any(open); --i) {
+    for (int j = 0; j < i && any(open); ++j) open = open & empty(i, j);
+    active.last = select(open, all_lanes(static_cast<R>(i - 1)), active.last);
+  }
+  return active;
+}
+
+// eps times the norm of T: diagonal entries up to it count as 0.
 template <typename P>
-Lanes<Real<typename P::Number>> zero_beta(const P& group) {
+Lanes<Real<typename P::Number>> zero_beta(const P& group, const Active<Real<typename P::Number>>& active) {
   using R = Real<typename P::Number>;
+  const bool whole = !any(all_lanes(R(0)) < active.first) && !any(active.last < all_lanes(static_cast<R>(group.n - 1)));
   Lanes<R> squares = all_lanes(R(0));
   for (int i = 0; i < group.n; ++i) {
-    for (int j = i; j < group.n; ++j) squares = squares + abs2(group.T_(i, j));
+    Lanes<R> row = all_lanes(R(0));
+    for (int j = i; j < group.n; ++j) {
+      const Lanes<R> square = abs2(group.T_(i, j));
+      row = row + (whole ? square : masked(active.has(j), square));
+    }
+    squares = squares + (whole ? row : masked(active.has(i), row));
   }
   return all_lanes(std::numeric_limits<R>::epsilon()) * sqrt(squares);
+}
+
+// The t_jj outside of 2 x 2 blocks that rounding alone may keep from 0: infinite eigenvalues that split off without a look at t_jj.
+template <typename P>
+void drop_negligible_betas(const P& group, const Active<Real<typename P::Number>>& active, Lanes<Real<typename P::Number>> zero_beta) {
+  using T = typename P::Number;
+  using R = Real<T>;
+  const Mask<R> nowhere = zero_beta < zero_beta;
+  Mask<R> second = nowhere;
+  for (int j = 0; j < group.n; ++j) {
+    const Lanes<T> t = group.T_(j, j);
+    Mask<R> start = nowhere;
+    if constexpr (!kComplex<T>) start = j + 1 < group.n ? !is_zero(group.S(j + 1, j)) : nowhere;
+    const Mask<R> negligible = active.has(j) & (abs2(t) <= zero_beta * zero_beta) & !(start | second);
+    group.T_.set(j, j, masked(!negligible, t));
+    second = start;
+  }
 }
 
 // One sweep, or what infinite eigenvalues want first. False where there is nothing left to do: all is triangular but for real 2 x 2 blocks

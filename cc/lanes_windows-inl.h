@@ -68,7 +68,7 @@ HWY_INLINE Mask<typename P::Number> is_complex_pair(const P& group, int k) {
 
 // Drops what is negligible: s_{j+1,j} beside its neighbours on the diagonal, t_jj beside the norm of T in a window (LAPACK's rules). Below eps^4 an
 // entry is nothing beside matrices of norm 1: products that underflow must not keep an iteration going. Then finds the last unfinished
-// window of each lane, no lower than the one before, and what is to be done there.
+// window of each lane, no lower than the one before, and what is to be done there. A lane in which something is not finite has failed.
 template <typename P>
 void find_windows(const P& group, Lanes<Real<typename P::Number>> zero_beta, Windows<typename P::Number>* windows) {
   using T = typename P::Number;
@@ -80,12 +80,12 @@ void find_windows(const P& group, Lanes<Real<typename P::Number>> zero_beta, Win
   // Of the rows that hang together down to the present one: the first, whether t is 0 there, and the last one below where it is.
   Lanes<R> start = all_lanes(R(0)), zero = none, above = start;
   Mask<R> infinite_start = start < start, infinite_first = infinite_start, open = infinite_start;
-  Lanes<R> first = start, last = start, last_zero = none;
+  Lanes<R> first = start, last = start, last_zero = none, not_finite = start;
   const auto close = [&](int j, Mask<R> ends) HWY_ATTR {
     const Lanes<R> here = all_lanes(static_cast<R>(j));
     Mask<R> found = ends & (start < here) & (here <= before);
     if constexpr (!kComplex<T>) {
-      const Mask<R> two = found & (start == all_lanes(static_cast<R>(j - 1)));
+      const Mask<R> two = found & (start == all_lanes(static_cast<R>(j - 1))) & !(infinite_start | (none < zero));
       if (j > 0 && any(two)) found = found & !(two & is_complex_pair(group, j - 1));
     }
     first = select(found, start, first);
@@ -95,12 +95,15 @@ void find_windows(const P& group, Lanes<Real<typename P::Number>> zero_beta, Win
     open = open | found;
   };
   for (int j = 0; j < end; ++j) {
-    const Lanes<R> here = all_lanes(static_cast<R>(j)), s = size(group.S(j, j));
-    const Lanes<T> t = group.T_(j, j);
+    const Lanes<R> here = all_lanes(static_cast<R>(j));
+    const Lanes<T> s_jj = group.S(j, j), t = group.T_(j, j);
+    const Lanes<R> s = size(s_jj);
     const Mask<R> finite = zero_beta2 < abs2(t);
+    not_finite = not_finite + unless_finite(s_jj + t);
     Mask<R> linked = start < start;
     if (j > 0) {
       const Lanes<T> low = group.S(j, j - 1);
+      not_finite = not_finite + unless_finite(low);
       linked = max(epsilon * (above + s), nothing) < size(low);
       group.S.set(j, j - 1, masked(linked, low));
       close(j - 1, !linked);
@@ -115,6 +118,7 @@ void find_windows(const P& group, Lanes<Real<typename P::Number>> zero_beta, Win
   windows->first = first;
   windows->last = last;
   windows->zero = last_zero;
+  windows->failed = windows->failed | !(not_finite == start - start);
   open = open & !windows->failed;
   windows->deflating = open & infinite_first;
   windows->chasing = open & (!infinite_first) & (none < last_zero);

@@ -33,8 +33,10 @@ std::complex<R> conjugate(std::complex<R> x) {
 enum class ComputeVectors : char { kYes = 'V', kNo = 'N' };
 enum class SortEigenvalues : char { kYes = 'S', kNo = 'N' };
 
-// What LAPACK said: `info` = 0 is success.
+// What LAPACK said: `info` = 0 is success. kNotFinite, which no routine returns: what it computed isn't finite.
 struct Outcome {
+  static constexpr LapackInt kNotFinite = -0x7fffffff;
+
   const char* routine;
   LapackInt info;
 };

@@ -39,14 +39,15 @@ class Lockstep : public LockstepQz<T> {
     canonicalize(group);
     alpha_beta(group, vectors_);
     // What is unpacked for the lanes that failed has no meaning.
+    Lanes<R> not_finite = all_lanes(R(0));
     const auto to = [&](auto factor) { return [=](int lane) { return factors[lane].*factor; }; };
-    if (factors->s != nullptr) unpack(group.S, done.of_a, count, to(&Factors<T>::s));
-    if (factors->t != nullptr) unpack(group.T_, done.of_b, count, to(&Factors<T>::t));
-    if (factors->q != nullptr) unpack_transposed(group.QH, R(-1), count, to(&Factors<T>::q));
-    if (factors->z != nullptr) unpack_transposed(group.ZT, R(1), count, to(&Factors<T>::z));
-    unpack_eigenvalues(done.of_a, done.of_b, count, to(&Factors<T>::alpha), to(&Factors<T>::beta));
+    if (factors->s != nullptr) unpack(group.S, done.of_a, count, to(&Factors<T>::s), &not_finite);
+    if (factors->t != nullptr) unpack(group.T_, done.of_b, count, to(&Factors<T>::t), &not_finite);
+    if (factors->q != nullptr) unpack_transposed(group.QH, R(-1), count, to(&Factors<T>::q), &not_finite);
+    if (factors->z != nullptr) unpack_transposed(group.ZT, R(1), count, to(&Factors<T>::z), &not_finite);
+    unpack_eigenvalues(done.of_a, done.of_b, count, to(&Factors<T>::alpha), to(&Factors<T>::beta), &not_finite);
     alignas(kAlignment) R failed[kLanes<T>];
-    store(masked(done.failed, all_lanes(R(1))), failed);
+    store(masked(done.failed | !is_zero(not_finite), all_lanes(R(1))), failed);
     std::uint64_t bits = 0;
     for (int lane = 0; lane < count; ++lane) bits |= std::uint64_t{failed[lane] != 0} << lane;
     return bits;
@@ -70,12 +71,15 @@ class Lockstep : public LockstepQz<T> {
     for (LanesMatrix<T> X : {group.QH, group.ZT}) {
       for (int i = 0; i < n_ && X.present(); ++i) X.set(i, i, number<T>(1));
     }
+    const Active<R> active = find_active(group);
     triangularize(group, vectors_);
     reduce_to_hessenberg(group);
     Windows<T> windows(n_);
-    for (const Lanes<R> zero = zero_beta(group); step(group, zero, &windows);) {
+    const Lanes<R> zero = zero_beta(group, active);
+    while (step(group, zero, &windows)) {
     }
-    if constexpr (!kComplex<T>) make_blocks_diagonal(group);
+    if constexpr (!kComplex<T>) standardize_blocks(group);
+    drop_negligible_betas(group, active, zero);
     return {group, of_a, of_b, windows.failed};
   }
 
@@ -139,15 +143,21 @@ class Lockstep : public LockstepQz<T> {
     return power + power;
   }
 
+  // x, of which NaN is kept in mind where it isn't finite.
+  static HWY_INLINE Lanes<R> checked(Lanes<R> x, Lanes<R>* not_finite) {
+    *not_finite = *not_finite + unless_finite(x);
+    return x;
+  }
+
   template <typename To>
-  void unpack(LanesMatrix<T> X, Lanes<R> factor, int count, const To& to) const {
+  void unpack(LanesMatrix<T> X, Lanes<R> factor, int count, const To& to, Lanes<R>* not_finite) const {
     Places places(X.at(0, 0), n_ * kParts, kLanes<T>, (leading_ - n_) * kStride<T>);
-    from_lanes([&]() HWY_ATTR { return factor * load<R>(places.next()); }, numbers(), destinations(count, to));
+    from_lanes([&]() HWY_ATTR { return checked(factor * load<R>(places.next()), not_finite); }, numbers(), destinations(count, to));
   }
 
   // `sign`: of the imaginary part.
   template <typename To>
-  void unpack_transposed(LanesMatrix<T> X, R sign, int count, const To& to) const {
+  void unpack_transposed(LanesMatrix<T> X, R sign, int count, const To& to, Lanes<R>* not_finite) const {
     const std::ptrdiff_t step = static_cast<std::ptrdiff_t>(leading_) * kStride<T>;
     Places places(X.at(0, 0), n_, step, kStride<T> - n_ * step);
     const R* imaginary = nullptr;
@@ -156,24 +166,25 @@ class Lockstep : public LockstepQz<T> {
         if (imaginary != nullptr) {
           const Lanes<R> x = all_lanes(sign) * load<R>(imaginary);
           imaginary = nullptr;
-          return x;
+          return checked(x, not_finite);
         }
       }
       const R* place = places.next();
       imaginary = place + kLanes<T>;
-      return load<R>(place);
+      return checked(load<R>(place), not_finite);
     };
     from_lanes(next, numbers(), destinations(count, to));
   }
 
   template <typename ToAlpha, typename ToBeta>
-  void unpack_eigenvalues(Lanes<R> of_a, Lanes<R> of_b, int count, const ToAlpha& to_alpha, const ToBeta& to_beta) const {
+  void unpack_eigenvalues(Lanes<R> of_a, Lanes<R> of_b, int count, const ToAlpha& to_alpha, const ToBeta& to_beta,
+                          Lanes<R>* not_finite) const {
     Places alphas(vectors_, 2, kLanes<T>, kLanes<T>), betas(vectors_ + 2 * kLanes<T>, 1, kLanes<T>, 2 * kLanes<T>);
-    from_lanes([&]() HWY_ATTR { return of_a * load<R>(alphas.next()); }, 2 * n_, destinations(count, to_alpha));
+    from_lanes([&]() HWY_ATTR { return checked(of_a * load<R>(alphas.next()), not_finite); }, 2 * n_, destinations(count, to_alpha));
     bool imaginary = true;
     const auto next_beta = [&]() HWY_ATTR {
       imaginary = kComplex<T> && !imaginary;
-      return imaginary ? all_lanes(R(0)) : of_b * load<R>(betas.next());
+      return imaginary ? all_lanes(R(0)) : checked(of_b * load<R>(betas.next()), not_finite);
     };
     from_lanes(next_beta, n_ * kParts, destinations(count, to_beta));
   }

@@ -85,13 +85,22 @@ bool all_finite(const T* x, std::size_t count) {
   return sum == 0;
 }
 
+template <typename T>
+bool all_finite(Matrix<T> matrix) {
+  for (int j = 0; j < matrix.n; ++j) {
+    if (!all_finite(matrix.column(j), matrix.n)) return false;
+  }
+  return true;
+}
+
 #define TFQZ_INSTANTIATE(T)                  \
   template class Matrices<T>;                \
   template void read<T>(const T*, Matrix<T>); \
   template void write<T>(Matrix<T>, T*);     \
   template double normalize<T>(Matrix<T>);   \
   template void multiply<T>(Matrix<T>, double); \
-  template bool all_finite<T>(const T*, std::size_t)
+  template bool all_finite<T>(const T*, std::size_t); \
+  template bool all_finite<T>(Matrix<T>)
 TFQZ_INSTANTIATE(float);
 TFQZ_INSTANTIATE(double);
 TFQZ_INSTANTIATE(std::complex<float>);

@@ -48,6 +48,8 @@ void multiply(Matrix<T> matrix, double factor);
 // True if every one of `count` entries is finite.
 template <typename T>
 bool all_finite(const T* x, std::size_t count);
+template <typename T>
+bool all_finite(Matrix<T> matrix);
 
 }  // namespace tfqz
 

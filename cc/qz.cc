@@ -28,6 +28,27 @@ void set_identity(Matrix<T> X) {
   }
 }
 
+// eps times the Frobenius norm of the rows and columns first..last: t_jj up to it is 0 (LAPACK's rule).
+template <typename T>
+Real<T> zero_beta(Matrix<T> T_, int first, int last) {
+  using R = Real<T>;
+  R largest = 0, squares = 0;
+  for (int j = first; j <= last; ++j) {
+    for (int i = first; i <= j; ++i) largest = std::max({largest, std::abs(std::real(T_(i, j))), std::abs(std::imag(T_(i, j)))});
+  }
+  if (largest == 0) return 0;
+  for (int j = first; j <= last; ++j) {
+    for (int i = first; i <= j; ++i) squares += std::norm(T_(i, j) / largest);
+  }
+  return std::numeric_limits<R>::epsilon() * std::sqrt(squares) * largest;
+}
+
+// Whether a 2 x 2 block is at row j, or one row above.
+template <typename T>
+bool in_block(Matrix<T> S, int j) {
+  return (j + 1 < S.n && S(j + 1, j) != T(0)) || (j > 0 && S(j, j - 1) != T(0));
+}
+
 // Whether there is an eigenvalue 0/0.
 template <typename T>
 bool any_undetermined(Matrix<T> S, Matrix<T> T_) {
@@ -50,7 +71,7 @@ QzSolver<T>::QzSolver(int n, const Simd* simd, const Fork& fork)
   real_work_.reset(new Real<T>[8 * static_cast<std::size_t>(n)]);
   vectors_.reset(new T[2 * static_cast<std::size_t>(n)]);
   work_.reset(new T[1]);
-  call_driver(Parts::kAll, -1);
+  call_driver(n_ > kLargestUnblocked, Parts::kAll, -1);
   // xORMQR has more use for room than xGGES, which calls it, asks for: 64 columns, and as many reflectors' triangle.
   lwork_ = std::max<LapackInt>(static_cast<LapackInt>(std::real(work_[0])), 64 * n + 65 * 64);
   work_.reset(new T[lwork_]);
@@ -60,8 +81,7 @@ template <typename T>
 QzSolver<T>::~QzSolver() = default;
 
 template <typename T>
-Outcome QzSolver<T>::call_driver(Parts parts, LapackInt lwork) {
-  const bool blocked = n_ > kLargestUnblocked;
+Outcome QzSolver<T>::call_driver(bool blocked, Parts parts, LapackInt lwork) {
   const auto driver = blocked ? Lapack<T>::gges3 : Lapack<T>::gges;
   const auto compute = [](bool vectors) { return static_cast<char>(vectors ? ComputeVectors::kYes : ComputeVectors::kNo); };
   const char left = compute(parts == Parts::kAll), right = compute(parts != Parts::kEigenvalues);
@@ -100,7 +120,7 @@ bool QzSolver<T>::iterate(Parts parts) {
   }
   for (int j = start; j < last; ++j) std::fill(&T_(j, j) + 1, T_.column(j) + last, T(0));
   if (Z.present()) set_identity(Z);
-  if (!(*iteration_)(S_, T_, Q, Z)) return false;
+  if (!(*iteration_)(S_, T_, Q, Z, start, last - 1)) return false;
   if (Q.present()) Lapack<T>::ggbak("P", "L", &n_, &first, &last, left, right, &n_, Q.data, &Q.leading, &info, 1, 1);
   if (Z.present()) Lapack<T>::ggbak("P", "R", &n_, &first, &last, left, right, &n_, Z.data, &Z.leading, &info, 1, 1);
   multiply(S_, of_a);
@@ -109,15 +129,68 @@ bool QzSolver<T>::iterate(Parts parts) {
 }
 
 template <typename T>
+bool QzSolver<T>::all_finite_of(Parts parts) const {
+  if (parts != Parts::kEigenvalues && !all_finite(Z_)) return false;
+  return all_finite(S_) && all_finite(T_) && (parts != Parts::kAll || all_finite(Q_));
+}
+
+// Where xLAQZ0 sends an infinite eigenvalue away it turns rows through the t_jj that it found negligible without making it 0, and leaves a
+// part of that below the diagonal. False if there is more than rounding.
+template <typename T>
+bool QzSolver<T>::drop_below_diagonal() {
+  const Real<T> rounding = zero_beta(T_, 0, n_ - 1);
+  for (int j = 0; j + 1 < n_; ++j) {
+    for (T *t = &T_(j + 1, j), *end = T_.column(j) + n_; t < end; ++t) {
+      if (std::abs(*t) > rounding) return false;
+      *t = T(0);
+    }
+  }
+  return true;
+}
+
+// As in lanes_iteration-inl.h: LAPACK looks at t_jj where it looks for the next shift, and not at those of eigenvalues that split off before.
+template <typename T>
+void QzSolver<T>::drop_negligible_betas(const T* a, const T* b) {
+  const auto negligible = [this](int j, Real<T> zero) { return T_(j, j) != T(0) && std::abs(T_(j, j)) <= zero && !in_block(S_, j); };
+  const Real<T> largest = zero_beta(T_, 0, n_ - 1);
+  int j = 0;
+  while (j < n_ && !negligible(j, largest)) ++j;
+  if (j == n_) return;
+  // Seldom. What LAPACK's permutation made triangular no rounding touches.
+  const Matrices<T> pencil(n_, 2);
+  const Matrix<T> A = pencil[0], B = pencil[1];
+  read(a, A);
+  read(b, B);
+  LapackInt first = 0, last = 0, info = 0;
+  Real<T> *left = real_work_.get(), *right = left + n_, *space = right + n_;
+  Lapack<T>::ggbal("P", &n_, A.data, &A.leading, B.data, &B.leading, &first, &last, left, right, space, &info, 1);
+  const Real<T> zero = zero_beta(T_, first - 1, last - 1);
+  for (j = first - 1; j < last; ++j) {
+    if (negligible(j, zero)) T_(j, j) = T(0);
+  }
+}
+
+template <typename T>
 Outcome QzSolver<T>::decompose(const T* a, const T* b, Parts parts) {
-  read(a, S_);
-  read(b, T_);
   if (iteration_ != nullptr) {
-    if (iterate(parts)) return {"", 0};
     read(a, S_);
     read(b, T_);
+    if (iterate(parts) && all_finite_of(parts)) return {"", 0};
   }
-  return call_driver(parts, lwork_);
+  Outcome outcome = {};
+  for (const bool blocked : {true, false}) {
+    if (blocked && n_ <= kLargestUnblocked) continue;
+    read(a, S_);
+    read(b, T_);
+    outcome = call_driver(blocked, parts, lwork_);
+    if (outcome.info != 0) return outcome;
+    if (drop_below_diagonal()) break;
+  }
+  const Matrix<T> Q = parts == Parts::kAll ? Q_ : Matrix<T>(), Z = parts == Parts::kEigenvalues ? Matrix<T>() : Z_;
+  split_real_blocks(S_, T_, Q, Z);
+  drop_negligible_betas(a, b);
+  if (!all_finite_of(parts)) outcome.info = Outcome::kNotFinite;
+  return outcome;
 }
 
 template <typename T>
@@ -131,23 +204,25 @@ Outcome QzSolver<T>::operator()(const T* a, const T* b, const Factors<T>& factor
     outcome = decompose(a, b, parts);
     if (outcome.info != 0) return outcome;
   }
-  finish(S_, T_, parts == Parts::kAll ? Q_ : Matrix<T>(), parts == Parts::kEigenvalues ? Matrix<T>() : Z_, factors);
+  const bool finite = finish(S_, T_, parts == Parts::kAll ? Q_ : Matrix<T>(), parts == Parts::kEigenvalues ? Matrix<T>() : Z_, factors);
+  if (!finite) outcome.info = Outcome::kNotFinite;
   return outcome;
 }
 
 template <typename T>
-void finish(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, const Factors<T>& factors) {
+bool finish(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, const Factors<T>& factors) {
   canonicalize(S, T_, Q, Z);
   alpha_beta(S, T_, factors.alpha, factors.beta);
   if (factors.s != nullptr) write(S, factors.s);
   if (factors.t != nullptr) write(T_, factors.t);
   if (factors.q != nullptr) write(Q, factors.q);
   if (factors.z != nullptr) write(Z, factors.z);
+  return all_finite(factors.alpha, S.n) && all_finite(factors.beta, S.n);
 }
 
 #define TFQZ_INSTANTIATE(T)   \
   template class QzSolver<T>; \
-  template void finish<T>(Matrix<T>, Matrix<T>, Matrix<T>, Matrix<T>, const Factors<T>&)
+  template bool finish<T>(Matrix<T>, Matrix<T>, Matrix<T>, Matrix<T>, const Factors<T>&)
 TFQZ_INSTANTIATE(float);
 TFQZ_INSTANTIATE(double);
 TFQZ_INSTANTIATE(std::complex<float>);

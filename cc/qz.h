@@ -35,9 +35,9 @@ Parts wanted(const Factors<T>& factors) {
 }
 
 // Puts factors in canonical form and writes them out, with their alpha and beta. Q may be absent, and Q and Z where nothing but the
-// eigenvalues is wanted.
+// eigenvalues is wanted. False if alpha or beta isn't finite.
 template <typename T>
-void finish(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, const Factors<T>& factors);
+bool finish(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, const Factors<T>& factors);
 
 // Holds the workspace for pencils of one size; use one per thread, for as many pencils as there are.
 template <typename T>
@@ -53,7 +53,10 @@ class QzSolver {
  private:
   Outcome decompose(const T* a, const T* b, Parts parts);
   bool iterate(Parts parts);
-  Outcome call_driver(Parts parts, LapackInt lwork);
+  Outcome call_driver(bool blocked, Parts parts, LapackInt lwork);
+  bool all_finite_of(Parts parts) const;
+  bool drop_below_diagonal();
+  void drop_negligible_betas(const T* a, const T* b);
 
   int n_;
   Matrices<T> matrices_;

@@ -140,7 +140,7 @@ class Iteration : public QzIteration<T> {
         of_q_(enough(n), 4 * n),
         of_z_(enough(n), 4 * n) {}
 
-  bool operator()(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) override {
+  bool operator()(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, int first, int last) override {
     std::fill_n(buffer_.get(), front() + 4 * size_, R(0));
     read(S, R(1), line_matrix(0));
     read(T_, R(1), line_matrix(1));
@@ -150,6 +150,7 @@ class Iteration : public QzIteration<T> {
     of_z_.start({Z.present() ? line_matrix(3) : nullptr, leading_}, n_);
     const OnePencil<T> pencil = {n_, {line_matrix(0), leading_}, {line_matrix(1), leading_}, {&of_q_}, {&of_z_}};
     Windows<T> windows(n_);
+    const Active<R> active = {all_lanes(static_cast<R>(first)), all_lanes(static_cast<R>(last))};
     Lanes<R> zero;
     int column = 0;
     bool done = false;
@@ -165,12 +166,13 @@ class Iteration : public QzIteration<T> {
           reduce_column(pencil, column, lefts_.get(), rights_.get());
         }
         if (column < n_) {
-          zero = zero_beta(pencil);
+          zero = zero_beta(pencil, active);
           column = n_;
         }
         while (!of_z_.full()) {
           if (step(pencil, zero, &windows)) continue;
-          if constexpr (!kComplex<T>) make_blocks_diagonal(pencil);
+          if constexpr (!kComplex<T>) standardize_blocks(pencil);
+          drop_negligible_betas(pencil, active, zero);
           done = true;
           return;
         }

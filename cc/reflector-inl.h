@@ -78,7 +78,8 @@ HWY_INLINE Reflector<T, kSize> reflector(Lanes<T> (&x)[kSize], Mask<Real<T>> mas
   const Lanes<R> sum = modulus + norm;
   const Lanes<R> over_norm = masked(mask, one / norm), over_sum = masked(mask, one / sum);
   Reflector<T, kSize> H;
-  H.tau = sum * over_norm;
+  // Exactly 1 where x_0 is 0: H makes entries beside zeros change places then, and must leave nothing of them behind.
+  H.tau = select(mask & is_zero(modulus), one, sum * over_norm);
   for (int i = 0; i < kSize - 1; ++i) {
     H.scaled[i] = over_norm * turned[i];
     H.adjoint[i] = conj(over_sum * turned[i]);

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <complex>
+#include <limits>
 #include <type_traits>
+
+#include "canonical.h"
 
 namespace tfqz {
 
@@ -15,6 +18,7 @@ Reorderer<T>::Reorderer(int n)
       Q_(matrices_[2]),
       Z_(matrices_[3]),
       labels_(n),
+      infinite_(n),
       work_(4 * static_cast<std::size_t>(n) + 16) {}
 
 template <typename T>
@@ -45,6 +49,11 @@ Outcome Reorderer<T>::operator()(const ConstFactors<T>& factors, const int32_t* 
   read(factors.z, Z_);
   // xTGEXC measures what it leaves of S and T against a norm of both.
   const double scale_s = normalize(S_), scale_t = normalize(T_);
+  bool any_infinite = false, any_moved = false;
+  for (int row = 0; row < n_; ++row) {
+    infinite_[row] = T_(row, row) == T(0);
+    any_infinite |= infinite_[row];
+  }
   for (int row = 0; row < n_;) {
     const int size = block_size(row);
     std::fill_n(&labels_[row], size, *std::max_element(labels + row, labels + row + size));
@@ -58,11 +67,23 @@ Outcome Reorderer<T>::operator()(const ConstFactors<T>& factors, const int32_t* 
     const LapackInt info = move_up(from, to);
     if (info != 0) return {Lapack<T>::tgexc_name, info};
     std::rotate(labels_.begin() + to, labels_.begin() + from, labels_.begin() + from + size);
+    std::rotate(infinite_.begin() + to, infinite_.begin() + from, infinite_.begin() + from + size);
+    any_moved = true;
+  }
+  if (any_moved) split_real_blocks(S_, T_, Q_, Z_);
+  if (any_moved && any_infinite) {
+    // What an exchange leaves of t_jj = 0; as much may stand below the diagonal.
+    const Real<T> rounding = 20 * std::numeric_limits<Real<T>>::epsilon();
+    for (int row = 0; row < n_; ++row) {
+      if (infinite_[row] && block_size(row) == 1 && std::abs(T_(row, row)) <= rounding) T_(row, row) = T(0);
+    }
   }
   multiply(S_, scale_s);
   multiply(T_, scale_t);
-  finish(S_, T_, Q_, Z_, reordered);
-  return {Lapack<T>::tgexc_name, 0};
+  Outcome outcome = {Lapack<T>::tgexc_name, 0};
+  const bool finite = finish(S_, T_, Q_, Z_, reordered) && all_finite(S_) && all_finite(T_) && all_finite(Q_) && all_finite(Z_);
+  if (!finite) outcome.info = Outcome::kNotFinite;
+  return outcome;
 }
 
 template class Reorderer<float>;

@@ -26,8 +26,8 @@ class Reorderer {
   explicit Reorderer(int n);
 
   // Eigenvalues of larger labels come first, and those of equal labels keep their order. A 2 x 2 block moves as one, with the
-  // larger of its labels. Where info is not 0 the order can't be had: xTGEXC refuses an exchange that would spoil the form, and
-  // the contents of `reordered` mean nothing.
+  // larger of its labels. What was an infinite eigenvalue is one afterwards. Where info is not 0 the order can't be had: xTGEXC refuses an
+  // exchange that would spoil the form, and the contents of `reordered` mean nothing.
   Outcome operator()(const ConstFactors<T>& factors, const int32_t* labels, const Factors<T>& reordered);
 
  private:
@@ -38,6 +38,7 @@ class Reorderer {
   Matrices<T> matrices_;
   Matrix<T> S_, T_, Q_, Z_;
   std::vector<int32_t> labels_;  // of the rows, both of a block the same
+  std::vector<char> infinite_;   // of the rows: t_jj = 0
   std::vector<T> work_;
 };
 

@@ -34,7 +34,8 @@ Outcome SchurSolver<T>::call_driver(LapackInt lwork) {
 template <typename T>
 Outcome SchurSolver<T>::operator()(const T* a, const SchurFactors<T>& factors) {
   read(a, T_);
-  const Outcome outcome = call_driver(lwork_);
+  Outcome outcome = call_driver(lwork_);
+  if (outcome.info == 0 && !(all_finite(T_) && all_finite(Z_))) outcome.info = Outcome::kNotFinite;
   if (outcome.info == 0) {
     canonicalize_schur(T_, Z_);
     write(T_, factors.t);

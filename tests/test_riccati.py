@@ -6,8 +6,10 @@ import pytest
 import scipy.linalg
 import tensorflow as tf
 from functionals import along, deviates, inner
+from scipy.linalg.tests import test_solvers as scipys
 
 import tfqz
+from tfqz import _backends
 
 
 def by_ordqz(pencil, mass, sort, n):
@@ -100,3 +102,52 @@ def test_a_defective_eigenvalue_on_one_side(subspace, rng):
     closed = A - B @ B.T @ scipy.linalg.solve_continuous_are(A, B, Q, R)
     assert np.allclose(np.linalg.eigvals(closed), -1, atol=1e-6)
     check("continuous", subspace, [A, B, Q, R], rng, 1e-6)
+
+
+def extended(A, B, Q, R, S, E):
+    """Stacks of pencils in NumPy: the extended pencil, whose m infinite eigenvalues B has exactly."""
+    n, m = B.shape[-2:]
+
+    def zero(*shape):
+        return np.zeros((*A.shape[:-2], *shape))
+
+    A_H, B_H, S_H, E_H = (np.conj(np.swapaxes(x, -1, -2)) for x in (A, B, S, E))
+    pencil = [[A, zero(n, n), B], [-Q, -A_H, -S], [S_H, B_H, R]]
+    mass = [[E, zero(n, n + m)], [zero(n, n), E_H, zero(n, m)], [zero(m, 2 * n + m)]]
+    return np.block(pencil), np.block(mass)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_infinite_eigenvalue_is_in_no_half_plane(count, backend):
+    pencil = np.array([[0, 0, 0, 0, 3], [1, 100, 0, 0, 0], [-1, 0, 0, -1, 0], [0, -1, 0, -100, 0], [0, 0, 3, 0, 1.0]])
+    for sort in ("lhp", "rhp"):
+        found = tfqz.ordqz(np.stack([pencil] * count), np.diag([1.0, 1, 1, 1, 0]), sort, return_sdim=True, backend=backend)
+        assert np.all(found.sdim == 2) and np.all(np.count_nonzero(found.beta == 0, axis=-1) == 1)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_half_of_the_finite_eigenvalues_are_stable(dtype, backend, rng):
+    """Entries of size 100 beside R = I and E = I, or beside a random E."""
+    count = {"native": 4000, "scipy": 40, "graph": 100}[backend]
+    sizes = [(n, 1 + n % 3) for n in ({"native": range(2, 16), "scipy": (2, 4, 9), "graph": (2, 3)}[backend])]
+    for n, m in sizes:
+        for E in (np.broadcast_to(np.eye(n), (count, n, n)), deviates(rng, (count, n, n), dtype)):
+            A, B, C = (100 * deviates(rng, (count, n, k), dtype) for k in (n, m, n))
+            R, S = np.broadcast_to(np.eye(m), (count, m, m)), np.zeros((count, n, m))
+            pencil, mass = extended(A, B, C @ np.conj(np.swapaxes(C, -1, -2)), R, S, E)
+            _, _, _, _, alpha, beta = _backends.choose(backend).factorize(tf.constant(pencil), tf.constant(mass.astype(pencil.dtype)), "raise")
+            alpha, beta = alpha.numpy(), beta.numpy().real
+            for side in (alpha.real < 0, alpha.real > 0):
+                assert np.all(np.count_nonzero(side & (beta > 0), axis=-1) == n)
+
+
+@pytest.mark.parametrize("name, case, rel", [("carex-5", 4, 1e-11), ("carex-6", 5, 1e-6)])
+def test_benchmarks(name, case, rel, backend):
+    """Of Benner, Laub and Mehrmann (1995): 9 states of a tubular reactor, 30 states of a jet engine."""
+    A, B, Q, R, _ = scipys.TestSolveContinuousAre.cases[case]
+    n, m = B.shape
+    pencil, mass = extended(A, B, Q, R, np.zeros((n, m)), np.eye(n))
+    x = tfqz.deflating_subspace(pencil, mass, "lhp", dimension=n, backend=backend).right.numpy()
+    X = np.linalg.solve(x[:n].T, x[n : 2 * n].T).T
+    expected = scipy.linalg.solve_continuous_are(A, B, Q, R)
+    assert np.linalg.norm(X - expected) < rel * np.linalg.norm(expected)

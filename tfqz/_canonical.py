@@ -88,8 +88,8 @@ def _modulus(x):
 
 def _phase(x):
     """x / |x|, and 1 for 0."""
-    modulus = _modulus(x)
-    safe = tf.not_equal(modulus, 0)
-    once = x / tf.where(safe, modulus, tf.ones_like(x))
+    modulus = tf.abs(x)
+    safe, one = tf.not_equal(modulus, 0), tf.ones_like(modulus)  # NaN stays NaN
+    once = _blocks.over(x, tf.where(safe, modulus, one))
     # Once more for moduli so small that the quotient is off the unit circle.
-    return tf.where(safe, once / tf.where(safe, _modulus(once), tf.ones_like(x)), tf.ones_like(x))
+    return tf.where(safe, _blocks.over(once, tf.where(safe, tf.abs(once), one)), tf.ones_like(x))

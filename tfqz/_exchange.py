@@ -23,7 +23,8 @@ from tfqz._blocks import following, masked
 
 
 class _Form(NamedTuple):
-    """The factors, [batch, n, n]; labels of the rows, and where blocks start, [batch, n]; what was refused, [batch]."""
+    """The factors, [batch, n, n]; labels of the rows, where blocks start, and which eigenvalues are infinite, [batch, n]; what was
+    refused, [batch]."""
 
     S: tf.Tensor
     T: tf.Tensor
@@ -31,20 +32,23 @@ class _Form(NamedTuple):
     Z: tf.Tensor
     labels: tf.Tensor
     start: tf.Tensor
+    infinite: tf.Tensor
     refused: tf.Tensor
 
 
 def reorder(S, T, Q, Z, labels):
     """S, T, Q, Z with the eigenvalues in descending order of their labels, those of equal labels in their old one; where blocks of
-    2 rows start, [batch, n]; and for which elements an exchange was refused, [batch]. T's blocks are not diagonal.
+    2 rows start, [batch, n]; and for which elements an exchange was refused, [batch]. T's blocks are not diagonal. Infinite eigenvalues are
+    infinite afterwards.
 
     Args: [batch, n, n], labels [batch, n], the same for both rows of a block.
     """
-    norms = [tf.cast(_blocks.largest(X), X.dtype) for X in (S, T)]
+    norms = [_blocks.largest(X) for X in (S, T)]
     pair = _blocks.starts(S)
     first = ~_blocks.preceding(pair)
     nothing = tf.fill(tf.shape(labels)[:1], False)
-    form = _Form(S / norms[0], T / norms[1], Q, Z, labels, first, nothing)
+    infinite = tf.equal(tf.linalg.diag_part(T), 0)
+    form = _Form(_blocks.over(S, norms[0]), _blocks.over(T, norms[1]), Q, Z, labels, first, infinite, nothing)
     n = tf.shape(S)[-1]
 
     def unsorted(turn, form):
@@ -53,7 +57,11 @@ def reorder(S, T, Q, Z, labels):
     _, form = tf.while_loop(unsorted, lambda turn, form: (turn + 1, _turn(turn, form)), (0, form), parallel_iterations=1)
     n = tf.shape(form.S)[-1]
     pair = form.start & ~following(form.start) & (tf.range(n) < n - 1)
-    return form.S * norms[0], form.T * norms[1], form.Q, form.Z, pair, form.refused
+    t = tf.linalg.diag_part(form.T)
+    # As much may stand below the diagonal.
+    still = form.infinite & ~pair & ~_blocks.preceding(pair) & (tf.abs(t) <= _tolerances.exchange(T.dtype))
+    S, T = (X * tf.cast(norm, X.dtype) for X, norm in zip((form.S, _blocks.with_diagonal(form.T, masked(~still, t))), norms))
+    return S, T, form.Q, form.Z, pair, form.refused
 
 
 def _slots(X):
@@ -105,11 +113,11 @@ def _turn(turn, form):
     left, right = (_embedded(U, before, behind, there) for U in (left, right))
     shift = tf.reduce_sum(tf.where(there, tf.one_hot(before, n, dtype=tf.int32) * (behind - before)[..., None], 0), axis=[1, 2])
     old = tf.argsort(row + shift, axis=-1)
-    labels, start = (tf.gather(x, old, batch_dims=1) for x in (form.labels, form.start))
+    labels, start, infinite = (tf.gather(x, old, batch_dims=1) for x in (form.labels, form.start, form.infinite))
     block = tf.cumsum(tf.cast(start, tf.int32), axis=-1)
     within = block[:, :, None] <= block[:, None, :]
     S, T = (masked(within, tf.matmul(left, X, adjoint_a=True) @ right) for X in (form.S, form.T))
-    return _Form(S, T, form.Q @ left, form.Z @ right, labels, start, form.refused | refused)
+    return _Form(S, T, form.Q @ left, form.Z @ right, labels, start, infinite, form.refused | refused)
 
 
 def _window(X, index, there):
@@ -122,7 +130,7 @@ def _window(X, index, there):
 
 def _normalized(X):
     """X over its norm: equations of both windows count alike, and so does what is left of either."""
-    X = X / tf.cast(_blocks.largest(X), X.dtype)
+    X = _blocks.over(X, _blocks.largest(X))
     norm = tf.sqrt(tf.reduce_sum(tf.abs(X) ** 2, axis=[-2, -1], keepdims=True))
     return tf.math.divide_no_nan(X, tf.cast(norm, X.dtype))
 

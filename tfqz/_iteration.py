@@ -7,7 +7,8 @@ The algorithm of Moler and Stewart (1973) as LAPACK's xGGHRD and xHGEQZ organise
     out at its end. Complex dtypes take one shift, the eigenvalue of the trailing 2 x 2 pencil nearest its last entry; real ones
     take two at once where they are a conjugate pair. The bulge has as many rows as there may be shifts.
  3. Where t_jj = 0, an infinite eigenvalue is chased to the end of the window instead, and splits off there.
- 4. Real dtypes: what remains are 1 x 1 blocks and 2 x 2 blocks with complex eigenvalues, in which T is made diagonal.
+ 4. Real dtypes: what remains are 1 x 1 blocks and 2 x 2 blocks, in which T is made diagonal. Those that have real eigenvalues after that
+    are split.
 
 All pencils of a batch go step by step together, each at its own place: a step is a small unitary matrix for each pencil,
 applied to as many neighbouring rows or columns, and the identity for those that are through. Sweeps go from the end of the
@@ -53,25 +54,29 @@ def qz(A, B):
 
     S and T have their (quasi) triangular pattern exactly, T's 2 x 2 blocks are diagonal, signs and phases are arbitrary.
     """
-    A, B, norms, n = _normalized_with_margin(A, B)
-    S, T, Q, Z, converged = _iterate(_to_hessenberg_triangular(A, B, n), n, norms)
+    n = tf.shape(A)[-1]
+    norms = [_scale(X) for X in (A, B)]
+    A, B = (_with_margin(_blocks.over(X, norm)) for X, norm in zip((A, B), norms))
+    S, T, Q, Z, converged = _iterate(_to_hessenberg_triangular(A, B, n), n, _active(A, B))
     if not S.dtype.is_complex:
-        S, T, Q, Z = _with_diagonal_blocks(S, T, Q, Z, _blocks.starts(S))
-    return S, T, Q, Z, converged
+        S, T, Q, Z = standardize(S, T, Q, Z, _blocks.starts(S))
+    return S * tf.cast(norms[0], S.dtype), T * tf.cast(norms[1], T.dtype), Q, Z, converged
 
 
 def standardize(S, T, Q, Z, start):
-    """The same for real factors with 2 x 2 blocks `start`, [batch, n], of which T's are full and some may have real eigenvalues."""
-    factors = _with_diagonal_blocks(S, T, Q, Z, start)
-    S, T, norms, n = _normalized_with_margin(*factors[:2])
-    Q_H, Z_T = (_with_margin(tf.linalg.matrix_transpose(X)) for X in factors[2:])
-    return _iterate(_Factors(tf.stack([S, T], axis=2), Q_H, Z_T), n, norms)
+    """S, T, Q, Z of real factors with 2 x 2 blocks `start`, [batch, n], of which T's are full and some may have real eigenvalues."""
+    return _blocks.split_real(*_with_diagonal_blocks(S, T, Q, Z, start))
 
 
-def _normalized_with_margin(A, B):
-    """A and B over their norms, with a margin; the norms, and n."""
-    norms = [_scale(X) for X in (A, B)]
-    return *(_with_margin(X / norm) for X, norm in zip((A, B), norms)), norms, tf.shape(A)[-1]
+def _active(A, B):
+    """[batch, N]: true for the rows and columns beside which A and B aren't triangular already (LAPACK's ILO to IHI): what stands in the
+    others no rounding touches."""
+    i = tf.range(tf.shape(A)[-1])
+    below = (i[:, None] > i) & (tf.not_equal(A, 0) | tf.not_equal(B, 0))
+    columns, rows = (tf.reduce_any(below, axis=axis) for axis in (-2, -1))
+    first = tf.reduce_min(tf.where(columns, i, tf.size(i)), axis=-1, keepdims=True)
+    last = tf.reduce_max(tf.where(rows, i, -1), axis=-1, keepdims=True)
+    return (first <= i) & (i <= last)
 
 
 def _with_margin(X):
@@ -85,9 +90,9 @@ def _bulge(X):
 
 
 def _scale(X):
-    """[batch, 1, 1]: the largest real or imaginary part, or 1 for a zero matrix."""
+    """[batch, 1, 1], real: the largest real or imaginary part, or 1 for a zero matrix."""
     largest = tf.reduce_max(_size(X), axis=[-2, -1], keepdims=True)
-    return tf.cast(tf.where(largest > 0, largest, tf.ones_like(largest)), X.dtype)
+    return tf.where(largest > 0, largest, tf.ones_like(largest))
 
 
 def _size(X):
@@ -119,10 +124,13 @@ def _to_hessenberg_triangular(A, B, n):
     return factors._replace(ST=tf.stack([S, T], axis=2))
 
 
-def _iterate(factors, n, norms):
-    """S, T times their norms, Q, Z, and whether the iteration converged, [batch]."""
-    norm = tf.sqrt(tf.reduce_sum(tf.abs(factors.ST[:, :, 1]) ** 2, axis=[-2, -1]))[:, None]
-    zero_beta = _tolerances.epsilon(norm.dtype) * norm
+def _iterate(factors, n, active):
+    """S, T, Q, Z, and whether the iteration converged, [batch]: where something is not finite it hasn't.
+
+    Diagonal entries of T in the `active` rows are 0 where they are negligible beside what stands in these rows and columns.
+    """
+    norm = tf.reduce_sum(masked(active[:, :, None] & active[:, None, :], tf.abs(factors.ST[:, :, 1]) ** 2), axis=[-2, -1])
+    zero_beta = masked(active, tf.sqrt(norm)[:, None]) * _tolerances.epsilon(norm.dtype)
     batch = tf.shape(norm)[:1]
 
     def sweep(count, factors, last, stuck, _):
@@ -132,7 +140,7 @@ def _iterate(factors, n, norms):
         stuck = tf.where(tf.equal(window.last, last) & ~window.chase, stuck + 1, tf.zeros_like(stuck))
         entering = _first_column(S, T, window, tf.equal(stuck % _PATIENCE, _PATIENCE - 1))
         factors = _sweep(factors, window, entering)
-        return count + 1, factors, window.last, stuck, window.start <= window.end
+        return count + 1, factors, window.last, stuck, (window.start <= window.end) & _is_finite(factors.ST)
 
     start = (tf.constant(0), factors, tf.fill(batch, -1), tf.fill(batch, 0), tf.fill(batch, True))
     _, factors, _, _, active = tf.while_loop(
@@ -143,7 +151,12 @@ def _iterate(factors, n, norms):
     )
     S, T = factors.ST[:, :n, 0, :n], factors.ST[:, :n, 1, :n]
     Q, Z = tf.linalg.adjoint(factors.Q_H)[:, :n, :n], tf.linalg.matrix_transpose(factors.Z_T)[:, :n, :n]
-    return S * norms[0], T * norms[1], Q, Z, ~active
+    return S, T, Q, Z, ~active & _is_finite(factors.ST)
+
+
+def _is_finite(x):
+    """[batch]"""
+    return tf.reduce_all(tf.math.is_finite(tf.math.real(x)) & tf.math.is_finite(tf.math.imag(x)), axis=[1, 2, 3])
 
 
 def _deflate(S, T, zero_beta):
@@ -205,7 +218,11 @@ def _first_column(S, T, window, unusual):
     m11, m12, m21, m22, m32, s, t, low = tf.unstack(table[:, :, 0], axis=1)
     n11, n12, n21, n22, *_ = tf.unstack(table[:, :, 1], axis=1)
 
-    half, product = (n11 - n22) / 2, n12 * n21
+    half = (n11 - n22) / 2
+    # Squares and products of these may leave the range: all is divided by the length g of (half, sqrt(n12 n21)) first.
+    g = tf.maximum(_size(half), _root_of_product(n12, n21))
+    g = tf.where(g > 0, g, tf.ones_like(g))
+    half, product = _blocks.over(half, g), _blocks.over(n12, g) * _blocks.over(n21, g)
     discriminant = half * half + product
     if S.dtype.is_complex:
         root = tf.sqrt(discriminant)
@@ -217,16 +234,24 @@ def _first_column(S, T, window, unusual):
     else:
         root = tf.sqrt(tf.maximum(discriminant, 0))
         root = tf.where(half >= 0, root, -root)
-    shift = n22 - tf.math.divide_no_nan(product, half + root)
+    shift = n22 - tf.cast(g, S.dtype) * tf.math.divide_no_nan(product, half + root)
     shift = tf.where(unusual, n22 + 0.75 * tf.cast(tf.abs(n21), n21.dtype), shift)
     single = [s - shift * t, low]
     if S.dtype.is_complex:
         return tf.stack(single, axis=1)
-    # A conjugate pair x +- iy; written so that x near m11 loses no digits.
+    # A conjugate pair x +- iy; written so that x near m11 loses no digits. Both factors of a product over what makes the largest one 1.
     x = (n11 + n22) / 2
-    pair = [(m11 - x) ** 2 - discriminant + m12 * m21, m21 * ((m11 - x) + (m22 - x)), m21 * m32]
+    first, second = m11 - x, m22 - x
+    scale = tf.maximum(tf.maximum(tf.abs(first), g), _root_of_product(m21, tf.maximum(tf.maximum(tf.abs(m12), tf.abs(first + second)), tf.abs(m32))))
+    first, second, m12, m21, m32, g = (y / scale for y in (first, second, m12, m21, m32, g))
+    pair = [first**2 - discriminant * g**2 + m12 * m21, m21 * (first + second), m21 * m32]
     double = (discriminant < 0) & ~unusual
     return tf.stack([tf.where(double, y, z) for y, z in zip(pair, [*single, tf.zeros_like(s)])], axis=1)
+
+
+def _root_of_product(x, y):
+    """sqrt(|x| |y|), up to a factor of 2."""
+    return tf.sqrt(_size(x)) * tf.sqrt(_size(y))
 
 
 def _sweep(factors, window, entering):
@@ -291,18 +316,24 @@ def _chase_infinite_or_bulge(factors, k, active, window, entering):
 def _reflector(x, pivot):
     """[batch, k, k]: a unitary Hermitian H = I - 2 v v^H / v^H v with H x = c e_pivot; the identity for x = 0. x: [batch, k]."""
     scale = tf.reduce_max(_size(x), axis=-1, keepdims=True)
-    x = x / tf.cast(tf.where(scale > 0, scale, tf.ones_like(scale)), x.dtype)
+    x = _blocks.over(x, tf.where(scale > 0, scale, tf.ones_like(scale)))
     norm = tf.sqrt(tf.reduce_sum(tf.abs(x) ** 2, axis=-1))
     chosen = x[:, pivot]
     modulus = tf.abs(chosen)
     positive = modulus > 0
-    phase = chosen / tf.cast(tf.where(positive, modulus, tf.ones_like(modulus)), x.dtype)
+    phase = _blocks.over(chosen, tf.where(positive, modulus, tf.ones_like(modulus)))
     phase = tf.where(positive, phase, tf.ones_like(phase))
     unit = tf.one_hot(pivot, x.shape[-1], dtype=x.dtype)
     v = x + (phase * tf.cast(norm, x.dtype))[:, None] * unit
     weight = tf.math.divide_no_nan(tf.constant(2, norm.dtype), tf.reduce_sum(tf.abs(v) ** 2, axis=-1))
     v_H = tf.math.conj(v)[:, None, :] * tf.cast(weight, x.dtype)[:, None, None]
-    return tf.eye(x.shape[-1], dtype=x.dtype) - v[:, :, None] * v_H
+    H = tf.eye(x.shape[-1], dtype=x.dtype) - v[:, :, None] * v_H
+    # h_pp = -|x_p| / |x|, and of two rows the other one is opposite: exactly 0 where x_p is, for then entries beside zeros change places, and
+    # nothing of them may stay.
+    cosine = tf.math.divide_no_nan(modulus, norm)[:, None]
+    diagonal = tf.cast(tf.where(norm[:, None] > 0, cosine * (1 - 2 * tf.math.real(unit)), tf.ones_like(cosine)), x.dtype)
+    exact = tf.linalg.diag(unit if x.shape[-1] > 2 else tf.ones_like(unit))
+    return tf.where(tf.cast(exact, tf.bool), diagonal[:, None, :], H)
 
 
 def _on_rows(factors, first, L):

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tfqz import _backends, _blocks, _checks, _derivatives, _selection
@@ -46,9 +47,11 @@ def ordqz(
       b: [..., n, n], of the same dtype; the batch shapes broadcast.
       sort: which eigenvalues lambda = alpha / beta come first.
         "lhp", "rhp": Re lambda < tolerance, Re lambda > tolerance; "iuc", "ouc": |lambda| < 1 + tolerance, |lambda| > 1 + tolerance.
-          An infinite eigenvalue is "ouc" only; 0/0 is none.
+          An infinite eigenvalue, beta = 0, is "ouc" only; 0/0 is none. beta is 0 where it is at most the precision times the Frobenius
+          norm of b.
         A callable of the tensors (alpha, beta), [..., n], that returns booleans, or integers: eigenvalues come in descending order
-          of these, in any number of clusters. Both eigenvalues of a complex pair of the real form get the larger of their values.
+          of these, in any number of clusters. Both eigenvalues of a complex pair of the real form get the larger of their values. It is
+          called twice, the second time with the reordered eigenvalues.
       output: "real" or "complex" ("r", "c"), as for `tfqz.qz`.
       tolerance: a number, where the boundary of a keyword is: with `sort="iuc", tolerance=1e-8` unit roots are selected, with
         `tolerance=-1e-8` they are not, whatever rounding did to them.
@@ -62,7 +65,8 @@ def ordqz(
     Raises:
       As `tfqz.qz`, and
       ValueError, TypeError: `sort` is no keyword and no callable, or returns something else than a label for each eigenvalue.
-      tf.errors.InvalidArgumentError: the pencil is too ill-conditioned for the exchange of two eigenvalues; names the batch element.
+      tf.errors.InvalidArgumentError: the pencil is too ill-conditioned for the exchange of two eigenvalues, or one of them is another one
+        after it, with another label; names the batch element. (The latter is NaN under XLA.)
 
     References:
       B. Kagstrom and P. Poromaa, Computing eigenspaces with specified eigenvalues of a regular matrix pair (A, B) and condition
@@ -87,4 +91,26 @@ def reordered(a, b, sort, tolerance, backend, on_failure):
     """[S, T, Q, Z, alpha, beta] in the order of `sort`, without gradients, and the labels in the order in which QZ found them."""
     *factors, alpha, beta = backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)
     labels = _selection.labels(sort, tolerance, alpha, beta, factors[0])
-    return backend.reorder(factors, labels, on_failure), labels
+    outputs = backend.reorder(factors, labels, on_failure)
+    again = _selection.labels(sort, tolerance, *outputs[4:], outputs[0])
+    if tf.executing_eagerly() and np.array_equal(again, -np.sort(-labels.numpy(), axis=-1)):
+        return outputs, labels
+    lost = _selection.is_order_lost(labels, alpha, beta, again, *outputs[4:])
+    return _checked(outputs, lost, on_failure), labels
+
+
+def _checked(outputs, lost, on_failure):
+    """The outputs, an error for the first batch element that has `lost` its order, and NaN where no error can be raised."""
+    text = _checks.ORDER.replace("{why}", "an eigenvalue was another one after the exchange")
+    assertions = []
+    if on_failure == "raise" and tf.executing_eagerly():
+        for index in np.argwhere(lost.numpy()):
+            raise tf.errors.InvalidArgumentError(None, None, text.format(where=_checks.batch_element(tuple(index))))
+    elif on_failure == "raise":
+        shape = tf.shape(lost)
+        first = tf.argmax(tf.concat([tf.reshape(lost, [-1]), [True]], axis=0), output_type=tf.int32)
+        index = first // tf.math.cumprod(shape, exclusive=True, reverse=True) % shape
+        assertions = [tf.debugging.Assert(~tf.reduce_any(lost), [text.format(where=" in batch element"), index])]
+    with tf.control_dependencies(assertions):
+        lost = [tf.identity(lost)[..., None, None]] * 4 + [lost[..., None]] * 2
+        return [tf.where(where, tf.cast(float("nan"), x.dtype), x) for where, x in zip(lost, outputs)]

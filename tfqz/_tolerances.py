@@ -52,6 +52,12 @@ def equal_block_entries(dtype):
     return 64 * epsilon(dtype)
 
 
+def block_entries(dtype):
+    """The entries of a 2 x 2 block have rounding errors below this, relative: eigenvalues that these may make real count as real. The value
+    stands in `cc/lanes_canonical-inl.h` and `cc/canonical.cc` too."""
+    return 4 * epsilon(dtype)
+
+
 def negligible(dtype):
     """Beside matrices of norm 1 an entry below this is 0, however small its neighbours are: flushed denormals and products
     that underflow must not keep an iteration going."""
@@ -61,6 +67,11 @@ def negligible(dtype):
 def exchange(dtype):
     """What the exchange of two diagonal blocks may leave below them, relative to the norm of both: LAPACK's xTGEX2 has this bound."""
     return 20 * epsilon(dtype)
+
+
+def moved(dtype):
+    """An eigenvalue that an exchange has moved farther than this, chordal, is another one."""
+    return epsilon(dtype) ** 0.5
 
 
 def cluster(dtype):

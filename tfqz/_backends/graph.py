@@ -6,7 +6,7 @@ import tensorflow as tf
 from tfqz import _blocks, _canonical, _checks, _eigenvalues, _exchange, _iteration
 from tfqz._functions import traced
 
-_INFINITE_A, _INFINITE_B, _NO_CONVERGENCE, _INFINITE_S, _NO_ORDER, _NO_QR_CONVERGENCE = range(1, 7)
+_INFINITE_A, _INFINITE_B, _NO_CONVERGENCE, _INFINITE_S, _NO_ORDER, _NO_QR_CONVERGENCE, _OVERFLOW = range(1, 8)
 _TEXTS = {
     _INFINITE_A: _checks.FINITE.replace("{name}", "a"),
     _INFINITE_B: _checks.FINITE.replace("{name}", "b"),
@@ -14,6 +14,7 @@ _TEXTS = {
     _NO_QR_CONVERGENCE: _checks.QR_CONVERGENCE.replace("{why}", f"backend graph gave up after {_iteration.SWEEPS} n sweeps"),
     _INFINITE_S: _checks.FINITE.replace("{name}", "s"),
     _NO_ORDER: _checks.ORDER.replace("{why}", "backend graph refused an exchange"),
+    _OVERFLOW: _checks.CONVERGENCE.replace("{why}", "backend graph got NaN or Inf"),
 }
 
 
@@ -66,8 +67,7 @@ def reorder_or_tell(S, T, Q, Z, labels):
     S, T, Q, Z = (_blocks.masked(usable, x) for x in factors)
     *factors, pair, refused = _exchange.reorder(S, T, Q, Z, tf.reshape(labels, tf.shape(S)[:2]))
     if not S.dtype.is_complex:
-        *factors, converged = _iteration.standardize(*factors, pair)
-        refused |= ~converged
+        factors = _iteration.standardize(*factors, pair)
     problems = tf.where(tf.equal(problems, 0) & refused, _NO_ORDER, problems)
     return _finish(factors, problems, batch)
 
@@ -94,7 +94,9 @@ def _flat(x):
 
 def _finish(factors, problems, batch):
     factors = _canonical.canonicalize(*factors)
-    return _nan_where_failed([*factors, *_eigenvalues.alpha_beta(*factors[:2])], problems, batch)
+    results = [*factors, *_eigenvalues.alpha_beta(*factors[:2])]
+    finite = tf.reduce_all(tf.stack([_is_finite(x) for x in factors] + [_is_finite(x[:, None]) for x in results[4:]]), axis=0)
+    return _nan_where_failed(results, tf.where(tf.equal(problems, 0) & ~finite, _OVERFLOW, problems), batch)
 
 
 def _nan_where_failed(results, problems, batch):

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.linalg
 import tensorflow as tf
 
-from tfqz import _canonical, _checks, _eigenvalues
+from tfqz import _blocks, _canonical, _checks, _eigenvalues, _tolerances
 from tfqz._functions import traced
 
 
@@ -61,6 +61,8 @@ def _finish(*factors):
 
 @traced
 def _canonical_with_eigenvalues(S, T, Q, Z):
+    if not S.dtype.is_complex:
+        S, T, Q, Z = _blocks.split_real(S, T, Q, Z)
     factors = _canonical.canonicalize(S, T, Q, Z)
     return [*factors, *_eigenvalues.alpha_beta(*factors[:2])]
 
@@ -98,7 +100,53 @@ def _one_qz(a, b, where):
     if info != 0:
         why = f"LAPACK's {gges.typecode}gges returned info = {info}"
         raise ValueError(_checks.CONVERGENCE.format(why=why, where=where))
+    if not all(np.isfinite(x).all() for x in (s, t, q, z)):
+        raise ValueError(_checks.CONVERGENCE.format(why=f"LAPACK's {gges.typecode}gges returned NaN or Inf", where=where))
+    _drop_negligible_betas(a, b, s, t)
     return s, t, q, z
+
+
+def _drop_negligible_betas(a, b, s, t):
+    """t_jj is 0 where rounding alone keeps it from 0: LAPACK looks at it where it looks for the next shift, and not at those of eigenvalues
+    that split off before."""
+    linked = np.diagonal(s, -1) != 0
+    in_block = np.append(linked, False) | np.insert(linked, 0, False)
+    modulus = np.abs(np.diagonal(t))
+
+    def negligible(here):
+        return (modulus > 0) & (modulus <= _zero_beta(t[here, here])) & ~in_block
+
+    if negligible(slice(None)).any():  # seldom
+        here = _active(a, b)
+        place = np.arange(len(t))
+        place = place[(here.start <= place) & (place < here.stop) & negligible(here)]
+        t[place, place] = 0
+
+
+def _zero_beta(t):
+    largest = np.abs(t).max(initial=0)
+    return np.finfo(t.dtype).eps * np.linalg.norm(t / largest) * largest if largest > 0 else 0
+
+
+def _active(a, b):
+    """The rows and columns of S and T beside which LAPACK's xGGBAL makes the pencil triangular by permutation: what stands there no rounding
+    touches."""
+    entries = (a != 0) | (b != 0)
+    left = np.arange(len(a))
+    rows, columns, first, last = left, left, 0, len(a)
+    while len(rows) > 0:
+        block = entries[np.ix_(rows, columns)]
+        for axis, alone in ((1, block.sum(axis=1) <= 1), (0, block.sum(axis=0) <= 1)):
+            if alone.any():
+                break
+        else:
+            break
+        i = int(np.flatnonzero(alone)[-1])
+        line = block[i] if axis == 1 else block[:, i]
+        other = int(line.argmax()) if line.any() else len(line) - 1
+        rows, columns = (np.delete(rows, i), np.delete(columns, other)) if axis == 1 else (np.delete(rows, other), np.delete(columns, i))
+        first, last = (first, last - 1) if axis == 1 else (first + 1, last)
+    return slice(first, last)
 
 
 def _host_reorder(s, t, q, z, labels, fill_failures):
@@ -111,7 +159,7 @@ def _one_reorder(s, t, q, z, labels, where):
     (tgexc,) = scipy.linalg.get_lapack_funcs(("tgexc",), (s, t))
     # xTGEXC measures what it leaves of S and T against a norm of both.
     (s, scale_s), (t, scale_t) = _normalized(s), _normalized(t)
-    labels, to = labels.copy(), 0
+    labels, infinite, to = labels.copy(), np.diagonal(t) == 0, 0
     while to < len(labels):
         here = to + int(np.argmax(labels[to:]))
         size = 2 if here + 1 < len(s) and s[here + 1, here] != 0 else 1
@@ -120,9 +168,16 @@ def _one_reorder(s, t, q, z, labels, where):
             if info != 0:
                 why = f"LAPACK's {tgexc.typecode}tgexc returned info = {info}"
                 raise ValueError(_checks.ORDER.format(why=why, where=where))
-            labels[to : here + size] = np.roll(labels[to : here + size], size)
+            for x in (labels, infinite):
+                x[to : here + size] = np.roll(x[to : here + size], size)
         to += 2 if to + 1 < len(s) and s[to + 1, to] != 0 else 1
-    return s * scale_s, t * scale_t, q, z
+    # An infinite eigenvalue is one afterwards. As much as an exchange leaves of t_jj = 0 may stand below the diagonal.
+    place = np.flatnonzero(infinite & (np.abs(np.diagonal(t)) <= _tolerances.exchange(t.dtype)))
+    t[place, place] = 0
+    s, t = s * scale_s, t * scale_t
+    if not all(np.isfinite(x).all() for x in (s, t, q, z)):
+        raise ValueError(_checks.ORDER.format(why=f"LAPACK's {tgexc.typecode}tgexc returned NaN or Inf", where=where))
+    return s, t, q, z
 
 
 def _host_schur(a, fill_failures):
@@ -138,6 +193,8 @@ def _one_schur(a, where):
     if info != 0:
         why = f"LAPACK's {gees.typecode}gees returned info = {info}"
         raise ValueError(_checks.QR_CONVERGENCE.format(why=why, where=where))
+    if not (np.isfinite(t).all() and np.isfinite(z).all()):
+        raise ValueError(_checks.QR_CONVERGENCE.format(why=f"LAPACK's {gees.typecode}gees returned NaN or Inf", where=where))
     return t, z
 
 
