@@ -280,11 +280,11 @@ def _chase_infinite_or_bulge(factors, k, active, window, entering):
     for i in range(size - 1, 1, -1):
         row = masked(within & inside[:, i : i + 1] & ~chase, T[:, i])
         H = _reflector(tf.math.conj(row), i)
-        right, T = right @ H, T @ H
+        right, T = _product(right, H), _product(T, H)
     of_bulge = masked(within & inside[:, 1:2] & (offset < 2) & ~chase, T[:, 1])
     of_infinite = tf.where((k < last)[:, None], block[:, 1, 0], block[:, 0, 0])
     of_infinite = masked((active & (k > first))[:, None] & (offset < 2) & chase, of_infinite)
-    right = right @ _reflector(tf.math.conj(of_bulge + of_infinite), 1)
+    right = _product(right, _reflector(tf.math.conj(of_bulge + of_infinite), 1))
     return _on_columns(factors, left, right)
 
 
@@ -307,24 +307,44 @@ def _reflector(x, pivot):
 
 def _on_rows(factors, first, L):
     """L times the rows first, first + 1, ... of S, T and Q^H; also the new rows of S and T, [batch, k, 2, N]."""
-    ST, rows = _replace(factors.ST, first, L)
-    return factors._replace(ST=ST, Q_H=_replace(factors.Q_H[:, :, None], first, L)[0][:, :, 0]), rows
+    ST, rows = _replace(factors.ST, first, L, axis=1)
+    return factors._replace(ST=ST, Q_H=_replace(factors.Q_H, first, L, axis=1)[0]), rows
 
 
 def _on_columns(factors, first, R):
     """The columns first, first + 1, ... of S, T and Z times R."""
     R_T = tf.linalg.matrix_transpose(R)
-    columns, _ = _replace(tf.transpose(factors.ST, [0, 3, 2, 1]), first, R_T)
-    Z_T, _ = _replace(factors.Z_T[:, :, None], first, R_T)
-    return factors._replace(ST=tf.transpose(columns, [0, 3, 2, 1]), Z_T=Z_T[:, :, 0])
+    return factors._replace(ST=_replace(factors.ST, first, R_T, axis=3)[0], Z_T=_replace(factors.Z_T, first, R_T, axis=1)[0])
 
 
-def _replace(x, first, U):
-    """x, [batch, N, c, N], with U times its rows first, first + 1, ... in their place; and these."""
-    index = first[:, None] + tf.range(U.shape[-1])
-    rows = tf.einsum("bij,bjck->bick", U, tf.gather(x, index, batch_dims=1))
-    batch = tf.broadcast_to(tf.range(tf.shape(x)[0])[:, None], tf.shape(index))
-    return tf.tensor_scatter_nd_update(x, tf.stack([batch, index], axis=-1), rows), rows
+def _replace(x, first, U, axis):
+    """x with U, [batch, k, k], times the rows first, first + 1, ... of each batch element in their place, and these; rows along the axis.
+
+    Neither by tf.matmul, which may round to fewer bits first, nor by a scatter, which XLA makes a loop over the batch of for what is
+    wider than 64 bits.
+    """
+    k, n = U.shape[-1], tf.shape(x)[axis]
+    old = tf.unstack(tf.gather(x, first[:, None] + tf.range(k), axis=axis, batch_dims=1), num=k, axis=axis)
+    new = [tf.add_n([_by_batch(U[:, i, j], row) * row for j, row in enumerate(old)]) for i in range(k)]
+    rows = tf.stack(new, axis=axis)
+    place = tf.range(n) - first[:, None]
+    if x.dtype.is_complex:  # of which a choice with broadcasting takes several times as long as this, outside XLA
+        source = tf.where((place >= 0) & (place < k), n + place, tf.range(n))
+        return tf.gather(tf.concat([x, rows], axis=axis), source, axis=axis, batch_dims=1), rows
+    place = tf.reshape(place, tf.concat([tf.shape(place)[:1], [-1 if i == axis else 1 for i in range(1, x.shape.rank)]], axis=0))
+    for i, row in enumerate(new):
+        x = tf.where(tf.equal(place, i), tf.expand_dims(row, axis), x)
+    return x, rows
+
+
+def _by_batch(x, y):
+    """x, [batch], so that it multiplies y, [batch, ...]."""
+    return tf.reshape(x, [-1] + [1] * (y.shape.rank - 1))
+
+
+def _product(X, Y):
+    """X Y for matrices of a few rows, [batch, k, k]; not by tf.matmul, which may round them first."""
+    return tf.reduce_sum(X[:, :, :, None] * Y[:, None], axis=2)
 
 
 def _with_diagonal_blocks(S, T, Q, Z, start):
