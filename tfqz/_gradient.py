@@ -28,10 +28,11 @@ extended collection of matrix derivative results for forward and reverse mode al
 import tensorflow as tf
 
 from tfqz import _blocks, _canonical, _eigenvalues, _equations, _tolerances, _triangular
+from tfqz._attach import differentiable
 from tfqz._blocks import following
 
 
-@tf.function(reduce_retracing=True, autograph=False)
+@differentiable
 def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None, apart=True, native=False):
     """Cotangents of A and B.
 
@@ -90,7 +91,7 @@ def with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb):
     return Sb, Tb, skew(G_W), skew(G_Y), noise
 
 
-@tf.function(reduce_retracing=True, autograph=False)
+@differentiable
 def blocks_pullback(S, T, Q, Z, count, Sb, Tb, Qb, Zb, native=False):
     """Cotangents of A and B where S and T are block triangular with two diagonal blocks, the first of `count` rows, and no more.
 

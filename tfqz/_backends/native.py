@@ -1,5 +1,5 @@
 """The C++ ops `Tfqz>Qz`, `Tfqz>Reorder`, `Tfqz>Schur`, `Tfqz>QzGradient` and `Tfqz>SolveTriangular`: LAPACK on the CPU and the gradients,
-the batch shared over TensorFlow's threads."""
+the batch shared over TensorFlow's threads; and `Tfqz>Attach`, which carries a gradient."""
 
 import ctypes
 import functools
@@ -51,33 +51,44 @@ def solve_triangular(S, T, first, second, adjoint, ordinary):
     return _call("solve_triangular", [S, T, first, second], solve, adjoint=adjoint, ordinary=ordinary)
 
 
+def basis(X, count, in_ops):
+    """B and the chosen rows, as `_bases.basis` says, which `in_ops` does as well."""
+    return _call("basis", [X], in_ops, numbers=[count])
+
+
 def qz_gradient(factors, factor_cotangents, eigenvalue_cotangents, apart, in_ops):
     """What `_gradient.pullback` does, which is `in_ops`; `eigenvalue_cotangents` are its last arguments, or none."""
     function = _with_flags(in_ops, apart=apart)
     return _call("qz_gradient", [*factors, *factor_cotangents], function, eigenvalue_cotangents, split=True, apart=apart)
 
 
+def attach(values, arguments, rule):
+    """The values, as functions of the arguments with the gradient of a rule of `_attach.py`."""
+    return list(_load()[0].tfqz_attach(values, arguments, rule=rule))
+
+
 @functools.cache
 def _with_flags(function, **flags):
-    return tf.function(lambda *inputs: function(*inputs, **flags), autograph=False)
+    return lambda *inputs: function(*inputs, **flags)
 
 
-def _call(name, matrices, function, vectors=(), split=False, **attributes):
-    """`split`: the op takes each of the vectors as a list."""
+def _call(name, matrices, function, vectors=(), numbers=(), split=False, **attributes):
+    """An op with inputs [..., n, n], [..., n] and [...]. `split`: it takes each of the vectors as a list."""
     body = b""
     if not tf.executing_eagerly():  # XLA compiles graphs only
-        body = _body(function, tuple(x.dtype for x in matrices), tuple(x.dtype for x in vectors))
+        body = _body(function, *(tuple(x.dtype for x in inputs) for inputs in (matrices, vectors, numbers)))
     if split:
         vectors = [[x] for x in vectors] or [[], []]
-    return list(getattr(_load()[0], f"tfqz_{name}")(*matrices, *vectors, body=body, **attributes))
+    return list(getattr(_load()[0], f"tfqz_{name}")(*matrices, *vectors, *numbers, body=body, **attributes))
 
 
 @functools.cache
-def _body(function, matrices, vectors):
-    """What an op in a graph carries for XLA, as cc/body.h says: the same in TensorFlow ops. `matrices`, `vectors`: dtypes."""
+def _body(function, matrices, vectors, numbers):
+    """What an op in a graph carries for XLA, as cc/body.h says: the same in TensorFlow ops. `matrices`, `vectors`, `numbers`: dtypes."""
     with tf.init_scope():
-        inputs = [tf.TensorSpec([None] * rank, dtype) for rank, dtypes in ((3, matrices), (2, vectors)) for dtype in dtypes]
-        concrete = function.get_concrete_function(*inputs)
+        dtypes_by_rank = {3: matrices, 2: vectors, 1: numbers}
+        inputs = [tf.TensorSpec([None] * rank, dtype) for rank, dtypes in dtypes_by_rank.items() for dtype in dtypes]
+        concrete = tf.function(function, autograph=False).get_concrete_function(*inputs)
     library = concrete.graph.as_graph_def().library
     library.function.add().CopyFrom(concrete.function_def)
     return zlib.compress(library.SerializeToString())
