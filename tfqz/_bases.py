@@ -82,6 +82,6 @@ def in_ops(X, count):
         return j + 1, tf.where(active[..., None], turned, X), rows
 
     last = tf.reduce_max(tf.concat([tf.reshape(count, [-1]), [0]], axis=0))
-    rows = tf.fill(tf.shape(X)[:-1], -1)
-    _, X, rows = tf.while_loop(lambda j, *_: j < last, step, (tf.constant(0), X, rows), parallel_iterations=1)
+    rows = tf.fill(tf.shape(X)[:-1], tf.constant(-1, tf.int32))
+    _, X, rows = tf.while_loop(lambda j, *_: j < last, step, (tf.constant(0, tf.int32), X, rows), parallel_iterations=1)
     return _blocks.masked(inside[..., None, :], X), rows

@@ -86,7 +86,7 @@ def _where_needed(solver, coefficients, apart):
     _, needed, unknowns = tf.while_loop(
         lambda step, needed, _: tf.equal(step, 0) | (tf.equal(step, 1) & tf.reduce_any(needed)),
         solve_again,
-        (0, nowhere, unknowns),
+        (tf.constant(0, tf.int32), nowhere, unknowns),
         parallel_iterations=1,
     )
     return chosen(needed), unknowns

@@ -50,7 +50,8 @@ def reorder(S, T, Q, Z, labels):
     def unsorted(turn, form):
         return (turn < n) & tf.reduce_any(_inversions(form))
 
-    _, form = tf.while_loop(unsorted, lambda turn, form: (turn + 1, _turn(turn, form)), (0, form), parallel_iterations=1)
+    start = (tf.constant(0, tf.int32), form)
+    _, form = tf.while_loop(unsorted, lambda turn, form: (turn + 1, _turn(turn, form)), start, parallel_iterations=1)
     n = tf.shape(form.S)[-1]
     pair = form.start & ~following(form.start) & (tf.range(n) < n - 1)
     return form.S * norms[0], form.T * norms[1], form.Q, form.Z, pair, form.refused

@@ -112,7 +112,7 @@ def _to_hessenberg_triangular(A, B, n):
         return tf.where(finished, n - 1, i - 1), tf.where(finished, j + 1, j), factors
 
     _, _, factors = tf.while_loop(
-        lambda i, j, _: j < n - 2, step, (n - 1, tf.constant(0), factors), parallel_iterations=1
+        lambda i, j, _: j < n - 2, step, (n - 1, tf.constant(0, tf.int32), factors), parallel_iterations=1
     )
     # What was eliminated is left as rounding errors.
     S, T = tf.linalg.band_part(factors.ST[:, :, 0], 1, -1), tf.linalg.band_part(factors.ST[:, :, 1], 0, -1)
@@ -134,7 +134,7 @@ def _iterate(factors, n, norms):
         factors = _sweep(factors, window, entering)
         return count + 1, factors, window.last, stuck, window.start <= window.end
 
-    start = (tf.constant(0), factors, tf.fill(batch, -1), tf.fill(batch, 0), tf.fill(batch, True))
+    start = (tf.constant(0, tf.int32), factors, tf.fill(batch, tf.constant(-1, tf.int32)), tf.zeros(batch, tf.int32), tf.fill(batch, True))
     _, factors, _, _, active = tf.while_loop(
         lambda count, factors, last, stuck, active: (count <= SWEEPS * n) & tf.reduce_any(active),
         sweep,
@@ -241,7 +241,7 @@ def _sweep(factors, window, entering):
         return i + 1, factors
 
     steps = tf.reduce_max(end - start + 1)
-    _, factors = tf.while_loop(lambda i, _: i < steps, step, (tf.constant(0), factors), parallel_iterations=1)
+    _, factors = tf.while_loop(lambda i, _: i < steps, step, (tf.constant(0, tf.int32), factors), parallel_iterations=1)
     # The infinite eigenvalue has arrived: t_jj and the entry of S beside s_jj are 0 but for rounding.
     here = chase[:, None] & tf.equal(tf.range(tf.shape(factors.Q_H)[-1]), last[:, None])
     keep = tf.cast(~here, factors.ST.dtype)

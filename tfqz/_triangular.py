@@ -175,7 +175,7 @@ def _loop(steps, body, state):
             x.set_shape(y.shape)  # of which TensorFlow loses track
         return step + 1, *new
 
-    return tf.while_loop(lambda step, *_: step < steps, next_step, (0, *state), parallel_iterations=1)[1:]
+    return tf.while_loop(lambda step, *_: step < steps, next_step, (tf.constant(0, tf.int32), *state), parallel_iterations=1)[1:]
 
 
 def _both(pair, axis=0):
