@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfqz import _blocks, _canonical, _checks, _eigenvalues, _equations, _gradient, _tolerances, _triangular
 from tfqz._attach import differentiable
 from tfqz._blocks import masked
+from tfqz._products import matmul
 
 
 class Sensitivity(NamedTuple):
@@ -56,7 +57,7 @@ def sensitivity(s, t, q=None, z=None, *, name=None):
 def _sensitivity(S, T):
     if not S.dtype.is_complex:
         G, H = tf.unstack(_blocks.triangularize(S, T), num=2)
-        S, T = (tf.matmul(G, _blocks.to_complex(X) @ H, adjoint_a=True) for X in (S, T))
+        S, T = (matmul(G, matmul(_blocks.to_complex(X), H), adjoint_a=True) for X in (S, T))
     S, T = (_over_norm(tf.linalg.band_part(X, 0, -1)) for X in (S, T))
     n = tf.shape(S)[-1]
     row, cut = tf.range(n), tf.range(tf.maximum(n - 1, 0))
@@ -172,8 +173,8 @@ def _gauge_residual(S, T, Q, Z, Sb, Tb, Qb, Zb):
     _, _, P, R, _ = _gradient.with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb)
     E, F = _equations.solve_adjoint(S, T, P, R, native=False)
     rest = [
-        P - tf.matmul(E, S, adjoint_b=True) - tf.matmul(F, T, adjoint_b=True),
-        R + tf.matmul(S, E, adjoint_a=True) + tf.matmul(T, F, adjoint_a=True),
+        P - matmul(E, S, adjoint_b=True) - matmul(F, T, adjoint_b=True),
+        R + matmul(S, E, adjoint_a=True) + matmul(T, F, adjoint_a=True),
     ]
     undetermined = sum(_square(masked(lower, x)) for x in rest) + sum(tf.reduce_sum(x**2, axis=-1) for x in turns)
     whole = _square(Qb) + _square(Zb) + _square(Sb) * _square(S) + _square(Tb) * _square(T)

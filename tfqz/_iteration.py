@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from tfqz import _blocks, _tolerances
 from tfqz._blocks import following, masked, preceding
+from tfqz._products import matmul
 
 # LAPACK allows 30 sweeps for each eigenvalue; every tenth without success it takes an unusual shift.
 SWEEPS = 30
@@ -98,7 +99,7 @@ def _size(X):
 def _to_hessenberg_triangular(A, B, n):
     """S upper Hessenberg, T upper triangular. The entry (i, j) of S goes for j = 0, 1, ... and i = n - 1, ..., j + 2."""
     Q, T = tf.linalg.qr(B)
-    S = tf.matmul(Q, A, adjoint_a=True)
+    S = matmul(Q, A, adjoint_a=True)
     factors = _Factors(tf.stack([S, T], axis=2), tf.linalg.adjoint(Q), tf.eye(tf.shape(S)[-1], batch_shape=tf.shape(S)[:1], dtype=S.dtype))
 
     def step(i, j, factors):

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfqz import _backends, _bases, _blocks, _checks, _derivatives, _ordqz, _selection
+from tfqz._products import matmul
 
 
 class DeflatingSubspace(NamedTuple):
@@ -88,6 +89,6 @@ def _bases_and_projectors(Z, Q, count, columns, native):
     """Of what the first `count` columns of Z and of Q span: the first `columns` columns of both bases, or all, and both projectors."""
     inside = tf.range(tf.shape(Z)[-1]) < count[..., None]
     spanning = [_blocks.masked(inside[..., None, :], X) for X in (Z, Q)]
-    projectors = [tf.matmul(X, X, adjoint_b=True) for X in spanning]
+    projectors = [matmul(X, X, adjoint_b=True) for X in spanning]
     bases = [_bases.basis(X, P, count, native)[..., :columns] for X, P in zip(spanning, projectors)]
     return *bases, *projectors
