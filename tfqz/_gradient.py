@@ -60,7 +60,7 @@ def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None, apart=True, na
     # And so have sums of equal ones.
     moved_S, moved_T, move, _ = _eigenvalues.taken_apart(S, T)
     # A function of alpha / beta has betab = -Re(conj(alphab) alpha) / beta.
-    betab = betab - tf.cast(move * tf.math.real(alphab), betab.dtype)
+    betab = betab - _blocks.of_dtype(move * tf.math.real(alphab), betab.dtype)
     none = tf.zeros_like(Q)
     more = _eigenvalues.pullback(moved_S, T, alphab, betab)
     more = _pullback(moved_S, T, Q, Z, *more, none, none, (moved_S, moved_T), None, native)
