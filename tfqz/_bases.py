@@ -22,7 +22,7 @@ from tfqz import _blocks, _tolerances
 from tfqz._attach import attach_gradient, register_rule
 from tfqz._backends import native as op_library
 from tfqz._functions import traced
-from tfqz._products import matmul, matvec
+from tfqz._products import matmul, matvec, triangular_solve
 
 
 def basis(X, projector, count, native):
@@ -46,7 +46,7 @@ def _pullback(arguments, values, cotangents, native):
     M = tf.linalg.band_part(G - tf.linalg.adjoint(G), 0, -1)
     diagonal = tf.linalg.diag_part(M) / 2  # i Im diag(G)
     M = _blocks.with_diagonal(M, diagonal)
-    turned = matmul(Bb - matmul(E, tf.linalg.triangular_solve(L, M, lower=True, adjoint=True)), B, adjoint_b=True)
+    turned = matmul(Bb - matmul(E, triangular_solve(L, M, lower=True, adjoint=True)), B, adjoint_b=True)
     return [turned - matmul(P, turned), None]
 
 

@@ -2,7 +2,7 @@
 
 TensorFlow lets GPUs round the factors of a float32 product to TF32, 11 bits, unless the user turns that off for everything, and XLA's
 products take over this switch: neither has one for a single op. So products of single precision are computed in double precision, in which
-no such thing happens, and rounded. (Three products of halves of 12 bits would do too; double precision is faster on CPUs.)
+no such thing happens, and rounded.
 """
 
 import tensorflow as tf
@@ -12,12 +12,21 @@ _WIDER = {tf.float32: tf.float64, tf.complex64: tf.complex128}
 
 def matmul(x, y, **options):
     """tf.matmul."""
-    wider = _WIDER.get(x.dtype)
-    if wider is None:
-        return tf.matmul(x, y, **options)
-    return tf.cast(tf.matmul(tf.cast(x, wider), tf.cast(y, wider), **options), x.dtype)
+    return _in_wider(tf.matmul, x, y, options)
 
 
 def matvec(x, y):
     """tf.linalg.matvec."""
     return matmul(x, y[..., None])[..., 0]
+
+
+def triangular_solve(x, y, **options):
+    """tf.linalg.triangular_solve, for its gradient's sake, which is a product."""
+    return _in_wider(tf.linalg.triangular_solve, x, y, options)
+
+
+def _in_wider(function, x, y, options):
+    wider = _WIDER.get(x.dtype)
+    if wider is None:
+        return function(x, y, **options)
+    return tf.cast(function(tf.cast(x, wider), tf.cast(y, wider), **options), x.dtype)
