@@ -106,7 +106,10 @@ def test_projectors_cut_beside_a_cluster(dtype, cluster, coupled, backend, rng):
 
         assert f(a, b).numpy() == pytest.approx(reference(a, b), rel=1e-9, abs=1e-9)
         expected = float(oracles.central_difference(reference, a, b, da, db, 1e-5, order=4))
-        assert along(gradient(f, a, b), (da, db)) == pytest.approx(expected, rel=1e-5, abs=1e-5)
+        # Rounding splits three equal eigenvalues by its cube root, and what a gradient loses for it counts beside the gradient: along a
+        # direction chance may leave next to nothing of that.
+        got = gradient(f, a, b)
+        assert along(got, (da, db)) == pytest.approx(expected, abs=1e-5 * np.linalg.norm(got))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])

@@ -143,6 +143,24 @@ def test_precision_is_kept():
 
 
 @pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: tfqz.qz(x, np.eye(3)),
+        lambda x: tfqz.ordqz(np.eye(3), x),
+        lambda x: tfqz.eigvals(x, x),
+        lambda x: tfqz.deflating_subspace(x, x),
+        tfqz.schur,
+        lambda x: tfqz.sensitivity(x, x),
+        lambda x: tfqz.gauge_residual([x] * 4, [x] * 4),
+    ],
+)
+def test_symbols_are_for_layers(call):
+    """The functions take values; the error says what takes symbols."""
+    with pytest.raises(TypeError, match="`(a|b|s|factors)` must have values; got a KerasTensor.*`tfqz.keras.QZ`"):
+        call(keras.Input((3, 3), dtype="float64"))
+
+
+@pytest.mark.parametrize(
     "layer",
     [
         layers.QZ("complex", backend="graph", on_failure="nan", name="factors", dtype="float64"),

@@ -22,6 +22,7 @@ from tfqz import _blocks, _tolerances
 from tfqz._attach import attach_gradient, register_rule
 from tfqz._backends import native as op_library
 from tfqz._functions import traced
+from tfqz._products import matmul, matvec, triangular_solve
 
 
 def basis(X, projector, count, native):
@@ -40,13 +41,13 @@ def _pullback(arguments, values, cotangents, native):
     Bb = _blocks.masked(inside[..., None, :], Bb)
     E = tf.cast(tf.equal(tf.range(tf.shape(B)[-1])[:, None], rows[..., None, :]), B.dtype)
     # Triangular and regular also behind the last column.
-    L = tf.matmul(E, B, transpose_a=True) + tf.linalg.diag(tf.cast(~inside, B.dtype))
-    G = tf.matmul(B, Bb, adjoint_a=True)
+    L = matmul(E, B, transpose_a=True) + tf.linalg.diag(tf.cast(~inside, B.dtype))
+    G = matmul(B, Bb, adjoint_a=True)
     M = tf.linalg.band_part(G - tf.linalg.adjoint(G), 0, -1)
     diagonal = tf.linalg.diag_part(M) / 2  # i Im diag(G)
     M = _blocks.with_diagonal(M, diagonal)
-    turned = tf.matmul(Bb - E @ tf.linalg.triangular_solve(L, M, lower=True, adjoint=True), B, adjoint_b=True)
-    return [turned - P @ turned, None]
+    turned = matmul(Bb - matmul(E, triangular_solve(L, M, lower=True, adjoint=True)), B, adjoint_b=True)
+    return [turned - matmul(P, turned), None]
 
 
 @traced
@@ -73,7 +74,7 @@ def in_ops(X, count):
         norm = tf.cast(tf.norm(x, axis=-1, keepdims=True), X.dtype)
         v = x + phase * norm * unit
         weight = tf.math.divide_no_nan(tf.ones_like(norm), norm * (norm + modulus))
-        turned = X - tf.linalg.matvec(X, v)[..., None] * tf.math.conj(v * weight)[..., None, :]
+        turned = X - matvec(X, v)[..., None] * tf.math.conj(v * weight)[..., None, :]
         turned *= (1 - unit - phase * unit)[..., None, :]
         # The chosen row is known without rounding.
         turned = tf.where(chosen[..., None] & (column >= j), (norm * unit)[..., None, :], turned)
@@ -82,6 +83,6 @@ def in_ops(X, count):
         return j + 1, tf.where(active[..., None], turned, X), rows
 
     last = tf.reduce_max(tf.concat([tf.reshape(count, [-1]), [0]], axis=0))
-    rows = tf.fill(tf.shape(X)[:-1], -1)
-    _, X, rows = tf.while_loop(lambda j, *_: j < last, step, (tf.constant(0), X, rows), parallel_iterations=1)
+    rows = tf.fill(tf.shape(X)[:-1], tf.constant(-1, tf.int32))
+    _, X, rows = tf.while_loop(lambda j, *_: j < last, step, (tf.constant(0, tf.int32), X, rows), parallel_iterations=1)
     return _blocks.masked(inside[..., None, :], X), rows

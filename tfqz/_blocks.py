@@ -15,6 +15,11 @@ def to_complex(x):
     return tf.complex(x, tf.zeros_like(x))
 
 
+def of_dtype(x, dtype):
+    """A real x in a dtype of its precision that may be complex."""
+    return to_complex(x) if dtype.is_complex else x
+
+
 def masked(mask, x):
     """x where the mask is true, else 0. (XLA would compute a mask of numbers when it compiles, and slowly.)"""
     return tf.where(mask, x, tf.zeros_like(x))

@@ -19,12 +19,12 @@ def pencil(a, b, names=("a", "b")):
     """`a` and `b` as tensors of one supported dtype whose static shapes fit; errors call them by `names`.
 
     Raises:
-      TypeError: dtypes differ or are none of the four.
+      TypeError: dtypes differ or are none of the four, or a KerasTensor.
       ValueError: the static shapes show that the two are not square of one size, or that the batches don't broadcast.
     """
     # Lists take the other one's dtype; what has a dtype keeps it.
-    a = tf.convert_to_tensor(a, name=names[0], dtype_hint=None if hasattr(a, "dtype") else getattr(b, "dtype", None))
-    b = tf.convert_to_tensor(b, name=names[1], dtype_hint=None if hasattr(b, "dtype") else a.dtype)
+    a = tensor(a, names[0], dtype_hint=None if hasattr(a, "dtype") else getattr(b, "dtype", None))
+    b = tensor(b, names[1], dtype_hint=None if hasattr(b, "dtype") else a.dtype)
     dtypes(a.dtype, b.dtype, names)
     shapes(a.shape, b.shape, names)
     return a, b
@@ -34,14 +34,22 @@ def matrix(a):
     """`a` as a tensor of a supported dtype whose static shape fits.
 
     Raises:
-      TypeError: the dtype is none of the four.
+      TypeError: the dtype is none of the four, or a KerasTensor.
       ValueError: the static shape shows that it isn't square.
     """
-    a = tf.convert_to_tensor(a, name="a")
+    a = tensor(a, "a")
     if a.dtype.name not in DTYPES:
         raise TypeError(f"`a` must have one of the dtypes {', '.join(DTYPES)}; got {a.dtype.name}")
     square("a", a.shape, text(a.shape))
     return a
+
+
+def tensor(x, name, dtype_hint=None):
+    """`x` as a tensor; raises TypeError for a KerasTensor, which stands for values that a model will have."""
+    if type(x).__name__ == "KerasTensor":  # not by its type: TensorFlow doesn't import Keras before it is used
+        layers = "in a Keras model take a layer, `tfqz.keras.QZ` or `tfqz.keras.GeneralizedEigenvalues`, or call this in a layer of yours"
+        raise TypeError(f"`{name}` must have values; got a KerasTensor, which has none yet: {layers}")
+    return tf.convert_to_tensor(x, name=name, dtype_hint=dtype_hint)
 
 
 def dtypes(a, b, names=("a", "b")):

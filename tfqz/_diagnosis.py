@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfqz import _blocks, _canonical, _checks, _eigenvalues, _equations, _gradient, _tolerances, _triangular
 from tfqz._attach import differentiable
 from tfqz._blocks import masked
+from tfqz._products import matmul
 
 
 class Sensitivity(NamedTuple):
@@ -56,7 +57,7 @@ def sensitivity(s, t, q=None, z=None, *, name=None):
 def _sensitivity(S, T):
     if not S.dtype.is_complex:
         G, H = tf.unstack(_blocks.triangularize(S, T), num=2)
-        S, T = (tf.matmul(G, _blocks.to_complex(X) @ H, adjoint_a=True) for X in (S, T))
+        S, T = (matmul(G, matmul(_blocks.to_complex(X), H), adjoint_a=True) for X in (S, T))
     S, T = (_over_norm(tf.linalg.band_part(X, 0, -1)) for X in (S, T))
     n = tf.shape(S)[-1]
     row, cut = tf.range(n), tf.range(tf.maximum(n - 1, 0))
@@ -94,8 +95,9 @@ _ROUNDS = 4
 
 def _over_norm(X):
     """X over its Frobenius norm; 0 for 0."""
-    X = X / tf.cast(_blocks.largest(X), X.dtype)
-    return tf.math.divide_no_nan(X, tf.cast(tf.norm(X, axis=[-2, -1], keepdims=True), X.dtype))
+    X = X / _blocks.of_dtype(_blocks.largest(X), X.dtype)
+    norm = tf.sqrt(tf.reduce_sum(tf.abs(X) ** 2, axis=[-2, -1], keepdims=True))
+    return tf.math.divide_no_nan(X, _blocks.of_dtype(norm, X.dtype))
 
 
 def _inner(xs, ys):
@@ -106,7 +108,7 @@ def _unit(xs):
     """Matrices over their common norm, and that."""
     norm = tf.sqrt(tf.math.real(_inner(xs, xs)))
     safe = tf.where(norm > 0, norm, tf.ones_like(norm))[..., None, None]
-    return [x / tf.cast(safe, x.dtype) for x in xs], norm
+    return [x / _blocks.of_dtype(safe, x.dtype) for x in xs], norm
 
 
 @tf.autograph.experimental.do_not_convert
@@ -143,7 +145,7 @@ def gauge_residual(factors, cotangents, *, name=None):
         got = f"{len(factors)} and {len(cotangents)} of them"
         raise ValueError(f"`factors` and `cotangents` must be (s, t, q, z) or (s, t, alpha, beta, q, z); got {got}")
     with tf.name_scope(name or "gauge_residual"):
-        factors = [tf.convert_to_tensor(x) for x in factors[:6]]
+        factors = [_checks.tensor(x, "factors") for x in factors[:6]]
         cotangents = [tf.zeros_like(x) if y is None else tf.cast(y, x.dtype) for x, y in zip(factors, cotangents)]
         if len(factors) == 4:
             return _gauge_residual(*factors, *cotangents)
@@ -156,7 +158,7 @@ def gauge_residual(factors, cotangents, *, name=None):
 @differentiable
 def _gauge_residual(S, T, Q, Z, Sb, Tb, Qb, Zb):
     # Of norm 1, so that no square overflows.
-    norms = [tf.cast(_blocks.largest(X), X.dtype) for X in (S, T)]
+    norms = [_blocks.of_dtype(_blocks.largest(X), X.dtype) for X in (S, T)]
     S, T, Sb, Tb = S / norms[0], T / norms[1], Sb * norms[0], Tb * norms[1]
     lower = _triangular.strictly_lower(S)
     Sb, Tb = masked(~lower, Sb), masked(~lower, Tb)
@@ -172,8 +174,8 @@ def _gauge_residual(S, T, Q, Z, Sb, Tb, Qb, Zb):
     _, _, P, R, _ = _gradient.with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb)
     E, F = _equations.solve_adjoint(S, T, P, R, native=False)
     rest = [
-        P - tf.matmul(E, S, adjoint_b=True) - tf.matmul(F, T, adjoint_b=True),
-        R + tf.matmul(S, E, adjoint_a=True) + tf.matmul(T, F, adjoint_a=True),
+        P - matmul(E, S, adjoint_b=True) - matmul(F, T, adjoint_b=True),
+        R + matmul(S, E, adjoint_a=True) + matmul(T, F, adjoint_a=True),
     ]
     undetermined = sum(_square(masked(lower, x)) for x in rest) + sum(tf.reduce_sum(x**2, axis=-1) for x in turns)
     whole = _square(Qb) + _square(Zb) + _square(Sb) * _square(S) + _square(Tb) * _square(T)

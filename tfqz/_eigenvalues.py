@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfqz import _blocks, _tolerances
 from tfqz._blocks import following, preceding
+from tfqz._products import matvec
 
 
 def alpha_beta(S, T, differentiable=True):
@@ -93,7 +94,7 @@ def _distances(x, y, start, runs_only):
     one, two = (tf.linalg.diag_part(_blocks.roll(earlier, shift, -1)) for shift in (1, 2))
     follows = (one > 0) | (start & (two > 0))
     begins = tf.cast((how_many > 0) & ~follows, y.dtype)
-    runs = tf.linalg.matvec(earlier, begins) + begins
+    runs = matvec(earlier, begins) + begins
     distance = runs * _tolerances.move(x.dtype, tf.reduce_max(_blocks.masked(near, runs[..., None, :]), axis=-1))
     if not runs_only:
         distance += how_many * _tolerances.move(x.dtype, 1)

@@ -25,6 +25,7 @@ import tensorflow as tf
 from tfqz import _blocks, _tolerances, _triangular
 from tfqz._attach import attach_gradient, register_rule
 from tfqz._backends import native as op_library
+from tfqz._products import matmul
 
 
 def solve(S, T, M, N, native):
@@ -89,7 +90,7 @@ def _where_needed(solver, coefficients, right_hand_sides, apart):
     _, needed, unknowns = tf.while_loop(
         lambda step, needed, _: tf.equal(step, 0) | (tf.equal(step, 1) & tf.reduce_any(needed)),
         solve_again,
-        (0, nowhere, unknowns),
+        (tf.constant(0, tf.int32), nowhere, unknowns),
         parallel_iterations=1,
     )
     return chosen(needed, coefficients, moved), unknowns
@@ -143,4 +144,4 @@ def _coefficient_cotangents(X, V, multipliers):
     Not only on the pattern of S and T: where X, V, E, F are zero but for one off-diagonal block, as for a deflating subspace, dS and
     dT may be full beside it. Who has them on the pattern takes them on the pattern.
     """
-    return [tf.matmul(E, V, adjoint_b=True) - tf.matmul(X, E, adjoint_a=True) for E in multipliers]
+    return [matmul(E, V, adjoint_b=True) - matmul(X, E, adjoint_a=True) for E in multipliers]

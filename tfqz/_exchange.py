@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from tfqz import _blocks, _tolerances
 from tfqz._blocks import following, masked
+from tfqz._products import matmul
 
 
 class _Form(NamedTuple):
@@ -54,7 +55,8 @@ def reorder(S, T, Q, Z, labels):
     def unsorted(turn, form):
         return (turn < n) & tf.reduce_any(_inversions(form))
 
-    _, form = tf.while_loop(unsorted, lambda turn, form: (turn + 1, _turn(turn, form)), (0, form), parallel_iterations=1)
+    start = (tf.constant(0, tf.int32), form)
+    _, form = tf.while_loop(unsorted, lambda turn, form: (turn + 1, _turn(turn, form)), start, parallel_iterations=1)
     n = tf.shape(form.S)[-1]
     pair = form.start & ~following(form.start) & (tf.range(n) < n - 1)
     t = tf.linalg.diag_part(form.T)
@@ -102,10 +104,10 @@ def _turn(turn, form):
     windows = [_normalized(_window(X, before, there)) for X in (form.S, form.T)]
     left, right = _bases(*windows, there)
     # Once more for what is left below the blocks: columns of very different lengths lose digits.
-    windows = [tf.matmul(left, X, adjoint_a=True) @ right for X in windows]
+    windows = [matmul(matmul(left, X, adjoint_a=True), right) for X in windows]
     more = _bases(*windows, there)
-    windows = [tf.matmul(more[0], X, adjoint_a=True) @ more[1] for X in windows]
-    left, right = left @ more[0], right @ more[1]
+    windows = [matmul(matmul(more[0], X, adjoint_a=True), more[1]) for X in windows]
+    left, right = matmul(left, more[0]), matmul(right, more[1])
     refused = tf.reduce_any(chosen & _spoilt(windows), axis=-1)
     chosen = chosen & ~refused[:, None]
 
@@ -116,8 +118,8 @@ def _turn(turn, form):
     labels, start, infinite = (tf.gather(x, old, batch_dims=1) for x in (form.labels, form.start, form.infinite))
     block = tf.cumsum(tf.cast(start, tf.int32), axis=-1)
     within = block[:, :, None] <= block[:, None, :]
-    S, T = (masked(within, tf.matmul(left, X, adjoint_a=True) @ right) for X in (form.S, form.T))
-    return _Form(S, T, form.Q @ left, form.Z @ right, labels, start, infinite, form.refused | refused)
+    S, T = (masked(within, matmul(matmul(left, X, adjoint_a=True), right)) for X in (form.S, form.T))
+    return _Form(S, T, matmul(form.Q, left), matmul(form.Z, right), labels, start, infinite, form.refused | refused)
 
 
 def _window(X, index, there):
@@ -175,7 +177,7 @@ def _embedded(U, before, behind, there):
         selected = masked(there, tf.one_hot(index, n, dtype=U.dtype))
         return tf.reshape(selected, [shape[0], n * shape[2], n])
 
-    moved = tf.reshape(U @ tf.reshape(rows(behind), tf.concat([shape[:3], [n]], axis=0)), [shape[0], n * shape[2], n])
+    moved = tf.reshape(matmul(U, tf.reshape(rows(behind), tf.concat([shape[:3], [n]], axis=0))), [shape[0], n * shape[2], n])
     old = rows(before)
     untouched = 1 - tf.reduce_sum(old, axis=1)
-    return tf.matmul(old, moved, transpose_a=True) + tf.linalg.diag(untouched)
+    return matmul(old, moved, transpose_a=True) + tf.linalg.diag(untouched)

@@ -30,6 +30,7 @@ import tensorflow as tf
 from tfqz import _blocks, _canonical, _eigenvalues, _equations, _failed, _tolerances, _triangular
 from tfqz._attach import differentiable
 from tfqz._blocks import following
+from tfqz._products import matmul
 
 
 @differentiable
@@ -60,7 +61,7 @@ def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None, apart=True, na
     # And so have sums of equal ones.
     moved_S, moved_T, move, _ = _eigenvalues.taken_apart(S, T)
     # A function of alpha / beta has betab = -Re(conj(alphab) alpha) / beta.
-    betab = betab - tf.cast(move * tf.math.real(alphab), betab.dtype)
+    betab = betab - _blocks.of_dtype(move * tf.math.real(alphab), betab.dtype)
     none = tf.zeros_like(Q)
     more = _eigenvalues.pullback(moved_S, T, alphab, betab)
     more = _pullback(moved_S, T, Q, Z, *more, none, none, (moved_S, moved_T), None, native)
@@ -73,7 +74,7 @@ def _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, coefficients, apart, native):
     moved = tf.not_equal(coefficients[1], T) if apart is None else apart[-1]
     P, R = (without_noise(X, noise, moved) for X in (P, R))
     E, F = _equations.solve_adjoint(*coefficients, P, R, native, apart)
-    return multiply(Q @ (Sb + E), Z, right=True), multiply(Q @ (Tb + F), Z, right=True)
+    return multiply(matmul(Q, Sb + E), Z, right=True), multiply(matmul(Q, Tb + F), Z, right=True)
 
 
 def with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb):
@@ -112,7 +113,7 @@ def blocks_pullback(S, T, Q, Z, count, Sb, Tb, Qb, Zb, native=False):
     G_W, G_Y = rotation_cotangents(S, T, Q, Z, Sb, Tb, Qb, Zb)
     P, R = _blocks.masked(between, skew(G_W)), _blocks.masked(between, skew(G_Y))
     E, F = (_blocks.masked(between, X) for X in _equations.solve_adjoint(S, T, P, R, native))
-    return multiply(Q @ (Sb + E), Z, right=True), multiply(Q @ (Tb + F), Z, right=True)
+    return multiply(matmul(Q, Sb + E), Z, right=True), multiply(matmul(Q, Tb + F), Z, right=True)
 
 
 def rotation_cotangents(S, T, Q, Z, Sb, Tb, Qb, Zb):
@@ -157,7 +158,7 @@ def largest_entries(Z, G):
 
     Im Y_jj = -Im sum_{l != j} z_kl Y_lj / z_kj. Returns what this adds to G, the cotangent of W = Y.
     """
-    row = tf.matmul(_canonical.is_largest(Z), Z, transpose_a=True)  # [..., j, l]: z_kl for the k of column j
+    row = matmul(_canonical.is_largest(Z), Z, transpose_a=True)  # [..., j, l]: z_kl for the k of column j
     quotient = divide(tf.math.imag(tf.linalg.diag_part(G)), tf.math.real(tf.linalg.diag_part(row)))
     weight = tf.complex(tf.zeros_like(quotient), -quotient)
     return weight[..., None, :] * tf.linalg.adjoint(_blocks.with_diagonal(row, tf.zeros_like(weight)))
@@ -223,7 +224,7 @@ def skew(G):
 
 def multiply(x, y, left=False, right=False):
     """x y, with x^H for `left` and y^H for `right`."""
-    return tf.matmul(x, y, adjoint_a=left, adjoint_b=right)
+    return matmul(x, y, adjoint_a=left, adjoint_b=right)
 
 
 def divide(x, y):

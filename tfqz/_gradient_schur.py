@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tfqz import _blocks, _eigenvalues, _equations, _failed, _gradient, _tolerances, _triangular
 from tfqz._attach import differentiable
+from tfqz._products import matmul
 
 
 @differentiable
@@ -38,7 +39,7 @@ def pullback(T, Z, Tb, Zb, native=False):
     apart = _eigenvalues.runs_taken_apart(T)
     P = _gradient.without_noise(_gradient.skew(G), noise, apart[-1])
     E = _equations.solve_ordinary_adjoint(T, P, native, apart)
-    return _gradient.multiply(Z @ (Tb + E), Z, right=True)
+    return _gradient.multiply(matmul(Z, Tb + E), Z, right=True)
 
 
 def _commutator(T, Tb):

@@ -24,6 +24,7 @@ import tensorflow as tf
 
 from tfqz import _blocks, _tolerances
 from tfqz._blocks import following, masked, preceding
+from tfqz._products import matmul
 
 # LAPACK allows 30 sweeps for each eigenvalue; every tenth without success it takes an unusual shift.
 SWEEPS = 30
@@ -103,7 +104,7 @@ def _size(X):
 def _to_hessenberg_triangular(A, B, n):
     """S upper Hessenberg, T upper triangular. The entry (i, j) of S goes for j = 0, 1, ... and i = n - 1, ..., j + 2."""
     Q, T = tf.linalg.qr(B)
-    S = tf.matmul(Q, A, adjoint_a=True)
+    S = matmul(Q, A, adjoint_a=True)
     factors = _Factors(tf.stack([S, T], axis=2), tf.linalg.adjoint(Q), tf.eye(tf.shape(S)[-1], batch_shape=tf.shape(S)[:1], dtype=S.dtype))
 
     def step(i, j, factors):
@@ -117,7 +118,7 @@ def _to_hessenberg_triangular(A, B, n):
         return tf.where(finished, n - 1, i - 1), tf.where(finished, j + 1, j), factors
 
     _, _, factors = tf.while_loop(
-        lambda i, j, _: j < n - 2, step, (n - 1, tf.constant(0), factors), parallel_iterations=1
+        lambda i, j, _: j < n - 2, step, (n - 1, tf.constant(0, tf.int32), factors), parallel_iterations=1
     )
     # What was eliminated is left as rounding errors.
     S, T = tf.linalg.band_part(factors.ST[:, :, 0], 1, -1), tf.linalg.band_part(factors.ST[:, :, 1], 0, -1)
@@ -142,7 +143,7 @@ def _iterate(factors, n, active):
         factors = _sweep(factors, window, entering)
         return count + 1, factors, window.last, stuck, (window.start <= window.end) & _is_finite(factors.ST)
 
-    start = (tf.constant(0), factors, tf.fill(batch, -1), tf.fill(batch, 0), tf.fill(batch, True))
+    start = (tf.constant(0, tf.int32), factors, tf.fill(batch, tf.constant(-1, tf.int32)), tf.zeros(batch, tf.int32), tf.fill(batch, True))
     _, factors, _, _, active = tf.while_loop(
         lambda count, factors, last, stuck, active: (count <= SWEEPS * n) & tf.reduce_any(active),
         sweep,
@@ -266,7 +267,7 @@ def _sweep(factors, window, entering):
         return i + 1, factors
 
     steps = tf.reduce_max(end - start + 1)
-    _, factors = tf.while_loop(lambda i, _: i < steps, step, (tf.constant(0), factors), parallel_iterations=1)
+    _, factors = tf.while_loop(lambda i, _: i < steps, step, (tf.constant(0, tf.int32), factors), parallel_iterations=1)
     # The infinite eigenvalue has arrived: t_jj and the entry of S beside s_jj are 0 but for rounding.
     here = chase[:, None] & tf.equal(tf.range(tf.shape(factors.Q_H)[-1]), last[:, None])
     keep = tf.cast(~here, factors.ST.dtype)
@@ -305,11 +306,11 @@ def _chase_infinite_or_bulge(factors, k, active, window, entering):
     for i in range(size - 1, 1, -1):
         row = masked(within & inside[:, i : i + 1] & ~chase, T[:, i])
         H = _reflector(tf.math.conj(row), i)
-        right, T = right @ H, T @ H
+        right, T = _product(right, H), _product(T, H)
     of_bulge = masked(within & inside[:, 1:2] & (offset < 2) & ~chase, T[:, 1])
     of_infinite = tf.where((k < last)[:, None], block[:, 1, 0], block[:, 0, 0])
     of_infinite = masked((active & (k > first))[:, None] & (offset < 2) & chase, of_infinite)
-    right = right @ _reflector(tf.math.conj(of_bulge + of_infinite), 1)
+    right = _product(right, _reflector(tf.math.conj(of_bulge + of_infinite), 1))
     return _on_columns(factors, left, right)
 
 
@@ -338,24 +339,44 @@ def _reflector(x, pivot):
 
 def _on_rows(factors, first, L):
     """L times the rows first, first + 1, ... of S, T and Q^H; also the new rows of S and T, [batch, k, 2, N]."""
-    ST, rows = _replace(factors.ST, first, L)
-    return factors._replace(ST=ST, Q_H=_replace(factors.Q_H[:, :, None], first, L)[0][:, :, 0]), rows
+    ST, rows = _replace(factors.ST, first, L, axis=1)
+    return factors._replace(ST=ST, Q_H=_replace(factors.Q_H, first, L, axis=1)[0]), rows
 
 
 def _on_columns(factors, first, R):
     """The columns first, first + 1, ... of S, T and Z times R."""
     R_T = tf.linalg.matrix_transpose(R)
-    columns, _ = _replace(tf.transpose(factors.ST, [0, 3, 2, 1]), first, R_T)
-    Z_T, _ = _replace(factors.Z_T[:, :, None], first, R_T)
-    return factors._replace(ST=tf.transpose(columns, [0, 3, 2, 1]), Z_T=Z_T[:, :, 0])
+    return factors._replace(ST=_replace(factors.ST, first, R_T, axis=3)[0], Z_T=_replace(factors.Z_T, first, R_T, axis=1)[0])
 
 
-def _replace(x, first, U):
-    """x, [batch, N, c, N], with U times its rows first, first + 1, ... in their place; and these."""
-    index = first[:, None] + tf.range(U.shape[-1])
-    rows = tf.einsum("bij,bjck->bick", U, tf.gather(x, index, batch_dims=1))
-    batch = tf.broadcast_to(tf.range(tf.shape(x)[0])[:, None], tf.shape(index))
-    return tf.tensor_scatter_nd_update(x, tf.stack([batch, index], axis=-1), rows), rows
+def _replace(x, first, U, axis):
+    """x with U, [batch, k, k], times the rows first, first + 1, ... of each batch element in their place, and these; rows along the axis.
+
+    Neither by tf.matmul, which may round to fewer bits first, nor by a scatter, which XLA makes a loop over the batch of for what is
+    wider than 64 bits.
+    """
+    k, n = U.shape[-1], tf.shape(x)[axis]
+    old = tf.unstack(tf.gather(x, first[:, None] + tf.range(k), axis=axis, batch_dims=1), num=k, axis=axis)
+    new = [tf.add_n([_by_batch(U[:, i, j], row) * row for j, row in enumerate(old)]) for i in range(k)]
+    rows = tf.stack(new, axis=axis)
+    place = tf.range(n) - first[:, None]
+    if x.dtype.is_complex:  # of which a choice with broadcasting takes several times as long as this, outside XLA
+        source = tf.where((place >= 0) & (place < k), n + place, tf.range(n))
+        return tf.gather(tf.concat([x, rows], axis=axis), source, axis=axis, batch_dims=1), rows
+    place = tf.reshape(place, tf.concat([tf.shape(place)[:1], [-1 if i == axis else 1 for i in range(1, x.shape.rank)]], axis=0))
+    for i, row in enumerate(new):
+        x = tf.where(tf.equal(place, i), tf.expand_dims(row, axis), x)
+    return x, rows
+
+
+def _by_batch(x, y):
+    """x, [batch], so that it multiplies y, [batch, ...]."""
+    return tf.reshape(x, [-1] + [1] * (y.shape.rank - 1))
+
+
+def _product(X, Y):
+    """X Y for matrices of a few rows, [batch, k, k]; not by tf.matmul, which may round them first."""
+    return tf.reduce_sum(X[:, :, :, None] * Y[:, None], axis=2)
 
 
 def _with_diagonal_blocks(S, T, Q, Z, start):

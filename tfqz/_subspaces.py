@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfqz import _backends, _bases, _blocks, _checks, _derivatives, _failed, _ordqz, _selection
+from tfqz._products import matmul
 
 
 class DeflatingSubspace(NamedTuple):
@@ -94,7 +95,7 @@ def _bases_and_projectors(Z, Q, count, good, columns, native):
 
     def spanned(X):
         X = _blocks.masked(inside, tf.where(matrix, X, _failed.stand_in(X)))
-        projector = tf.matmul(X, X, adjoint_b=True)
+        projector = matmul(X, X, adjoint_b=True)
         basis = _bases.basis(X, projector, count, native)
         return basis if columns is None else basis[..., :columns], projector
 

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from tfqz import _blocks, _tolerances, _windows
 from tfqz._functions import traced
+from tfqz._products import matmul
 
 
 def strictly_lower(S):
@@ -175,7 +176,7 @@ def _loop(steps, body, state):
             x.set_shape(y.shape)  # of which TensorFlow loses track
         return step + 1, *new
 
-    return tf.while_loop(lambda step, *_: step < steps, next_step, (0, *state), parallel_iterations=1)[1:]
+    return tf.while_loop(lambda step, *_: step < steps, next_step, (tf.constant(0, tf.int32), *state), parallel_iterations=1)[1:]
 
 
 def _both(pair, axis=0):
@@ -190,15 +191,15 @@ def _at(place, x, axis):
 def _right_products(unknowns, coefficients, adjoint):
     """What unknowns left of coefficients add to the left-hand sides of both equations."""
     if adjoint:
-        return [tf.add_n(_both(unknowns @ coefficients)), 0]
-    return _both(unknowns[0] @ coefficients)
+        return [tf.add_n(_both(matmul(unknowns, coefficients))), 0]
+    return _both(matmul(unknowns[0], coefficients))
 
 
 def _left_products(coefficients, unknowns, adjoint):
     """What unknowns right of coefficients take from the left-hand sides of both equations."""
     if adjoint:
-        return [0, tf.add_n(_both(coefficients @ unknowns))]
-    return _both(coefficients @ unknowns[1])
+        return [0, tf.add_n(_both(matmul(coefficients, unknowns)))]
+    return _both(matmul(coefficients, unknowns[1]))
 
 
 class _Frames(NamedTuple):
@@ -214,19 +215,19 @@ class _Frames(NamedTuple):
 
     def triangular(self, X):
         i = tf.range(tf.shape(X)[-1])
-        return _blocks.masked(i[:, None] <= i, tf.matmul(self.G, _blocks.to_complex(X) @ self.H, adjoint_a=True))
+        return _blocks.masked(i[:, None] <= i, matmul(self.G, matmul(_blocks.to_complex(X), self.H), adjoint_a=True))
 
     def enter(self, blocks, I, J, adjoint):
         G, H = self
         lefts, rights = ((G, H), (G, H)) if adjoint else ((G, G), (H, H))
-        blocks = [_blocks.to_complex(x) @ _at(J, right, 1) for x, right in zip(blocks, rights)]
-        return [tf.matmul(_at(I, left, 1), x, adjoint_a=True) for x, left in zip(blocks, lefts)]
+        blocks = [matmul(_blocks.to_complex(x), _at(J, right, 1)) for x, right in zip(blocks, rights)]
+        return [matmul(_at(I, left, 1), x, adjoint_a=True) for x, left in zip(blocks, lefts)]
 
     def leave(self, blocks, I, J, adjoint):
         G, H = self
         lefts, rights = ((G, G), (H, H)) if adjoint else ((G, H), (G, H))
-        blocks = [_at(I, left, 1) @ x for x, left in zip(_both(blocks), lefts)]
-        return tf.math.real(tf.stack([tf.matmul(x, _at(J, right, 1), adjoint_b=True) for x, right in zip(blocks, rights)]))
+        blocks = [matmul(_at(I, left, 1), x) for x, left in zip(_both(blocks), lefts)]
+        return tf.math.real(tf.stack([matmul(x, _at(J, right, 1), adjoint_b=True) for x, right in zip(blocks, rights)]))
 
 
 def _inverses(v, lower, n, adjoint, ordinary):
