@@ -13,7 +13,7 @@ from tfqz import _blocks
 
 def succeeded(X):
     """[...]: false for the elements of a factor, [..., n, n], that are NaN."""
-    return tf.reduce_all(tf.math.is_finite(tf.math.real(tf.linalg.diag_part(X))), axis=-1)
+    return tf.reduce_all(tf.math.is_finite(tf.math.real(tf.linalg.diag_part(tf.stop_gradient(X)))), axis=-1)
 
 
 def stand_in(X):
