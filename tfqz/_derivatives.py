@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfqz import _gradient, _gradient_schur
+from tfqz import _eigenvalues, _gradient, _gradient_schur
 from tfqz._attach import attach_gradient, register_pullback, register_pullbacks, solved_by
 from tfqz._backends import native as op_library
 
@@ -14,11 +14,11 @@ def factors(a, b, backend, on_failure):
     return attach_gradient("TfqzQz", [a, b], backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)[:4])
 
 
-def eigenvalues(a, b, backend, on_failure):
-    """[alpha, beta]: the gradient takes those apart that coincide."""
+def eigenvalues(a, b, backend, on_failure, ratios):
+    """[alpha, beta]: the gradient takes those apart that coincide. `ratios`: a Python bool, see `_eigenvalues.by_eigenvectors`."""
     if backend is op_library:
-        return op_library.factorize(a, b, on_failure, apart=True)[4:]
-    return attach_gradient("TfqzEigvals", [a, b], backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure))[4:]
+        return op_library.factorize(a, b, on_failure, apart=True, ratios=ratios)[4:]
+    return attach_gradient("TfqzRatiosOfPencil" if ratios else "TfqzEigvals", [a, b], backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure))[4:]
 
 
 def of_ordered(a, b, outputs, backend):
@@ -46,31 +46,53 @@ def _pullback_of_schur(inputs, outputs, cotangents, native=False):
 @register_pullback("TfqzQz")
 @register_pullbacks("TfqzOrdQz")
 def _pullback(inputs, outputs, cotangents, native=False):
-    return _unbroadcast(inputs, _of_pencil(outputs[:4], cotangents, False, native))
+    return _of_pencil(inputs, outputs, cotangents, native=native)
 
 
 @register_pullback("TfqzEigvals")
 def _pullback_taken_apart(inputs, outputs, cotangents):
-    return _unbroadcast(inputs, _of_pencil(outputs[:4], cotangents, True, native=False))
+    return _of_pencil(inputs, outputs, cotangents, apart=True)
 
 
-def _of_pencil(factors, cotangents, apart, native):
-    """Cotangents of the pencil that `factors` belong to."""
-    if not native:
-        return _gradient.pullback(*factors, *cotangents, apart=apart)
-    inputs = [*factors, *cotangents]
-    return op_library.qz_gradient(inputs[:4], inputs[4:8], inputs[8:], apart, in_ops=_gradient.pullback)
+@register_pullback("TfqzRatiosOfPencil")
+def _pullback_of_ratios(inputs, outputs, cotangents):
+    return _of_pencil(inputs, outputs, cotangents, apart=True, ratios=True)
 
 
-def _pullback_of_gradient(inputs, outputs, cotangents, apart=False):
-    """Of the formula in TensorFlow ops."""
+def _of_pencil(inputs, outputs, cotangents, apart=False, ratios=False, native=False):
+    """Cotangents of `a` and `b`, whose batch shapes may have been broadcast, from those of factors, alpha and beta, or of factors alone."""
+    factors, cotangents, of_eigenvalues = outputs[:4], cotangents[:4], cotangents[4:]
+    if ratios:
+        alpha, beta = (tf.stop_gradient(x) for x in outputs[4:])
+        of_eigenvalues = [of_eigenvalues[0], _eigenvalues.beta_cotangent(alpha, beta, of_eigenvalues[0])]
+    pencil = [_broadcast(x, factors[0]) for x in inputs] if of_eigenvalues else []
+    flags = {"apart": apart, "ratios": ratios}
+    if native:
+        gradients = op_library.qz_gradient(factors, cotangents, of_eigenvalues, _gradient.pullback, pencil, **flags)
+    else:
+        gradients = _gradient.pullback(*factors, *cotangents, *pencil, *of_eigenvalues, **flags)
+    return _unbroadcast(inputs, gradients)
+
+
+def _broadcast(x, like):
+    if x.shape.is_fully_defined() and x.shape == like.shape:
+        return x
+    return tf.broadcast_to(x, tf.shape(like))
+
+
+def _pullback_of_gradient(inputs, cotangents, pencils, **flags):
+    """Of the formula in TensorFlow ops. `pencils`: how many inputs are A and B, two or none."""
     zero = tf.UnconnectedGradients.ZERO
+
+    def formula(inputs):
+        return _gradient.pullback(*inputs[:8], *(inputs[8:10] if pencils else [None] * 2), *inputs[8 + pencils :], **flags, native=True)
+
     if not tf.executing_eagerly():
         inputs = [tf.identity(x) for x in inputs]  # cotangents may depend on the factors
-        return tf.gradients(_gradient.pullback(*inputs, apart=apart, native=True), inputs, cotangents, unconnected_gradients=zero)
+        return tf.gradients(formula(inputs), inputs, cotangents, unconnected_gradients=zero)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(inputs)
-        values = _gradient.pullback(*inputs, apart=apart, native=True)
+        values = formula(inputs)
     return tape.gradient(values, inputs, cotangents, unconnected_gradients=zero)
 
 
@@ -87,13 +109,16 @@ def _gradient_of_schur_op(op, *cotangents):
 
 @tf.RegisterGradient("Tfqz>Qz")
 def _gradient_of_op(op, *cotangents):
-    factors, apart = list(op.outputs)[:4], op.get_attr("apart")
-    return _unbroadcast(list(op.inputs), _of_pencil(factors, cotangents, apart, native=True))
+    flags = {name: op.get_attr(name) for name in ("apart", "ratios")}
+    if not flags["apart"]:
+        cotangents = cotangents[:4]  # nothing depends on the others
+    return _of_pencil(list(op.inputs), list(op.outputs), cotangents, **flags, native=True)
 
 
 @tf.RegisterGradient("Tfqz>QzGradient")
 def _gradient_of_gradient_op(op, *cotangents):
-    return _pullback_of_gradient(list(op.inputs), list(op.outputs), cotangents, apart=op.get_attr("apart"))
+    flags = {name: op.get_attr(name) for name in ("apart", "ratios")}
+    return _pullback_of_gradient(list(op.inputs), cotangents, op.get_attr("pencils"), **flags)
 
 
 def _unbroadcast(inputs, gradients):

@@ -6,7 +6,7 @@ twice, and for alpha the eigenvalues x + iy and x - iy of [p rho, q; r, s / rho]
 
 import tensorflow as tf
 
-from tfqz import _blocks, _tolerances
+from tfqz import _blocks, _eigenvectors, _tolerances
 from tfqz._blocks import following, preceding
 
 
@@ -27,10 +27,16 @@ def alpha_beta(S, T, differentiable=True):
 
 
 def quotient(alpha, beta):
-    """alpha / beta, [..., n], complex: inf + 0i where beta = 0, NaN where alpha is 0 as well, both with gradient 0."""
-    beta = tf.math.real(beta)
+    """alpha / beta, [..., n], complex: inf + 0i where beta = 0, NaN where alpha is 0 as well, both with gradient 0. beta counts as constant:
+    the gradients of alpha, for `ratios`, are that of the quotient."""
+    beta = tf.math.real(tf.stop_gradient(beta))
     without_beta = tf.where(tf.equal(alpha, 0), *(tf.constant(complex(x), alpha.dtype) for x in ("nan", "inf")))
     return tf.where(tf.equal(beta, 0), without_beta, tf.math.divide_no_nan(alpha, _blocks.to_complex(beta)))
+
+
+def beta_cotangent(alpha, beta, alphab):
+    """That which a function of alpha / beta has beside alphab."""
+    return -tf.math.divide_no_nan(tf.cast(tf.math.real(tf.math.conj(alphab) * alpha), beta.dtype), beta)
 
 
 def chordal_distance(alpha, beta):
@@ -148,3 +154,49 @@ def pullback(S, T, alphab, betab):
     Sb = Sb + _blocks.place_above(tf.where(start, qb, zero)) + _blocks.place_below(tf.where(start, rb, zero))
     Tb = tf.linalg.diag(in_pairs(ab, db, betab))
     return Sb, Tb + _blocks.place_above(tf.where(start, mb, zero)) + _blocks.place_below(tf.where(start, lb, zero))
+
+
+def by_eigenvectors(S, T, Q, Z, alphab, betab, ratios=False, pencil=None):
+    """What simple eigenvalues add to the cotangents of A and B, so far as alpha : beta goes; and what is left of alphab and betab.
+
+    (alphab, betab) = c (beta, -conj(alpha)) + d (alpha, beta): c belongs to the ratio, and d to the length, which is no function of the
+    eigenvalue alone. With the right imaginary part of betab, which counts for nothing, d is real.
+
+    Args:
+      S, T, Q, Z: [..., n, n], factors in canonical form.
+      alphab, betab: [..., n], cotangents of alpha and beta.
+      ratios: a Python bool, whether they are those of a function of alpha / beta that takes beta for constant: betab counts for nothing.
+      pencil: A and B, [..., n, n], as whose function, and that of S and T, the result is to be differentiated; None if it isn't.
+    """
+    simple = _eigenvectors.Simple(S, T, Q, Z, pencil)
+    which, (norm_s, norm_t) = simple.which, simple.norms
+    conj, divide, to_complex = tf.math.conj, tf.math.divide_no_nan, _blocks.to_complex
+    alpha, beta = alpha_beta(S, T)
+    beta, of_t = tf.math.real(beta), tf.math.real(betab)
+    if ratios:
+        of_quotient = alphab * to_complex(tf.stop_gradient(beta))
+        of_a = divide(of_quotient, conj(simple.t)) / norm_t
+        of_b = -of_a * conj(divide(simple.s, simple.t)) * (norm_s / norm_t)
+        rest_s, rest_t = tf.zeros_like(alphab), tf.zeros_like(betab)
+        alphab = divide(of_quotient, to_complex(beta))
+        betab = beta_cotangent(alpha, tf.cast(beta, betab.dtype), alphab)
+    else:
+        s, t = alpha / norm_s, beta / tf.math.real(norm_t)
+        of_s, of_t = alphab * norm_s, of_t * tf.math.real(norm_t)
+        if not S.dtype.is_complex:
+            real = ~(_blocks.starts(S) | preceding(_blocks.starts(S)))
+            of_s = tf.where(real, to_complex(tf.math.real(of_s)), of_s)
+        phase = t > _tolerances.zero_beta(S.dtype, tf.shape(S)[-1])
+        turn = tf.where(phase, -divide(tf.math.imag(conj(s) * of_s), t), tf.zeros_like(t))
+        of_t = tf.complex(of_t, turn)
+        square, t = to_complex(tf.abs(s) ** 2 + t**2), to_complex(t)
+        c, d = t * of_s - s * of_t, conj(s) * of_s + t * of_t
+        d = _blocks.masked(tf.abs(d) > _tolerances.length(S.dtype) * (tf.abs(s * of_s) + tf.abs(t * of_t)), d)
+        # y^H S x = s and y^H T x = t, up to a factor.
+        c = divide(c, s * conj(simple.s) + t * conj(simple.t))
+        of_a, of_b = c * t / norm_s, -c * conj(s) / norm_t
+        d = divide(d, square)
+        rest_s, rest_t = d * s / norm_s, tf.cast(tf.math.real(d * t / norm_t), betab.dtype)
+    none = tf.zeros_like(of_a)
+    pencil_cotangents = simple.outer(*(tf.where(which, x, none) for x in (of_a, of_b)))
+    return pencil_cotangents, [tf.where(which, rest_s, alphab), tf.where(which, rest_t, betab)]

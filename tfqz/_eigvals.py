@@ -35,13 +35,14 @@ def eigvals(a, b, homogeneous_eigvals=False, *, backend=None, on_failure="raise"
     """
     _checks.choice("on_failure", on_failure, _checks.ON_FAILURE)
     with tf.name_scope(name or "eigvals"):
-        alpha, beta = alpha_and_beta(a, b, backend, on_failure)
+        alpha, beta = alpha_and_beta(a, b, backend, on_failure, ratios=not homogeneous_eigvals)
         if not homogeneous_eigvals:
             return _eigenvalues.quotient(alpha, beta)
         return tf.stack([alpha, beta if beta.dtype.is_complex else _blocks.to_complex(beta)], axis=-2)
 
 
-def alpha_and_beta(a, b, backend, on_failure):
-    """alpha, [..., n], complex, and beta, [..., n], of the pencil's dtype with real values >= 0."""
+def alpha_and_beta(a, b, backend, on_failure, ratios=False):
+    """alpha, [..., n], complex, and beta, [..., n], of the pencil's dtype with real values >= 0. `ratios`: a Python bool, whether they are
+    for `_eigenvalues.quotient`."""
     backend = _backends.choose(backend)
-    return _derivatives.eigenvalues(*_checks.pencil(a, b), backend, on_failure)
+    return _derivatives.eigenvalues(*_checks.pencil(a, b), backend, on_failure, ratios)

@@ -30,10 +30,10 @@ def versions():
     }
 
 
-def factorize(a, b, on_failure, apart=False):
-    """`apart` is for the op's gradient, see `qz_gradient`."""
+def factorize(a, b, on_failure, apart=False, ratios=False):
+    """`apart` and `ratios` are for the op's gradient, see `qz_gradient`."""
     dtype = _checks.complex_dtype(a.dtype)
-    return _call("qz", [a, b], graph.factorize_or_tell, on_failure=on_failure, apart=apart, Tcomplex=dtype)
+    return _call("qz", [a, b], graph.factorize_or_tell, on_failure=on_failure, apart=apart, ratios=ratios, Tcomplex=dtype)
 
 
 def reorder(factors, labels, on_failure):
@@ -47,29 +47,37 @@ def schur(a, on_failure):
 
 def solve_triangular(S, T, first, second, adjoint, ordinary):
     """What `_triangular.solve` does."""
-    solve = _with_flags(_triangular.solve, adjoint=adjoint, ordinary=ordinary)
+    solve = _with_flags(_triangular.solve, 4, adjoint=adjoint, ordinary=ordinary)
     return _call("solve_triangular", [S, T, first, second], solve, adjoint=adjoint, ordinary=ordinary)
 
 
-def qz_gradient(factors, factor_cotangents, eigenvalue_cotangents, apart, in_ops):
-    """What `_gradient.pullback` does, which is `in_ops`; `eigenvalue_cotangents` are its last arguments, or none."""
-    function = _with_flags(in_ops, apart=apart)
-    return _call("qz_gradient", [*factors, *factor_cotangents], function, eigenvalue_cotangents, split=True, apart=apart)
+def qz_gradient(factors, factor_cotangents, eigenvalue_cotangents, in_ops, pencil=(), **flags):
+    """What `_gradient.pullback` does, which is `in_ops`, with its `flags`. `eigenvalue_cotangents` are its last arguments, or none; `pencil`,
+    A and B or nothing, is for the op's own gradient."""
+    matrices, count = [*factors, *factor_cotangents], len(factors) + len(factor_cotangents)
+    function = _with_flags(in_ops, count, **flags)
+    lists = [list(pencil), *([[x] for x in eigenvalue_cotangents] or [[], []])]
+    return _call("qz_gradient", [*matrices, *pencil], function, eigenvalue_cotangents, [*matrices, *lists], **flags)
 
 
 @functools.cache
-def _with_flags(function, **flags):
-    return tf.function(lambda *inputs: function(*inputs, **flags), autograph=False)
+def _with_flags(function, count, **flags):
+    """Of `count` matrices, others that count for nothing, and vectors."""
+
+    def with_flags(*inputs):
+        vectors = [x for x in inputs[count:] if x.shape.rank == 2]
+        return function(*inputs[:count], *[None] * (2 * (len(vectors) > 0)), *vectors, **flags)
+
+    return tf.function(with_flags, autograph=False)
 
 
-def _call(name, matrices, function, vectors=(), split=False, **attributes):
-    """`split`: the op takes each of the vectors as a list."""
+def _call(name, matrices, function, vectors=(), arguments=None, **attributes):
+    """`arguments`: those of the op if they aren't the matrices and vectors one by one."""
     body = b""
     if not tf.executing_eagerly():  # XLA compiles graphs only
         body = _body(function, tuple(x.dtype for x in matrices), tuple(x.dtype for x in vectors))
-    if split:
-        vectors = [[x] for x in vectors] or [[], []]
-    return list(getattr(_load()[0], f"tfqz_{name}")(*matrices, *vectors, body=body, **attributes))
+    arguments = arguments or [*matrices, *vectors]
+    return list(getattr(_load()[0], f"tfqz_{name}")(*arguments, body=body, **attributes))
 
 
 @functools.cache
