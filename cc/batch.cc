@@ -244,6 +244,16 @@ void SchurBatch<T>::fill_with_nan(int64_t index) const {
 }
 
 template <typename T>
+Batch::Worker BasisBatch<T>::make_worker() const {
+  const auto finder = std::make_shared<BasisFinder<T>>(n_);
+  return [this, finder](int64_t index) -> std::string {
+    const int64_t matrix = index * n_ * n_;
+    (*finder)(x_ + matrix, std::clamp(counts_[index], 0, n_), bases_ + matrix, rows_ + index * n_);
+    return "";
+  };
+}
+
+template <typename T>
 Batch::Worker TriangularBatch<T>::make_worker() const {
   const auto solver = std::make_shared<TriangularSolver<T>>(n_, adjoint_, ordinary_);
   return [this, solver](int64_t index) -> std::string {
@@ -342,6 +352,7 @@ Batch::GroupWorker QzGradientBatch<T>::make_group_worker() const {
   template class QzBatch<T>;      \
   template class ReorderBatch<T>; \
   template class SchurBatch<T>;   \
+  template class BasisBatch<T>;   \
   template class TriangularBatch<T>; \
   template class QzGradientBatch<T>
 TFQZ_INSTANTIATE(float);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "basis.h"
 #include "fork.h"
 #include "gradient.h"
 #include "lockstep.h"
@@ -146,6 +147,28 @@ class SchurBatch : public Batch {
   const int n_;
   const T* const a_;
   const SchurFactors<T> factors_;
+};
+
+// Row-major arrays: matrices and bases [batch, n, n], how many columns [batch], chosen rows [batch, n]. Nothing fails.
+template <typename T>
+class BasisBatch : public Batch {
+ public:
+  BasisBatch(int n, const T* x, const int32_t* counts, T* bases, int32_t* rows)
+      : Batch(/*fill_failures=*/false), n_(n), x_(x), counts_(counts), bases_(bases), rows_(rows) {}
+
+  // For half of the columns.
+  int64_t cost_per_element() const override { return 500 + int64_t{n_} * n_ * n_; }
+
+ protected:
+  Worker make_worker() const override;
+  void fill_with_nan(int64_t) const override {}
+
+ private:
+  const int n_;
+  const T* const x_;
+  const int32_t* const counts_;
+  T* const bases_;
+  int32_t* const rows_;
 };
 
 // Row-major arrays [batch, n, n]. Nothing fails.

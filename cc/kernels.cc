@@ -147,6 +147,27 @@ class SchurKernel : public OpKernel {
 };
 
 template <typename T>
+class BasisKernel : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor& x = context->input(0);
+    const Tensor& counts = context->input(1);
+    OP_REQUIRES_OK(context, CheckBasisShapes(x.shape(), counts.shape()));
+    TensorShape vector = x.shape();
+    vector.RemoveLastDims(1);
+    Tensor *basis, *rows;
+    OP_REQUIRES_OK(context, context->allocate_output(0, x.shape(), &basis));
+    OP_REQUIRES_OK(context, context->allocate_output(1, vector, &rows));
+    if (x.NumElements() == 0) return;
+    BasisBatch<T> batch(static_cast<int>(x.dim_size(x.dims() - 1)), x.flat<T>().data(), counts.flat<int32_t>().data(),
+                        basis->flat<T>().data(), rows->flat<int32_t>().data());
+    OP_REQUIRES_OK(context, Run(context, counts.shape(), &batch));
+  }
+};
+
+template <typename T>
 class SolveTriangularKernel : public OpKernel {
  public:
   explicit SolveTriangularKernel(OpKernelConstruction* context) : OpKernel(context) {
@@ -208,11 +229,23 @@ class QzGradientKernel : public OpKernel {
   bool apart_;
 };
 
+class AttachKernel : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* context) override {
+    for (int i = 0; i < context->num_outputs(); ++i) context->set_output(i, context->input(i));
+  }
+  bool IsExpensive() override { return false; }
+};
+
 [[maybe_unused]] const bool registered[] = {RegisterKernels<QzKernel>("Tfqz>Qz", tensorflow::DEVICE_CPU),
                                             RegisterKernels<ReorderKernel>("Tfqz>Reorder", tensorflow::DEVICE_CPU),
                                             RegisterKernels<SchurKernel>("Tfqz>Schur", tensorflow::DEVICE_CPU),
+                                            RegisterKernels<BasisKernel>("Tfqz>Basis", tensorflow::DEVICE_CPU),
                                             RegisterKernels<SolveTriangularKernel>("Tfqz>SolveTriangular", tensorflow::DEVICE_CPU),
-                                            RegisterKernels<QzGradientKernel>("Tfqz>QzGradient", tensorflow::DEVICE_CPU)};
+                                            RegisterKernels<QzGradientKernel>("Tfqz>QzGradient", tensorflow::DEVICE_CPU),
+                                            RegisterKernel<AttachKernel>("Tfqz>Attach", tensorflow::DEVICE_CPU)};
 
 }  // namespace
 }  // namespace tfqz

@@ -139,6 +139,35 @@ on_failure: 'raise' names the batch element, 'nan' fills it with NaN.
 body: Empty, or a function of a, [batch, n, n], with these outputs, which XLA compiles for devices other than the CPU.
 )doc");
 
+absl::Status BasisShape(InferenceContext* context) {
+  DimensionHandle n;
+  ShapeHandle batch, vector;
+  TF_RETURN_IF_ERROR(SquareMatrices(context, context->input(0), &n, &batch));
+  TF_RETURN_IF_ERROR(context->Merge(batch, context->input(1), &batch));
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Vector(n), &vector));
+  context->set_output(0, context->input(0));
+  context->set_output(1, vector);
+  return absl::OkStatus();
+}
+
+REGISTER_OP("Tfqz>Basis")
+    .Input("x: T")
+    .Input("count: int32")
+    .Output("basis: T")
+    .Output("rows: int32")
+    .Attr("T: {float, double, complex64, complex128}")
+    .Attr("body: string = ''")
+    .SetShapeFn(BasisShape)
+    .Doc(R"doc(
+Orthonormal columns times the unitary matrix that makes them lower triangular with a positive diagonal at chosen rows.
+
+x: [..., n, n], of which the first columns are orthonormal.
+count: [...], how many.
+basis: [..., n, n], with zeros behind the last column.
+rows: [..., n], the row chosen for each column, -1 behind the last one.
+body: Empty, or a function of the inputs, [batch, n, n] and [batch], with these outputs, which XLA compiles.
+)doc");
+
 // Two outputs of the shape that the first `kInputs` inputs have.
 template <int kInputs>
 absl::Status TwoLikeInputsShape(InferenceContext* context) {
@@ -207,6 +236,25 @@ apart: The cotangents of alpha and beta are for eigenvalues that are taken apart
 ratios: They are those of functions of alpha / beta alone. For the gradient of this gradient: alpha_bar with beta taken for constant
   determines beta_bar.
 body: Empty, or a function of the inputs, with one batch dimension, with these outputs, which XLA compiles.
+)doc");
+
+absl::Status AttachShape(InferenceContext* context) {
+  for (int output = 0; output < context->num_outputs(); ++output) context->set_output(output, context->input(output));
+  return absl::OkStatus();
+}
+
+REGISTER_OP("Tfqz>Attach")
+    .Input("values: Tvalues")
+    .Input("arguments: Targuments")
+    .Output("attached: Tvalues")
+    .Attr("Tvalues: list({float, double, complex64, complex128})")
+    .Attr("Targuments: list({float, double, complex64, complex128, int32})")
+    .Attr("rule: string")
+    .SetShapeFn(AttachShape)
+    .Doc(R"doc(
+The values, as functions of the arguments that they were computed from anyhow: with the gradient that a rule gives.
+
+rule: The name of a rule of tfqz/_attach.py, which Python looks up when it differentiates the op.
 )doc");
 
 }  // namespace

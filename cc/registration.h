@@ -18,11 +18,23 @@ inline bool IsRegistered(const char* op, const char* device) {
   return false;
 }
 
+template <typename Kernel>
+void Register(const tensorflow::KernelDef* definition, const char* op) {
+  tensorflow::kernel_factory::OpKernelRegistrar(
+      definition, op, [](tensorflow::OpKernelConstruction* context) -> tensorflow::OpKernel* { return new Kernel(context); });
+}
+
 template <typename T, typename Kernel>
 void RegisterFor(const char* op, const char* device) {
-  tensorflow::kernel_factory::OpKernelRegistrar(
-      tensorflow::KernelDefBuilder(op).Device(device).TypeConstraint<T>("T").Build(), op,
-      [](tensorflow::OpKernelConstruction* context) -> tensorflow::OpKernel* { return new Kernel(context); });
+  Register<Kernel>(tensorflow::KernelDefBuilder(op).Device(device).TypeConstraint<T>("T").Build(), op);
+}
+
+// The same for a kernel that serves all dtypes.
+template <typename Kernel>
+bool RegisterKernel(const char* op, const char* device) {
+  if (IsRegistered(op, device)) return false;
+  Register<Kernel>(tensorflow::KernelDefBuilder(op).Device(device).Build(), op);
+  return true;
 }
 
 // Kernel<T> for the dtypes T of the op's attribute "T". Returns something to initialise a static with.

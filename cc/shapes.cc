@@ -72,6 +72,15 @@ absl::Status CheckGradientShapes(const std::vector<TensorShape>& inputs) {
   return absl::OkStatus();
 }
 
+absl::Status CheckBasisShapes(const TensorShape& x, const TensorShape& counts) {
+  TF_RETURN_IF_ERROR(CheckMatrices(x, "x", shape_text(Sizes(x))));
+  TensorShape batch = x;
+  batch.RemoveLastDims(2);
+  if (batch == counts) return absl::OkStatus();
+  return absl::InvalidArgumentError("`count` must have the batch shape of `x`; got " + shape_text(Sizes(x)) + " and " +
+                                    shape_text(Sizes(counts)));
+}
+
 absl::Status CheckFactorShapes(const std::vector<TensorShape>& factors, const TensorShape& labels) {
   TensorShape matrix = labels;
   if (labels.dims() >= 1) matrix.AddDim(labels.dim_size(labels.dims() - 1));

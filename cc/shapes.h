@@ -25,6 +25,9 @@ absl::Status CheckEqualShapes(const std::vector<std::string>& names, const std::
 // InvalidArgument unless the inputs of `Tfqz>QzGradient` have the shapes that the op's documentation gives them.
 absl::Status CheckGradientShapes(const std::vector<tensorflow::TensorShape>& inputs);
 
+// InvalidArgument unless the matrices are [..., n, n] and the counts [...].
+absl::Status CheckBasisShapes(const tensorflow::TensorShape& x, const tensorflow::TensorShape& counts);
+
 // InvalidArgument unless all factors are [..., n, n] of one shape, and the labels [..., n].
 absl::Status CheckFactorShapes(const std::vector<tensorflow::TensorShape>& factors, const tensorflow::TensorShape& labels);
 

@@ -32,16 +32,26 @@ absl::Status StaticShape(XlaOpKernelContext* context, int input, TensorShape* sh
 }
 
 // What an op makes of its inputs before the work: operands of one batch shape, whose first is [..., n, n]. Its outputs are `kFactors`
-// matrices of that shape, then alpha and beta if it has `kEigenvalues`.
+// matrices of that shape and dtype, then vectors, of the dtypes that it gives for that one.
 struct Operands {
   std::vector<xla::XlaOp> values;
   std::vector<TensorShape> shapes;
 };
+using Types = std::vector<xla::PrimitiveType>;
+
+struct NoVectors {
+  static Types Vectors(xla::PrimitiveType) { return {}; }
+};
+struct AlphaAndBeta {
+  static Types Vectors(xla::PrimitiveType type) {
+    const bool single = type == xla::F32 || type == xla::C64;
+    return {single ? xla::C64 : xla::C128, type};
+  }
+};
 
 // A pencil, checked and broadcast.
-struct Qz {
+struct Qz : AlphaAndBeta {
   static constexpr int kFactors = 4;
-  static constexpr bool kEigenvalues = true;
   static constexpr const char* kOp = "Tfqz>Qz";
   static constexpr const char* kTarget = "tfqz_qz_";
   static constexpr const char* kCall = "tfqz.qz";
@@ -77,9 +87,8 @@ absl::Status AllInputs(XlaOpKernelContext* context, Operands* operands) {
 }
 
 // Factors and labels.
-struct Reorder {
+struct Reorder : AlphaAndBeta {
   static constexpr int kFactors = 4;
-  static constexpr bool kEigenvalues = true;
   static constexpr const char* kOp = "Tfqz>Reorder";
   static constexpr const char* kTarget = "tfqz_reorder_";
   static constexpr const char* kCall = "tfqz.ordqz";
@@ -91,9 +100,8 @@ struct Reorder {
 };
 
 // A matrix, checked.
-struct Schur {
+struct Schur : NoVectors {
   static constexpr int kFactors = 2;
-  static constexpr bool kEigenvalues = false;
   static constexpr const char* kOp = "Tfqz>Schur";
   static constexpr const char* kTarget = "tfqz_schur_";
   static constexpr const char* kCall = "tfqz.schur";
@@ -107,10 +115,23 @@ struct Schur {
   }
 };
 
+// Orthonormal columns and how many. TensorFlow ops on every device.
+struct Basis {
+  static constexpr int kFactors = 1;
+  static constexpr const char* kOp = "Tfqz>Basis";
+  static constexpr const char* kCall = "tfqz.deflating_subspace";
+
+  static Types Vectors(xla::PrimitiveType) { return {xla::S32}; }
+
+  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
+    TF_RETURN_IF_ERROR(AllInputs(context, operands));
+    return CheckBasisShapes(operands->shapes[0], operands->shapes[1]);
+  }
+};
+
 // Coefficients and right-hand sides. TensorFlow ops on every device: a program of XLA fuses them with what is around.
-struct SolveTriangular {
+struct SolveTriangular : NoVectors {
   static constexpr int kFactors = 2;
-  static constexpr bool kEigenvalues = false;
   static constexpr const char* kOp = "Tfqz>SolveTriangular";
   static constexpr const char* kCall = "tfqz";
 
@@ -121,9 +142,8 @@ struct SolveTriangular {
 };
 
 // Factors and cotangents. TensorFlow ops on every device, too.
-struct QzGradient {
+struct QzGradient : NoVectors {
   static constexpr int kFactors = 2;
-  static constexpr bool kEigenvalues = false;
   static constexpr const char* kOp = "Tfqz>QzGradient";
   static constexpr const char* kCall = "tfqz";
 
@@ -146,13 +166,9 @@ class OpXlaKernel : public tensorflow::XlaOpKernel {
     TensorShape vector = matrix;
     vector.RemoveLastDims(1);
     const xla::PrimitiveType type = context->input_xla_type(0);
-    const bool single = type == xla::F32 || type == xla::C64;
     const xla::Shape factor = RowMajor(type, matrix);
     std::vector<xla::Shape> shapes(Op::kFactors, factor);
-    if (Op::kEigenvalues) {
-      shapes.push_back(RowMajor(single ? xla::C64 : xla::C128, vector));
-      shapes.push_back(RowMajor(type, vector));
-    }
+    for (const xla::PrimitiveType of_vector : Op::Vectors(type)) shapes.push_back(RowMajor(of_vector, vector));
     std::vector<xla::XlaOp> results;
     if (xla::ShapeUtil::IsZeroElementArray(factor)) {
       for (const xla::Shape& shape : shapes) results.push_back(xla::Zeros(context->builder(), shape));
@@ -259,6 +275,16 @@ class CpuKernel : public BodyKernel<Op> {
   bool fill_failures_;
 };
 
+// Nothing but the operands.
+class AttachXlaKernel : public tensorflow::XlaOpKernel {
+ public:
+  using XlaOpKernel::XlaOpKernel;
+
+  void Compile(XlaOpKernelContext* context) override {
+    for (int i = 0; i < context->num_outputs(); ++i) context->SetOutput(i, context->Input(i));
+  }
+};
+
 // As ordinary kernels of the compilers' devices: REGISTER_XLA_OP counts only before a process's first XLA compilation.
 template <typename Op, template <typename> typename CpuKernel = CpuKernel>
 struct Kernels {
@@ -272,8 +298,14 @@ struct Kernels {
            RegisterKernels<Elsewhere>(Op::kOp, "XLA_TPU_JIT");
   }
 };
-[[maybe_unused]] const bool registered[] = {Kernels<Qz>::Register(), Kernels<Reorder>::Register(),
-                                            Kernels<Schur>::Register(),
+bool RegisterAttach() {
+  bool registered = false;
+  for (const char* device : {"XLA_CPU_JIT", "XLA_GPU_JIT", "XLA_TPU_JIT"}) registered |= RegisterKernel<AttachXlaKernel>("Tfqz>Attach", device);
+  return registered;
+}
+
+[[maybe_unused]] const bool registered[] = {RegisterAttach(), Kernels<Qz>::Register(), Kernels<Reorder>::Register(),
+                                            Kernels<Schur>::Register(), Kernels<Basis, BodyKernel>::Register(),
                                             Kernels<SolveTriangular, BodyKernel>::Register(),
                                             Kernels<QzGradient, BodyKernel>::Register()};
 

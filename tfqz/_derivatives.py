@@ -1,9 +1,11 @@
 """What every backend computes, as differentiable functions of the pencil: which gradient belongs to which outputs."""
 
+import functools
+
 import tensorflow as tf
 
 from tfqz import _eigenvalues, _gradient, _gradient_schur
-from tfqz._attach import attach_gradient, register_pullback, register_pullbacks, solved_by
+from tfqz._attach import attach_gradient, register_rule, vjp
 from tfqz._backends import native as op_library
 
 
@@ -11,67 +13,69 @@ def factors(a, b, backend, on_failure):
     """[S, T, Q, Z]."""
     if backend is op_library:
         return op_library.factorize(a, b, on_failure)[:4]
-    return attach_gradient("TfqzQz", [a, b], backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)[:4])
+    return attach_gradient("Qz", [a, b], _without_gradient(backend, a, b, on_failure)[:4], native=False)
 
 
 def eigenvalues(a, b, backend, on_failure, ratios):
     """[alpha, beta]: the gradient takes those apart that coincide. `ratios`: a Python bool, see `_eigenvalues.by_eigenvectors`."""
     if backend is op_library:
         return op_library.factorize(a, b, on_failure, apart=True, ratios=ratios)[4:]
-    return attach_gradient("TfqzRatiosOfPencil" if ratios else "TfqzEigvals", [a, b], backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure))[4:]
+    return attach_gradient("Ratios" if ratios else "Eigvals", [a, b], _without_gradient(backend, a, b, on_failure), native=False)[4:]
+
+
+def _without_gradient(backend, a, b, on_failure):
+    return backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)
 
 
 def of_ordered(a, b, outputs, backend):
     """[S, T, Q, Z, alpha, beta] computed from `a` and `b` in any order of the eigenvalues: one solution for all."""
-    return attach_gradient(solved_by(backend is op_library, "TfqzOrdQz"), [a, b], outputs)
+    return attach_gradient("OrdQz", [a, b], outputs, native=backend is op_library)
 
 
 def of_blocks(a, b, factors, count, backend):
     """[S, T, Q, Z] as functions of which only the subspaces matter that the first `count` columns of Q and Z span."""
-    return attach_gradient(solved_by(backend is op_library, "TfqzBlocks"), [a, b, count], factors)
+    return attach_gradient("Blocks", [a, b, count], factors, native=backend is op_library)
 
 
 def schur_factors(a, backend, on_failure):
     """[T, Z]."""
     if backend is op_library:
         return op_library.schur(a, on_failure)
-    return attach_gradient("TfqzSchur", [a], backend.schur(tf.stop_gradient(a), on_failure))
+    return attach_gradient("Schur", [a], backend.schur(tf.stop_gradient(a), on_failure), native=False)
 
 
-@register_pullback("TfqzSchur")
-def _pullback_of_schur(inputs, outputs, cotangents, native=False):
-    return [_gradient_schur.pullback(*outputs, *cotangents, native=native)]
+@register_rule("Schur", arguments=1)
+def _pullback_of_schur(arguments, values, cotangents, native):
+    return [_gradient_schur.pullback(*values, *cotangents, native=native)]
 
 
-@register_pullback("TfqzQz")
-@register_pullbacks("TfqzOrdQz")
-def _pullback(inputs, outputs, cotangents, native=False):
-    return _of_pencil(inputs, outputs, cotangents, native=native)
+@register_rule("Qz", arguments=2, broadcast=True)
+@register_rule("OrdQz", arguments=2, broadcast=True)
+def _pullback(arguments, values, cotangents, native):
+    return _of_pencil(arguments, values, cotangents, native)
 
 
-@register_pullback("TfqzEigvals")
-def _pullback_taken_apart(inputs, outputs, cotangents):
-    return _of_pencil(inputs, outputs, cotangents, apart=True)
+@register_rule("Eigvals", arguments=2, broadcast=True)
+def _pullback_taken_apart(arguments, values, cotangents, native):
+    return _of_pencil(arguments, values, cotangents, native, apart=True)
 
 
-@register_pullback("TfqzRatiosOfPencil")
-def _pullback_of_ratios(inputs, outputs, cotangents):
-    return _of_pencil(inputs, outputs, cotangents, apart=True, ratios=True)
+@register_rule("Ratios", arguments=2, broadcast=True)
+def _pullback_of_ratios(arguments, values, cotangents, native):
+    return _of_pencil(arguments, values, cotangents, native, apart=True, ratios=True)
 
 
-def _of_pencil(inputs, outputs, cotangents, apart=False, ratios=False, native=False):
-    """Cotangents of `a` and `b`, whose batch shapes may have been broadcast, from those of factors, alpha and beta, or of factors alone."""
-    factors, cotangents, of_eigenvalues = outputs[:4], cotangents[:4], cotangents[4:]
-    if ratios:
-        alpha, beta = (tf.stop_gradient(x) for x in outputs[4:])
-        of_eigenvalues = [of_eigenvalues[0], _eigenvalues.beta_cotangent(alpha, beta, of_eigenvalues[0])]
-    pencil = [_broadcast(x, factors[0]) for x in inputs] if of_eigenvalues else []
-    flags = {"apart": apart, "ratios": ratios}
+def _of_pencil(pencil, values, cotangents, native, **flags):
+    """Cotangents of `pencil`, whose batch shapes may have been broadcast, from those of factors, alpha and beta, or of factors alone."""
+    factors, cotangents, of_eigenvalues = list(values[:4]), list(cotangents[:4]), list(cotangents[4:])
+    if flags.get("ratios"):
+        of_eigenvalues[1] = _eigenvalues.beta_cotangent(*map(tf.stop_gradient, values[4:]), of_eigenvalues[0])
+    broadcast = [_broadcast(x, factors[0]) for x in pencil] if of_eigenvalues else []
     if native:
-        gradients = op_library.qz_gradient(factors, cotangents, of_eigenvalues, _gradient.pullback, pencil, **flags)
+        gradients = op_library.qz_gradient(factors, cotangents, _gradient.pullback.in_ops, broadcast, of_eigenvalues, **flags)
     else:
-        gradients = _gradient.pullback(*factors, *cotangents, *pencil, *of_eigenvalues, **flags)
-    return _unbroadcast(inputs, gradients)
+        gradients = _gradient.pullback(*factors, *cotangents, *broadcast, *of_eigenvalues, **flags)
+    return _unbroadcast(pencil, gradients)
 
 
 def _broadcast(x, like):
@@ -80,45 +84,31 @@ def _broadcast(x, like):
     return tf.broadcast_to(x, tf.shape(like))
 
 
-def _pullback_of_gradient(inputs, cotangents, pencils, **flags):
-    """Of the formula in TensorFlow ops. `pencils`: how many inputs are A and B, two or none."""
-    zero = tf.UnconnectedGradients.ZERO
-
-    def formula(inputs):
-        return _gradient.pullback(*inputs[:8], *(inputs[8:10] if pencils else [None] * 2), *inputs[8 + pencils :], **flags, native=True)
-
-    if not tf.executing_eagerly():
-        inputs = [tf.identity(x) for x in inputs]  # cotangents may depend on the factors
-        return tf.gradients(formula(inputs), inputs, cotangents, unconnected_gradients=zero)
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(inputs)
-        values = formula(inputs)
-    return tape.gradient(values, inputs, cotangents, unconnected_gradients=zero)
-
-
-@register_pullbacks("TfqzBlocks")
-def _pullback_of_blocks(inputs, outputs, cotangents, native):
-    *pencil, count = inputs
-    return [*_unbroadcast(pencil, _gradient.blocks_pullback(*outputs, count, *cotangents, native=native)), None]
+@register_rule("Blocks", arguments=3, broadcast=True)
+def _pullback_of_blocks(arguments, values, cotangents, native):
+    *pencil, count = arguments
+    return [*_unbroadcast(pencil, _gradient.blocks_pullback(*values, count, *cotangents, native=native)), None]
 
 
 @tf.RegisterGradient("Tfqz>Schur")
 def _gradient_of_schur_op(op, *cotangents):
-    return _pullback_of_schur(list(op.inputs), list(op.outputs), cotangents, native=True)
+    return _pullback_of_schur(None, list(op.outputs), cotangents, native=True)
 
 
 @tf.RegisterGradient("Tfqz>Qz")
 def _gradient_of_op(op, *cotangents):
-    flags = {name: op.get_attr(name) for name in ("apart", "ratios")}
-    if not flags["apart"]:
-        cotangents = cotangents[:4]  # nothing depends on the others
-    return _of_pencil(list(op.inputs), list(op.outputs), cotangents, **flags, native=True)
+    flags = _flags(op)
+    count = 6 if flags["apart"] else 4  # nothing depends on alpha and beta then
+    return _of_pencil(list(op.inputs), list(op.outputs), cotangents[:count], native=True, **flags)
 
 
 @tf.RegisterGradient("Tfqz>QzGradient")
 def _gradient_of_gradient_op(op, *cotangents):
-    flags = {name: op.get_attr(name) for name in ("apart", "ratios")}
-    return _pullback_of_gradient(list(op.inputs), cotangents, op.get_attr("pencils"), **flags)
+    return vjp(functools.partial(_gradient.pullback.in_ops, **_flags(op), native=True), list(op.inputs), cotangents)
+
+
+def _flags(op):
+    return {name: op.get_attr(name) for name in ("apart", "ratios")}
 
 
 def _unbroadcast(inputs, gradients):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfqz import _blocks, _canonical, _checks, _eigenvalues, _equations, _gradient, _tolerances, _triangular
+from tfqz._attach import differentiable
 from tfqz._blocks import masked
 
 
@@ -51,7 +52,7 @@ def sensitivity(s, t, q=None, z=None, *, name=None):
         return Sensitivity(*_sensitivity(*_checks.pencil(s, t, names=("s", "t"))))
 
 
-@tf.function(reduce_retracing=True, autograph=False)
+@differentiable
 def _sensitivity(S, T):
     if not S.dtype.is_complex:
         G, H = tf.unstack(_blocks.triangularize(S, T), num=2)
@@ -152,7 +153,7 @@ def gauge_residual(factors, cotangents, *, name=None):
         return _gauge_residual(s, t, q, z, sb + more[0], tb + more[1], qb, zb)
 
 
-@tf.function(reduce_retracing=True, autograph=False)
+@differentiable
 def _gauge_residual(S, T, Q, Z, Sb, Tb, Qb, Zb):
     # Of norm 1, so that no square overflows.
     norms = [tf.cast(_blocks.largest(X), X.dtype) for X in (S, T)]

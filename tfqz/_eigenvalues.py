@@ -156,7 +156,7 @@ def pullback(S, T, alphab, betab):
     return Sb, Tb + _blocks.place_above(tf.where(start, mb, zero)) + _blocks.place_below(tf.where(start, lb, zero))
 
 
-def by_eigenvectors(S, T, Q, Z, alphab, betab, ratios=False, pencil=None):
+def by_eigenvectors(S, T, Q, Z, alphab, betab, ratios, pencil, native):
     """What simple eigenvalues add to the cotangents of A and B, so far as alpha : beta goes; and what is left of alphab and betab.
 
     (alphab, betab) = c (beta, -conj(alpha)) + d (alpha, beta): c belongs to the ratio, and d to the length, which is no function of the
@@ -167,8 +167,9 @@ def by_eigenvectors(S, T, Q, Z, alphab, betab, ratios=False, pencil=None):
       alphab, betab: [..., n], cotangents of alpha and beta.
       ratios: a Python bool, whether they are those of a function of alpha / beta that takes beta for constant: betab counts for nothing.
       pencil: A and B, [..., n, n], as whose function, and that of S and T, the result is to be differentiated; None if it isn't.
+      native: a Python bool, as in `_equations.py`.
     """
-    simple = _eigenvectors.Simple(S, T, Q, Z, pencil)
+    simple = _eigenvectors.Simple(S, T, Q, Z, pencil, native)
     which, (norm_s, norm_t) = simple.which, simple.norms
     conj, divide, to_complex = tf.math.conj, tf.math.divide_no_nan, _blocks.to_complex
     alpha, beta = alpha_beta(S, T)

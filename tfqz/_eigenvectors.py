@@ -24,7 +24,7 @@ triangular too, so both are `sides` of one computation: tensors [2, ...] with (S
 import tensorflow as tf
 
 from tfqz import _blocks, _tolerances
-from tfqz._attach import attach_gradient, register_pullback
+from tfqz._attach import attach_gradient, register_rule
 
 
 class Simple:
@@ -36,7 +36,7 @@ class Simple:
       s, t: [..., n], complex, y^H S x and y^H T x over these norms.
     """
 
-    def __init__(self, S, T, Q, Z, pencil=None):
+    def __init__(self, S, T, Q, Z, pencil, native):
         """`pencil`: A and B, [..., n, n], as whose functions all is to be differentiated, or None."""
         S, T, Q, Z = (tf.stop_gradient(X) for X in (S, T, Q, Z))
         self._real = not S.dtype.is_complex
@@ -65,9 +65,9 @@ class Simple:
         else:
             A, B = (_blocks.to_complex(X) if self._real else X for X in pencil)
             moving = tf.stack([tf.matmul(Q, X @ Z, adjoint_a=True) / norm for X, norm in zip((A, B), norms)])
-            ratios = attach_gradient("TfqzRatios", [moving, ratios, *constants], [ratios])[0]
+            ratios = attach_gradient("MovingRatios", [moving, ratios, *constants], [ratios], native)[0]
             sides = _sides(moving)
-            vectors = _attached(sides, _sides_of_ratios(ratios), tf.zeros_like(vectors), constants, vectors)
+            vectors = _attached(sides, _sides_of_ratios(ratios), tf.zeros_like(vectors), constants, vectors, native)
             self.s, self.t = _products(moving, vectors)
         self._vectors = vectors
 
@@ -145,24 +145,24 @@ def _products(pair, vectors):
     return tf.unstack(tf.reduce_sum(tf.math.conj(Y) * (pair @ X), axis=-2), num=2)
 
 
-def _solve(sides, ratios, right_hand_sides, constants):
+def _solve(sides, ratios, right_hand_sides, constants, native):
     """K^+ of both sides, differentiable. `constants`: the rows of triangular S and T, inverse distances, and vectors."""
     rows, inverse, _ = constants
     inputs = (rows, ratios, inverse, right_hand_sides, tf.zeros_like(right_hand_sides))
     solution = _substitute(*(tf.stop_gradient(x) for x in inputs))
-    return _attached(sides, ratios, right_hand_sides, constants, solution)
+    return _attached(sides, ratios, right_hand_sides, constants, solution, native)
 
 
-def _attached(sides, ratios, right_hand_sides, constants, solution):
+def _attached(sides, ratios, right_hand_sides, constants, solution, native):
     """A solution of K v = h with a constant v_j, and its derivative."""
-    return attach_gradient("TfqzShifted", [sides, ratios, right_hand_sides, *constants], [solution])[0]
+    return attach_gradient("MovingVectors", [sides, ratios, right_hand_sides, *constants], [solution], native)[0]
 
 
-@register_pullback("TfqzShifted")
-def _solve_pullback(inputs, outputs, cotangents):
-    sides, ratios, _, *constants = inputs
-    (V,), (Vb,) = outputs, cotangents
-    Hb = _adjoint(lambda X: _solve(sides, ratios, X, constants), Vb)
+@register_rule("MovingVectors", arguments=6)
+def _solve_pullback(arguments, values, cotangents, native):
+    sides, ratios, _, *constants = arguments
+    (V,), (Vb,) = values, cotangents
+    Hb = _adjoint(lambda X: _solve(sides, ratios, X, constants, native), Vb)
     s, t = tf.unstack(tf.math.conj(ratios), num=2, axis=1)
     weights = tf.stack([-t, s], axis=1)
     of_sides = tf.matmul(weights[..., None, :] * Hb[:, None], V[:, None], adjoint_b=True)
@@ -170,17 +170,16 @@ def _solve_pullback(inputs, outputs, cotangents):
     return [of_sides, tf.stack([of_t, -of_s], axis=1), Hb, *[None] * len(constants)]
 
 
-@register_pullback("TfqzRatios")
-def _ratios_pullback(inputs, outputs, cotangents):
+@register_rule("MovingRatios", arguments=5)
+def _ratios_pullback(arguments, values, cotangents, native):
     """Of (s, t) = (s0, t0) + z (conj t0, -conj s0) / |(s0, t0)|^2, s and t moving together with S and T."""
-    pair, start, *constants = inputs
-    (ratios,), (cotangent,) = outputs, cotangents
-    vectors = _attached(_sides(pair), _sides_of_ratios(ratios), tf.zeros_like(constants[-1]), constants, constants[-1])
+    pair, start, *constants = arguments
+    (ratios,), (cotangent,) = values, cotangents
+    vectors = _attached(_sides(pair), _sides_of_ratios(ratios), tf.zeros_like(constants[-1]), constants, constants[-1], native)
     (s0, t0), (s, t), (sb, tb) = (tf.unstack(x, num=2) for x in (start, ratios, cotangent))
     conj = tf.math.conj
-    product, _ = _products(pair, vectors), None
     # y^H S x : y^H T x is s : t.
-    scale = conj(s) * product[0] + conj(t) * product[1]
+    scale = sum(conj(x) * y for x, y in zip((s, t), _products(pair, vectors)))
     square = conj(s) * s + conj(t) * t
     along = conj(s0) * s + conj(t0) * t
     zb = tf.math.divide_no_nan((t0 * sb - s0 * tb) * conj(square), conj(scale * along))

@@ -23,13 +23,13 @@ import functools
 import tensorflow as tf
 
 from tfqz import _blocks, _tolerances, _triangular
-from tfqz._attach import attach_gradient, register_pullbacks, solved_by
+from tfqz._attach import attach_gradient, register_rule
 from tfqz._backends import native as op_library
 
 
 def solve(S, T, M, N, native):
     """X, V of equations (2). All arguments [..., n, n], of one dtype and shape; differentiable in each."""
-    return attach_gradient(solved_by(native, "TfqzSolve"), [S, T, M, N], _solve(S, T, M, N, native, adjoint=False))
+    return attach_gradient("Solve", [S, T, M, N], _solve(S, T, M, N, native, adjoint=False), native)
 
 
 def solve_adjoint(S, T, P, R, native, apart=None):
@@ -39,12 +39,12 @@ def solve_adjoint(S, T, P, R, native, apart=None):
         return _solve(S, T, P, R, native, adjoint=True)
 
     (S, T), unknowns = _where_needed(solver, [S, T], apart)
-    return attach_gradient(solved_by(native, "TfqzSolveAdjoint"), [S, T, P, R], unknowns)
+    return attach_gradient("SolveAdjoint", [S, T, P, R], unknowns, native)
 
 
 def solve_ordinary(S, M, native):
     """X of tril(X S - S X, -1) = M. Both [..., n, n], of one dtype and shape; differentiable in each."""
-    return attach_gradient(solved_by(native, "TfqzSolveOrdinary"), [S, M], _solve_one(S, M, native, adjoint=False)[:1])[0]
+    return attach_gradient("SolveOrdinary", [S, M], _solve_one(S, M, native, adjoint=False)[:1], native)[0]
 
 
 def solve_ordinary_adjoint(S, P, native, apart=None):
@@ -54,7 +54,7 @@ def solve_ordinary_adjoint(S, P, native, apart=None):
         return _solve_one(S, P, native, adjoint=True)
 
     (S,), unknowns = _where_needed(solver, [S], apart)
-    return attach_gradient(solved_by(native, "TfqzSolveOrdinaryAdjoint"), [S, P], unknowns[:1])[0]
+    return attach_gradient("SolveOrdinaryAdjoint", [S, P], unknowns[:1], native)[0]
 
 
 def _where_needed(solver, coefficients, apart):
@@ -104,32 +104,32 @@ def _solve_one(S, right_hand_side, native, adjoint):
     return _solve(S, eye, right_hand_side, tf.zeros_like(S), native, adjoint, ordinary=True)
 
 
-@register_pullbacks("TfqzSolve")
-def _solve_pullback(inputs, outputs, cotangents, native):
-    S, T, _, _ = inputs
-    X, V = outputs
+@register_rule("Solve", arguments=4)
+def _solve_pullback(arguments, values, cotangents, native):
+    S, T, _, _ = arguments
+    X, V = values
     E, F = solve_adjoint(S, T, *cotangents, native)
     return [*_coefficient_cotangents(X, V, [E, F]), E, F]
 
 
-@register_pullbacks("TfqzSolveAdjoint")
-def _solve_adjoint_pullback(inputs, outputs, cotangents, native):
-    S, T, _, _ = inputs
-    E, F = outputs
+@register_rule("SolveAdjoint", arguments=4)
+def _solve_adjoint_pullback(arguments, values, cotangents, native):
+    S, T, _, _ = arguments
+    E, F = values
     X, V = solve(S, T, *cotangents, native)
     return [*_coefficient_cotangents(X, V, [E, F]), X, V]
 
 
-@register_pullbacks("TfqzSolveOrdinary")
-def _solve_ordinary_pullback(inputs, outputs, cotangents, native):
-    (S, _), (X,) = inputs, outputs
+@register_rule("SolveOrdinary", arguments=2)
+def _solve_ordinary_pullback(arguments, values, cotangents, native):
+    (S, _), (X,) = arguments, values
     E = solve_ordinary_adjoint(S, *cotangents, native)
     return [*_coefficient_cotangents(X, X, [E]), E]
 
 
-@register_pullbacks("TfqzSolveOrdinaryAdjoint")
-def _solve_ordinary_adjoint_pullback(inputs, outputs, cotangents, native):
-    (S, _), (E,) = inputs, outputs
+@register_rule("SolveOrdinaryAdjoint", arguments=2)
+def _solve_ordinary_adjoint_pullback(arguments, values, cotangents, native):
+    (S, _), (E,) = arguments, values
     X = solve_ordinary(S, *cotangents, native)
     return [*_coefficient_cotangents(X, X, [E]), X]
 

@@ -28,30 +28,33 @@ extended collection of matrix derivative results for forward and reverse mode al
 import tensorflow as tf
 
 from tfqz import _blocks, _canonical, _eigenvalues, _equations, _tolerances, _triangular
+from tfqz._attach import differentiable
 from tfqz._blocks import following
 
 
-@tf.function(reduce_retracing=True, autograph=False)
-def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, A=None, B=None, alphab=None, betab=None, apart=True, ratios=False, native=False):
+@differentiable
+def pullback(
+    S, T, Q, Z, Sb, Tb, Qb, Zb, A=None, B=None, alphab=None, betab=None, *, apart=False, ratios=False, moving=True, native=False
+):
     """Cotangents of A and B.
 
     Args:
       S, T, Q, Z: [..., n, n], factors in canonical form.
       Sb, Tb, Qb, Zb: [..., n, n], their cotangents; what lies outside the pattern of S and T is ignored.
-      A, B: [..., n, n], if the result is to be differentiated as a function of these too.
-      alphab, betab: [..., n], cotangents of alpha and beta, if there are any.
+      A, B: [..., n, n], of which the result is a function too, and alphab, betab: [..., n], cotangents of alpha and beta; or none of them.
       apart: a Python bool, whether cotangents are for eigenvalues alone, which are taken apart where they coincide. Those of the factors
         are 0 then.
       ratios: a Python bool, as in `_eigenvalues.by_eigenvectors`.
+      moving: a Python bool, False where the result is not differentiated.
       native: a Python bool, as in `_equations.py`.
 
     Returns:
       Ab, Bb: [..., n, n]. For the convention of TensorFlow, <Ab, dA> + <Bb, dB> = <Sb, dS> + ... also for complex dtypes.
     """
-    pencil = None if A is None else (A, B)
-    exact, moved = [], None
+    exact = []
     if alphab is not None:
-        exact, (alphab, betab) = _eigenvalues.by_eigenvectors(S, T, Q, Z, alphab, betab, ratios, pencil)
+        pencil = (A, B) if moving else None
+        exact, (alphab, betab) = _eigenvalues.by_eigenvectors(S, T, Q, Z, alphab, betab, ratios, pencil, native)
     if alphab is not None and apart:
         # Sums of equal eigenvalues have derivatives.
         moved_S, moved_T, move, _ = _eigenvalues.taken_apart(S, T)
@@ -96,7 +99,7 @@ def with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb):
     return Sb, Tb, skew(G_W), skew(G_Y), noise
 
 
-@tf.function(reduce_retracing=True, autograph=False)
+@differentiable
 def blocks_pullback(S, T, Q, Z, count, Sb, Tb, Qb, Zb, native=False):
     """Cotangents of A and B where S and T are block triangular with two diagonal blocks, the first of `count` rows, and no more.
 

@@ -15,9 +15,10 @@ to G, and the rotation in 2 x 2 blocks to Tb. The notation is that of `_gradient
 import tensorflow as tf
 
 from tfqz import _blocks, _eigenvalues, _equations, _gradient, _tolerances, _triangular
+from tfqz._attach import differentiable
 
 
-@tf.function(reduce_retracing=True, autograph=False)
+@differentiable
 def pullback(T, Z, Tb, Zb, native=False):
     """The cotangent of A.
 

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfqz import _blocks, _checks
 from tfqz._blocks import following, preceding
+from tfqz._functions import traced
 
 KEYWORDS = ("lhp", "rhp", "iuc", "ouc")
 
@@ -34,7 +35,7 @@ def labels(sort, tolerance, alpha, beta, S):
     return _in_pairs(tf.cast(_called(sort, alpha, beta), tf.int32), S)
 
 
-@tf.function(reduce_retracing=True, autograph=False)
+@traced
 def _in_pairs(labels, S):
     start = _blocks.starts(S)
     larger = tf.where(start, tf.maximum(labels, following(labels)), labels)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfqz import _backends, _blocks, _checks, _derivatives, _ordqz, _selection, _tolerances
+from tfqz import _backends, _bases, _blocks, _checks, _derivatives, _ordqz, _selection
 
 
 class DeflatingSubspace(NamedTuple):
@@ -66,7 +66,7 @@ def deflating_subspace(
         if dimension is not None:
             q, z = _of_dimension(dimension, count, on_failure, q, z)
         columns = None if dimension is None else int(dimension)
-        return DeflatingSubspace(*_bases_and_projectors(z, q, count, columns), count)
+        return DeflatingSubspace(*_bases_and_projectors(z, q, count, columns, backend is _backends.native), count)
 
 
 def _of_dimension(dimension, count, on_failure, *matrices):
@@ -84,52 +84,10 @@ def _of_dimension(dimension, count, on_failure, *matrices):
         return [tf.where(differs[..., None, None], tf.cast(float("nan"), x.dtype), x) for x in matrices]
 
 
-@tf.function(reduce_retracing=True, autograph=False)
-def _bases_and_projectors(Z, Q, count, columns):
+def _bases_and_projectors(Z, Q, count, columns, native):
     """Of what the first `count` columns of Z and of Q span: the first `columns` columns of both bases, or all, and both projectors."""
     inside = tf.range(tf.shape(Z)[-1]) < count[..., None]
-    right, left = (_blocks.masked(inside[..., None, :], X) for X in (Z, Q))
-    bases = [_basis(X, inside)[..., :columns] for X in (right, left)]
-    return *bases, *(tf.matmul(X, X, adjoint_b=True) for X in (right, left))
-
-
-def _basis(X, inside):
-    """X times the unitary matrix that makes it lower triangular with a positive diagonal at chosen rows. X: [..., n, n], of which
-    the columns `inside`, [..., n], are orthonormal and the others zero."""
-    chosen = tf.stop_gradient(_independent_rows(X, inside))
-    rows = chosen @ X
-    product = tf.matmul(X, rows, adjoint_b=True)
-    basis = _times_inverse_factor(product, tf.matmul(rows, rows, adjoint_b=True), inside)
-    # The product of ill-conditioned rows squares their condition number; what that costs the second time gives back.
-    return _times_inverse_factor(basis, tf.matmul(basis, basis, adjoint_a=True), inside)
-
-
-def _times_inverse_factor(X, gram, inside):
-    """X L^-H for gram = L L^H on the rows and columns `inside`."""
-    factor = tf.linalg.cholesky(gram + tf.linalg.diag(tf.cast(~inside, gram.dtype)))
-    return tf.linalg.adjoint(tf.linalg.triangular_solve(factor, tf.linalg.adjoint(X)))
-
-
-def _independent_rows(X, inside):
-    """[..., n, n]: one row of the identity for each column of X that is `inside`, and zeros.
-
-    Gram-Schmidt with pivoting: the row of X that is longest when what those before it span is taken away.
-    """
-    n = tf.shape(X)[-1]
-    index = tf.range(n)
-
-    def step(j, X, chosen):
-        length = tf.reduce_sum(tf.abs(X) ** 2, axis=-1)
-        reach = (1 - _tolerances.tie(X.dtype)) * tf.reduce_max(length, axis=-1, keepdims=True)
-        first = tf.argmax(tf.cast(length >= reach, tf.int32), axis=-1)  # rounding must not choose between rows of equal length
-        row = tf.one_hot(first, n, dtype=X.dtype)
-        unit = tf.linalg.matvec(X, row, transpose_a=True)
-        unit = tf.math.divide_no_nan(unit, tf.cast(tf.norm(unit, axis=-1, keepdims=True), X.dtype))
-        X = X - tf.linalg.matvec(X, tf.math.conj(unit))[..., :, None] * unit[..., None, :]
-        chosen = tf.where(tf.equal(index, j)[:, None] & inside[..., None], row[..., None, :], chosen)
-        chosen.set_shape(X.shape)  # which TensorFlow doesn't infer for n = 0
-        return j + 1, X, chosen
-
-    last = tf.reduce_max(tf.reduce_sum(tf.cast(inside, tf.int32), axis=-1))
-    _, _, chosen = tf.while_loop(lambda j, *_: j < last, step, (0, X, tf.zeros_like(X)), parallel_iterations=1)
-    return chosen
+    spanning = [_blocks.masked(inside[..., None, :], X) for X in (Z, Q)]
+    projectors = [tf.matmul(X, X, adjoint_b=True) for X in spanning]
+    bases = [_bases.basis(X, P, count, native)[..., :columns] for X, P in zip(spanning, projectors)]
+    return *bases, *projectors

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfqz import _blocks, _tolerances, _windows
+from tfqz._functions import traced
 
 
 def strictly_lower(S):
@@ -44,7 +45,7 @@ def solve(S, T, first, second, adjoint, ordinary):
         first, second = first / norms[0], second / norms[1]
     shape = tf.shape(S)
     flat = tf.stack([tf.reduce_prod(shape[:-2]), shape[-2], shape[-1]])
-    unknowns = _substitute(*(tf.reshape(x, flat) for x in (S, T, first, second)), adjoint, ordinary)
+    unknowns = _substitute(*(tf.reshape(x, flat) for x in (S, T, first, second)), adjoint=adjoint, ordinary=ordinary)
     unknowns = [tf.reshape(unknown, shape) for unknown in unknowns]
     if adjoint:
         unknowns = [unknown / norm for unknown, norm in zip(unknowns, norms)]
@@ -55,8 +56,8 @@ def solve(S, T, first, second, adjoint, ordinary):
 _ROWS = 16
 
 
-@tf.function(reduce_retracing=True, autograph=False)
-def _substitute(S, T, first, second, adjoint, ordinary):
+@traced
+def _substitute(S, T, first, second, *, adjoint, ordinary):
     """Solves for one batch dimension, [batch, n, n]. `adjoint` and `ordinary` are Python bools.
 
     Both equations become one operator, for coefficients (S, T) or (S^H, T^H) in one tensor [2, ...] and unknowns (X, V) or (E, F) in

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfqz import _blocks, _canonical, _checks, _eigenvalues, _exchange, _iteration
+from tfqz._functions import traced
 
 _INFINITE_A, _INFINITE_B, _NO_CONVERGENCE, _INFINITE_S, _NO_ORDER, _NO_QR_CONVERGENCE = range(1, 7)
 _TEXTS = {
@@ -41,7 +42,7 @@ def schur(a, on_failure):
     return _checked(outputs, problems, on_failure, _checks.factor_shape(a.shape, a.shape))
 
 
-@tf.function(reduce_retracing=True, autograph=False)
+@traced
 def factorize_or_tell(a, b):
     """S, T, Q, Z, alpha, beta in canonical form, NaN for each batch element that fails, and the problems: [...], 0 for none."""
     shape = tf.shape(a)
@@ -55,7 +56,7 @@ def factorize_or_tell(a, b):
     return _finish(factors, problems, batch)
 
 
-@tf.function(reduce_retracing=True, autograph=False)
+@traced
 def reorder_or_tell(S, T, Q, Z, labels):
     """The same for factors in canonical form, whose eigenvalues come in descending order of their labels then."""
     batch = tf.shape(S)[:-2]
@@ -71,7 +72,7 @@ def reorder_or_tell(S, T, Q, Z, labels):
     return _finish(factors, problems, batch)
 
 
-@tf.function(reduce_retracing=True, autograph=False)
+@traced
 def schur_or_tell(A):
     """T, Z of the ordinary Schur form, NaN for each batch element that fails, and the problems. From QZ of the pencil (A, I)."""
     batch = tf.shape(A)[:-2]

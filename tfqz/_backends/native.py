@@ -1,5 +1,5 @@
 """The C++ ops `Tfqz>Qz`, `Tfqz>Reorder`, `Tfqz>Schur`, `Tfqz>QzGradient` and `Tfqz>SolveTriangular`: LAPACK on the CPU and the gradients,
-the batch shared over TensorFlow's threads."""
+the batch shared over TensorFlow's threads; and `Tfqz>Attach`, which carries a gradient."""
 
 import ctypes
 import functools
@@ -47,45 +47,51 @@ def schur(a, on_failure):
 
 def solve_triangular(S, T, first, second, adjoint, ordinary):
     """What `_triangular.solve` does."""
-    solve = _with_flags(_triangular.solve, 4, adjoint=adjoint, ordinary=ordinary)
+    solve = _with_flags(_triangular.solve, adjoint=adjoint, ordinary=ordinary)
     return _call("solve_triangular", [S, T, first, second], solve, adjoint=adjoint, ordinary=ordinary)
 
 
-def qz_gradient(factors, factor_cotangents, eigenvalue_cotangents, in_ops, pencil=(), **flags):
-    """What `_gradient.pullback` does, which is `in_ops`, with its `flags`. `eigenvalue_cotangents` are its last arguments, or none; `pencil`,
-    A and B or nothing, is for the op's own gradient."""
-    matrices, count = [*factors, *factor_cotangents], len(factors) + len(factor_cotangents)
-    function = _with_flags(in_ops, count, **flags)
+def basis(X, count, in_ops):
+    """B and the chosen rows, as `_bases.basis` says, which `in_ops` does as well."""
+    return _call("basis", [X], in_ops, numbers=[count])
+
+
+def qz_gradient(factors, factor_cotangents, in_ops, pencil=(), eigenvalue_cotangents=(), **flags):
+    """What `_gradient.pullback` does, which is `in_ops`, with its `flags`; the other arguments are in its order. `pencil` may be empty where
+    the op is not differentiated."""
+    function = _with_flags(in_ops, moving=False, **flags)
     lists = [list(pencil), *([[x] for x in eigenvalue_cotangents] or [[], []])]
-    return _call("qz_gradient", [*matrices, *pencil], function, eigenvalue_cotangents, [*matrices, *lists], **flags)
+    return _call("qz_gradient", [*factors, *factor_cotangents, *pencil], function, eigenvalue_cotangents, lists=lists, **flags)
+
+
+def attach(values, arguments, rule):
+    """The values, as functions of the arguments with the gradient of a rule of `_attach.py`."""
+    return list(_load()[0].tfqz_attach(values, arguments, rule=rule))
 
 
 @functools.cache
-def _with_flags(function, count, **flags):
-    """Of `count` matrices, others that count for nothing, and vectors."""
-
-    def with_flags(*inputs):
-        vectors = [x for x in inputs[count:] if x.shape.rank == 2]
-        return function(*inputs[:count], *[None] * (2 * (len(vectors) > 0)), *vectors, **flags)
-
-    return tf.function(with_flags, autograph=False)
+def _with_flags(function, **flags):
+    return lambda *inputs: function(*inputs, **flags)
 
 
-def _call(name, matrices, function, vectors=(), arguments=None, **attributes):
-    """`arguments`: those of the op if they aren't the matrices and vectors one by one."""
+def _call(name, matrices, function, vectors=(), numbers=(), lists=None, **attributes):
+    """An op with inputs [..., n, n], [..., n] and [...]. `lists`: the last of these, if it takes them in lists."""
     body = b""
     if not tf.executing_eagerly():  # XLA compiles graphs only
-        body = _body(function, tuple(x.dtype for x in matrices), tuple(x.dtype for x in vectors))
-    arguments = arguments or [*matrices, *vectors]
-    return list(getattr(_load()[0], f"tfqz_{name}")(*arguments, body=body, **attributes))
+        body = _body(function, *(tuple(x.dtype for x in inputs) for inputs in (matrices, vectors, numbers)))
+    inputs = [*matrices, *vectors, *numbers]
+    if lists is not None:
+        inputs = [*inputs[: len(inputs) - sum(map(len, lists))], *lists]
+    return list(getattr(_load()[0], f"tfqz_{name}")(*inputs, body=body, **attributes))
 
 
 @functools.cache
-def _body(function, matrices, vectors):
-    """What an op in a graph carries for XLA, as cc/body.h says: the same in TensorFlow ops. `matrices`, `vectors`: dtypes."""
+def _body(function, matrices, vectors, numbers):
+    """What an op in a graph carries for XLA, as cc/body.h says: the same in TensorFlow ops. `matrices`, `vectors`, `numbers`: dtypes."""
     with tf.init_scope():
-        inputs = [tf.TensorSpec([None] * rank, dtype) for rank, dtypes in ((3, matrices), (2, vectors)) for dtype in dtypes]
-        concrete = function.get_concrete_function(*inputs)
+        dtypes_by_rank = {3: matrices, 2: vectors, 1: numbers}
+        inputs = [tf.TensorSpec([None] * rank, dtype) for rank, dtypes in dtypes_by_rank.items() for dtype in dtypes]
+        concrete = tf.function(function, autograph=False).get_concrete_function(*inputs)
     library = concrete.graph.as_graph_def().library
     library.function.add().CopyFrom(concrete.function_def)
     return zlib.compress(library.SerializeToString())

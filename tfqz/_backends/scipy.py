@@ -7,6 +7,7 @@ import scipy.linalg
 import tensorflow as tf
 
 from tfqz import _canonical, _checks, _eigenvalues
+from tfqz._functions import traced
 
 
 def why_not():
@@ -51,8 +52,15 @@ def _call(on_host, inputs, shape, count=4):
     return factors
 
 
-@tf.function(reduce_retracing=True, autograph=False)
-def _finish(S, T, Q, Z):
+def _finish(*factors):
+    outputs = _canonical_with_eigenvalues(*factors)
+    for output in outputs:
+        output.set_shape(factors[0].shape[: output.shape.rank])  # which a trace for any sizes doesn't know
+    return outputs
+
+
+@traced
+def _canonical_with_eigenvalues(S, T, Q, Z):
     factors = _canonical.canonicalize(S, T, Q, Z)
     return [*factors, *_eigenvalues.alpha_beta(*factors[:2])]
 

@@ -1,0 +1,34 @@
+"""Functions that are traced once for the dtypes and ranks of their tensors, whatever the sizes.
+
+Eagerly a trace saves what dozens of small ops take to be dispatched, in graphs what they take to be made again. Sizes are unknown in it:
+a trace for each size would cost more than it saves, and TensorFlow warns of them.
+"""
+
+import functools
+
+import tensorflow as tf
+
+
+def traced(function):
+    """Decorator: a call is one of the trace. For what has no derivative.
+
+    Tensors are positional arguments; all else goes by keyword and is a constant of the trace.
+    """
+
+    @functools.cache
+    def trace(ranks, dtypes, options):
+        call = tf.function(functools.partial(function, **dict(options)), autograph=False)
+        with tf.init_scope():
+            return call.get_concrete_function(*(tf.TensorSpec(_sizes(r), d) for r, d in zip(ranks, dtypes)))
+
+    @functools.wraps(function)
+    def call(*tensors, **options):
+        tensors = [tf.convert_to_tensor(x) for x in tensors]
+        ranks, dtypes = tuple(x.shape.rank for x in tensors), tuple(x.dtype for x in tensors)
+        return trace(ranks, dtypes, tuple(options.items()))(*tensors)
+
+    return call
+
+
+def _sizes(rank):
+    return None if rank is None else [None] * rank
