@@ -47,12 +47,13 @@ template <typename R>
 bool Clusters<R>::crowded() const {
   const int n = static_cast<int>(alpha_.size());
   std::vector<R> squares(n, R(1));
+  const R reach = neighbourhood<R>(n) * neighbourhood<R>(n);
   for (int j = 0; j < n; ++j) {
     for (int i = 0; i < j; ++i) {
       const R re = alpha_[i].real() * beta_[j] - alpha_[j].real() * beta_[i];
       const R im = alpha_[i].imag() * beta_[j] - alpha_[j].imag() * beta_[i];
       const R lengths = length_[i] * length_[j], square = (re * re + im * im) / (lengths * lengths);
-      if (square >= neighbourhood<R>() * neighbourhood<R>()) continue;
+      if (square >= reach) continue;
       squares[i] *= square;
       squares[j] *= square;
     }

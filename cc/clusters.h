@@ -11,11 +11,11 @@
 
 namespace tfqz {
 
-// Of `Clusters::crowded`: how near, chordal, others count, and how small the product of an eigenvalue's distances from these may be. In
-// single precision less would be a crowd than ordinary pencils of some 30 rows often have.
+// Of `Clusters::crowded`: how near, chordal, others count, one in six on a sphere with n of them; and how small the product of an eigenvalue's
+// distances from these may be. In single precision less than that would be a crowd in many an ordinary pencil.
 template <typename R>
-constexpr R neighbourhood() {
-  return R(0.05);
+R neighbourhood(int n) {
+  return R(0.4) / std::sqrt(R(n));
 }
 template <typename R>
 R crowd() {

@@ -170,6 +170,7 @@ class GradientInLockstep : public LockstepGradient<T> {
     // tfqz/_tolerances.py: cluster, zero_pair, with a margin: what is decided here is only who decides.
     constexpr R kEpsilon = std::numeric_limits<R>::epsilon();
     const V reach = constant<V>(4 * std::pow(kEpsilon, R(1.5))), zero = constant<V>(1000 * kEpsilon * kEpsilon * n_ * n_);
+    const V neighbourhood_square = constant<V>(neighbourhood<R>(n_) * neighbourhood<R>(n_));
     for (int j = 0; j < n_; ++j) {
       square[j] = re[j] * re[j] + im[j] * im[j] + beta[j] * beta[j];
       nearness[j] = constant<V>(1);
@@ -179,7 +180,7 @@ class GradientInLockstep : public LockstepGradient<T> {
         const V distance = x * x + y * y, squares = square[i] * square[j];
         unfit = unfit | (distance <= reach * squares);
         if (!crowds) continue;
-        const auto near = distance < constant<V>(neighbourhood<R>() * neighbourhood<R>()) * squares;
+        const auto near = distance < neighbourhood_square * squares;
         if (!any(near)) continue;
         const V factor = select(near, distance / squares, constant<V>(1));
         nearness[i] = nearness[i] * factor;
