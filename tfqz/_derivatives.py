@@ -28,8 +28,10 @@ def _without_gradient(backend, a, b, on_failure):
 
 
 def of_ordered(a, b, outputs, backend):
-    """[S, T, Q, Z, alpha, beta] computed from `a` and `b` in any order of the eigenvalues: one solution for all."""
-    return attach_gradient("OrdQz", [a, b], outputs, native=backend is op_library)
+    """[S, T, Q, Z, alpha, beta] computed from `a` and `b` in any order of the eigenvalues: a gradient for the factors, one for alpha, beta."""
+    native = backend is op_library
+    factors = attach_gradient("OrdQz", [a, b], outputs[:4], native)
+    return [*factors, *attach_gradient("Eigvals", [a, b], outputs, native)[4:]]
 
 
 def of_blocks(a, b, factors, count, backend):

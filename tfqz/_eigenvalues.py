@@ -172,15 +172,16 @@ def by_eigenvectors(S, T, Q, Z, alphab, betab, ratios, pencil, native):
     simple = _eigenvectors.Simple(S, T, Q, Z, pencil, native)
     which, (norm_s, norm_t) = simple.which, simple.norms
     conj, divide, to_complex = tf.math.conj, tf.math.divide_no_nan, _blocks.to_complex
-    alpha, beta = alpha_beta(S, T)
+    alpha, beta = alpha_beta(S, T, differentiable=pencil is not None)
     beta, of_t = tf.math.real(beta), tf.math.real(betab)
     if ratios:
         of_quotient = alphab * to_complex(tf.stop_gradient(beta))
         of_a = divide(of_quotient, conj(simple.t)) / norm_t
         of_b = -of_a * conj(divide(simple.s, simple.t)) * (norm_s / norm_t)
         rest_s, rest_t = tf.zeros_like(alphab), tf.zeros_like(betab)
-        alphab = divide(of_quotient, to_complex(beta))
-        betab = beta_cotangent(alpha, tf.cast(beta, betab.dtype), alphab)
+        if pencil is not None:
+            alphab = divide(of_quotient, to_complex(beta))
+            betab = beta_cotangent(alpha, tf.cast(beta, betab.dtype), alphab)
     else:
         s, t = alpha / norm_s, beta / tf.math.real(norm_t)
         of_s, of_t = alphab * norm_s, of_t * tf.math.real(norm_t)

@@ -40,13 +40,14 @@ class Simple:
         """`pencil`: A and B, [..., n, n], as whose functions all is to be differentiated, or None."""
         S, T, Q, Z = (tf.stop_gradient(X) for X in (S, T, Q, Z))
         self._real = not S.dtype.is_complex
+        norms = [tf.cast(_blocks.largest(X), X.dtype) for X in (S, T)]
+        S, T = (X / norm for X, norm in zip((S, T), norms))
         if self._real:
             frames = _blocks.triangularize(S, T)
-            S, T, Q, Z = (_blocks.to_complex(X) for X in (S, T, Q, Z))
+            S, T, Q, Z, *norms = (_blocks.to_complex(X) for X in (S, T, Q, Z, *norms))
             S, T = (tf.matmul(frames[0], X @ frames[1], adjoint_a=True) for X in (S, T))
             Q, Z = Q @ frames[0], Z @ frames[1]
-        norms = [tf.cast(_blocks.largest(X), X.dtype) for X in (S, T)]
-        triangular = tf.stack([tf.linalg.band_part(X / norm, 0, -1) for X, norm in zip((S, T), norms)])
+        triangular = tf.stack([tf.linalg.band_part(X, 0, -1) for X in (S, T)])
         ratios = tf.linalg.diag_part(triangular)
         inverse, alone = _inverse_distances(ratios)
         self._Q, self._Z, self.norms = Q, Z, [norm[..., 0] for norm in norms]
