@@ -171,34 +171,34 @@ def by_eigenvectors(S, T, Q, Z, alphab, betab, ratios, pencil, native):
     """
     simple = _eigenvectors.Simple(S, T, Q, Z, pencil, native)
     which, (norm_s, norm_t) = simple.which, simple.norms
-    conj, divide, to_complex = tf.math.conj, tf.math.divide_no_nan, _blocks.to_complex
+    conj, inverse, square, to_complex = tf.math.conj, _eigenvectors.inverse, _eigenvectors.square, _blocks.to_complex
     alpha, beta = alpha_beta(S, T, differentiable=pencil is not None)
-    beta, of_t = tf.math.real(beta), tf.math.real(betab)
+    beta = tf.math.real(beta)
     if ratios:
         of_quotient = alphab * to_complex(tf.stop_gradient(beta))
-        of_a = divide(of_quotient, conj(simple.t)) / norm_t
-        of_b = -of_a * conj(divide(simple.s, simple.t)) * (norm_s / norm_t)
+        of_a = of_quotient * to_complex(1 / norm_t) * conj(inverse(simple.t))
+        of_b = -of_a * to_complex(norm_s / norm_t) * conj(simple.s * inverse(simple.t))
         rest_s, rest_t = tf.zeros_like(alphab), tf.zeros_like(betab)
         if pencil is not None:
-            alphab = divide(of_quotient, to_complex(beta))
+            alphab = tf.math.divide_no_nan(of_quotient, to_complex(beta))
             betab = beta_cotangent(alpha, tf.cast(beta, betab.dtype), alphab)
     else:
-        s, t = alpha / norm_s, beta / tf.math.real(norm_t)
-        of_s, of_t = alphab * norm_s, of_t * tf.math.real(norm_t)
+        s, t = alpha * to_complex(1 / norm_s), beta / norm_t
+        of_s, of_t = alphab * to_complex(norm_s), tf.math.real(betab) * norm_t
         if not S.dtype.is_complex:
             real = ~(_blocks.starts(S) | preceding(_blocks.starts(S)))
             of_s = tf.where(real, to_complex(tf.math.real(of_s)), of_s)
         phase = t > _tolerances.zero_beta(S.dtype, tf.shape(S)[-1])
-        turn = tf.where(phase, -divide(tf.math.imag(conj(s) * of_s), t), tf.zeros_like(t))
-        of_t = tf.complex(of_t, turn)
-        square, t = to_complex(tf.abs(s) ** 2 + t**2), to_complex(t)
+        turn = -tf.math.divide_no_nan(_blocks.masked(phase, tf.math.imag(conj(s) * of_s)), t)
+        of_t, t = tf.complex(of_t, turn), to_complex(t)
         c, d = t * of_s - s * of_t, conj(s) * of_s + t * of_t
-        d = _blocks.masked(tf.abs(d) > _tolerances.length(S.dtype) * (tf.abs(s * of_s) + tf.abs(t * of_t)), d)
+        summands = square(s * of_s) + square(t * of_t)
+        d = _blocks.masked(square(d) > _tolerances.length(S.dtype) ** 2 * summands, d)
         # y^H S x = s and y^H T x = t, up to a factor.
-        c = divide(c, s * conj(simple.s) + t * conj(simple.t))
-        of_a, of_b = c * t / norm_s, -c * conj(s) / norm_t
-        d = divide(d, square)
-        rest_s, rest_t = d * s / norm_s, tf.cast(tf.math.real(d * t / norm_t), betab.dtype)
+        c = c * inverse(s * conj(simple.s) + t * conj(simple.t))
+        of_a, of_b = c * t * to_complex(1 / norm_s), -c * conj(s) * to_complex(1 / norm_t)
+        d = d * to_complex(tf.math.divide_no_nan(tf.ones_like(beta), square(s) + square(t)))
+        rest_s, rest_t = d * s * to_complex(1 / norm_s), tf.cast(tf.math.real(d * t) / norm_t, betab.dtype)
     none = tf.zeros_like(of_a)
     pencil_cotangents = simple.outer(*(tf.where(which, x, none) for x in (of_a, of_b)))
     return pencil_cotangents, [tf.where(which, rest_s, alphab), tf.where(which, rest_t, betab)]

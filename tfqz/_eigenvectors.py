@@ -32,7 +32,7 @@ class Simple:
 
     Attributes:
       which: [..., n], true for them; but for those so ill-conditioned that sums over several would lose what they know to cancellation.
-      norms: two, [..., 1], of S and T, complex.
+      norms: two, [..., 1], of S and T.
       s, t: [..., n], complex, y^H S x and y^H T x over these norms.
     """
 
@@ -40,11 +40,11 @@ class Simple:
         """`pencil`: A and B, [..., n, n], as whose functions all is to be differentiated, or None."""
         S, T, Q, Z = (tf.stop_gradient(X) for X in (S, T, Q, Z))
         self._real = not S.dtype.is_complex
-        norms = [tf.cast(_blocks.largest(X), X.dtype) for X in (S, T)]
-        S, T = (X / norm for X, norm in zip((S, T), norms))
+        norms = [_blocks.largest(X) for X in (S, T)]
+        S, T = (X / tf.cast(norm, X.dtype) for X, norm in zip((S, T), norms))
         if self._real:
             frames = _blocks.triangularize(S, T)
-            S, T, Q, Z, *norms = (_blocks.to_complex(X) for X in (S, T, Q, Z, *norms))
+            S, T, Q, Z = (_blocks.to_complex(X) for X in (S, T, Q, Z))
             S, T = (tf.matmul(frames[0], X @ frames[1], adjoint_a=True) for X in (S, T))
             Q, Z = Q @ frames[0], Z @ frames[1]
         triangular = tf.stack([tf.linalg.band_part(X, 0, -1) for X in (S, T)])
@@ -55,7 +55,7 @@ class Simple:
         inverse = tf.stack([inverse, _flipped(tf.math.conj(inverse))])
         eye = tf.eye(tf.shape(inverse)[-1], batch_shape=tf.shape(inverse)[:-2], dtype=inverse.dtype)
         vectors = _substitute(rows, _sides_of_ratios(ratios), inverse, tf.zeros_like(inverse), eye)
-        squares = tf.reduce_sum(tf.abs(vectors) ** 2, axis=-2)
+        squares = tf.reduce_sum(square(vectors), axis=-2)
         length = tf.sqrt(squares[0]) * tf.reverse(tf.sqrt(squares[1]), [-1])
         self.which = alone & (length <= _tolerances.longest_vectors(S.dtype))
         kept = tf.stack([self.which, tf.reverse(self.which, [-1])])[..., None, :]
@@ -65,7 +65,7 @@ class Simple:
             self.s, self.t = tf.unstack(_blocks.masked(self.which, ratios), num=2)
         else:
             A, B = (_blocks.to_complex(X) if self._real else X for X in pencil)
-            moving = tf.stack([tf.matmul(Q, X @ Z, adjoint_a=True) / norm for X, norm in zip((A, B), norms)])
+            moving = tf.stack([tf.matmul(Q, X @ Z, adjoint_a=True) / tf.cast(norm, X.dtype) for X, norm in zip((A, B), norms)])
             ratios = attach_gradient("MovingRatios", [moving, ratios, *constants], [ratios], native)[0]
             sides = _sides(moving)
             vectors = _attached(sides, _sides_of_ratios(ratios), tf.zeros_like(vectors), constants, vectors, native)
@@ -80,18 +80,27 @@ class Simple:
         return [tf.math.real(x) for x in sums] if self._real else sums
 
 
+def square(x):
+    """|x|^2, by cheap operations."""
+    return tf.math.real(x) ** 2 + tf.math.imag(x) ** 2
+
+
+def inverse(x):
+    """1 / x of complex numbers near 1, and 0 for 0. XLA compiles a complex division slowly, and anew for each use."""
+    return tf.math.conj(x) * _blocks.to_complex(tf.math.divide_no_nan(tf.ones_like(tf.math.real(x)), square(x)))
+
+
 def _inverse_distances(ratios):
     """[..., n, n]: 1 / (t_j s_i - s_j t_i), i != j, for each j that has no other so near that both are of one cluster, else 0; and
     [..., n], true for these j."""
     s, t = tf.unstack(ratios, num=2)
-    square = tf.abs(s) ** 2 + tf.abs(t) ** 2
+    lengths = square(s) + square(t)
     distance = s[..., :, None] * t[..., None, :] - t[..., :, None] * s[..., None, :]
-    limit = _tolerances.cluster(s.dtype) ** 2 * square[..., :, None] * square[..., None, :]
+    limit = _tolerances.cluster(s.dtype) ** 2 * lengths[..., :, None] * lengths[..., None, :]
     i = tf.range(tf.shape(s)[-1])
     other = tf.not_equal(i[:, None], i)
-    alone = ~tf.reduce_any((tf.abs(distance) ** 2 <= limit) & other, axis=-2)
-    apart = other & alone[..., None, :]
-    return _blocks.masked(apart, 1 / tf.where(apart, distance, tf.ones_like(distance))), alone
+    alone = ~tf.reduce_any((square(distance) <= limit) & other, axis=-2)
+    return _blocks.masked(other & alone[..., None, :], inverse(distance)), alone
 
 
 def _substitute(rows, ratios, inverse, right_hand_sides, solution):
@@ -181,9 +190,8 @@ def _ratios_pullback(arguments, values, cotangents, native):
     conj = tf.math.conj
     # y^H S x : y^H T x is s : t.
     scale = sum(conj(x) * y for x, y in zip((s, t), _products(pair, vectors)))
-    square = conj(s) * s + conj(t) * t
     along = conj(s0) * s + conj(t0) * t
-    zb = tf.math.divide_no_nan((t0 * sb - s0 * tb) * conj(square), conj(scale * along))
+    zb = (t0 * sb - s0 * tb) * _blocks.to_complex(square(s) + square(t)) * conj(inverse(scale * along))
     X, Y = vectors[0], _flipped(vectors[1])
     weights = tf.stack([conj(t), -conj(s)]) * zb
     return [tf.matmul(weights[..., None, :] * Y, X, adjoint_b=True), *[None] * (1 + len(constants))]
