@@ -28,7 +28,7 @@ template <typename T>
 class GradientInLockstep : public LockstepGradient<T> {
  public:
   explicit GradientInLockstep(int n) : n_(n), size_(static_cast<std::size_t>(n) * n) {
-    buffer_.reset(static_cast<char*>(::operator new(10 * size_ * sizeof(N) + 13 * n * sizeof(V), std::align_val_t{kAlignment})));
+    buffer_.reset(static_cast<char*>(::operator new(10 * size_ * sizeof(N) + 14 * n * sizeof(V), std::align_val_t{kAlignment})));
     fields_ = reinterpret_cast<N*>(buffer_.get());
     vectors_ = reinterpret_cast<V*>(fields_ + 10 * size_);
   }
@@ -128,13 +128,16 @@ class GradientInLockstep : public LockstepGradient<T> {
 
   bool all_zero(Field<N> x) const {
     const V* entries = reinterpret_cast<const V*>(&x(0, 0));
-    return std::all_of(entries, entries + size_ * kParts, [](V entry) HWY_ATTR { return !any(!is_zero(entry)); });
+    for (std::size_t k = 0; k < size_ * kParts; ++k) {
+      if (any(!is_zero(entries[k]))) return false;
+    }
+    return true;
   }
 
   // Lanes with eigenvalues that coincide, so that solutions have to be chosen, or with norms whose products leave the range; and `crowds`.
   std::uint64_t find_unfit(const Convention<T, N>& c, bool crowds) const {
     const R limit = std::is_same_v<R, float> ? R(1e4) : R(1e50);
-    V *re = vectors_ + 8 * n_, *im = re + n_, *beta = im + n_, *square = beta + n_, *nearness = square + n_;
+    V *re = vectors_ + 8 * n_, *im = re + n_, *beta = im + n_, *square = beta + n_, *nearness = square + n_, *over_square = nearness + n_;
     V norms[2] = {};
     for (std::size_t k = 0; k < size_; ++k) {
       norms[0] = max(norms[0], HWY_NAMESPACE::size(fields_[k]));
@@ -174,6 +177,7 @@ class GradientInLockstep : public LockstepGradient<T> {
     for (int j = 0; j < n_; ++j) {
       square[j] = re[j] * re[j] + im[j] * im[j] + beta[j] * beta[j];
       nearness[j] = constant<V>(1);
+      over_square[j] = constant<V>(1) / square[j];
       unfit = unfit | (square[j] <= zero);
       for (int i = 0; i < j; ++i) {
         const V x = re[i] * beta[j] - re[j] * beta[i], y = im[i] * beta[j] - im[j] * beta[i];
@@ -182,7 +186,7 @@ class GradientInLockstep : public LockstepGradient<T> {
         if (!crowds) continue;
         const auto near = distance < neighbourhood_square * squares;
         if (!any(near)) continue;
-        const V factor = select(near, distance / squares, constant<V>(1));
+        const V factor = select(near, distance * over_square[i] * over_square[j], constant<V>(1));
         nearness[i] = nearness[i] * factor;
         nearness[j] = nearness[j] * factor;
       }

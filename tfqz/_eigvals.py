@@ -10,7 +10,8 @@ def eigvals(a, b, homogeneous_eigvals=False, *, backend=None, on_failure="raise"
     """Generalized eigenvalues of a pencil, or of a batch: the lambda for which a x = lambda b x has a solution x.
 
     They come from QZ, in the order in which it finds them, and so does their gradient: for a simple eigenvalue with right and left
-    eigenvectors x and y it is y^H (da - lambda db) x / (y^H b x), whatever the distances of the others among themselves.
+    eigenvectors x and y it is y^H (da - lambda db) x / (y^H b x), exact to every order whatever the others do among themselves, members of
+    a defective cluster on both sides included.
     Where eigenvalues coincide single ones have no derivative; their gradient is finite, and functions in which those that coincide
     count alike keep theirs, right to about the square root of the precision: a trace or the logarithm of a determinant where they
     are semisimple; a trace also at one Jordan block of size 2 (of size 3: to the cube root). What is lost is the derivative of
