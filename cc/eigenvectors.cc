@@ -18,7 +18,7 @@ constexpr R kEpsilon = std::numeric_limits<R>::epsilon();
 // tfqz/_tolerances.py: longest_vectors, length.
 template <typename R>
 R longest_vectors() {
-  return 1 / std::sqrt(kEpsilon<R>);
+  return 1 / std::sqrt(std::sqrt(kEpsilon<R>));
 }
 template <typename R>
 R length() {
