@@ -36,6 +36,33 @@ bool Clusters<R>::near(int i, int j) const {
 }
 
 template <typename R>
+bool Clusters<R>::alone(int j) const {
+  for (int i = 0; i < static_cast<int>(alpha_.size()); ++i) {
+    if (i != j && near(i, j)) return false;
+  }
+  return true;
+}
+
+template <typename R>
+bool Clusters<R>::crowded() const {
+  const int n = static_cast<int>(alpha_.size());
+  std::vector<R> squares(n, R(1));
+  const R reach = neighbourhood<R>(n) * neighbourhood<R>(n);
+  for (int j = 0; j < n; ++j) {
+    for (int i = 0; i < j; ++i) {
+      const R re = alpha_[i].real() * beta_[j] - alpha_[j].real() * beta_[i];
+      const R im = alpha_[i].imag() * beta_[j] - alpha_[j].imag() * beta_[i];
+      const R lengths = length_[i] * length_[j], square = (re * re + im * im) / (lengths * lengths);
+      if (square >= reach) continue;
+      squares[i] *= square;
+      squares[j] *= square;
+    }
+    if (length_[j] == 0) return true;
+  }
+  return std::any_of(squares.begin(), squares.end(), [](R x) { return !(x >= crowd<R>() * crowd<R>()); });
+}
+
+template <typename R>
 typename Clusters<R>::Moves Clusters<R>::moves(bool runs_only) const {
   const int n = static_cast<int>(alpha_.size());
   Moves moves{std::vector<R>(n), std::vector<R>(n), std::vector<R>(n), false};

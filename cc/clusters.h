@@ -3,10 +3,24 @@
 #ifndef TFQZ_CLUSTERS_H_
 #define TFQZ_CLUSTERS_H_
 
+#include <algorithm>
+#include <cmath>
 #include <complex>
+#include <limits>
 #include <vector>
 
 namespace tfqz {
+
+// Of `Clusters::crowded`: how near, chordal, others count, one in six on a sphere with n of them; and how small the product of an eigenvalue's
+// distances from these may be. In single precision less than that would be a crowd in many an ordinary pencil.
+template <typename R>
+R neighbourhood(int n) {
+  return R(0.4) / std::sqrt(R(n));
+}
+template <typename R>
+R crowd() {
+  return std::min(std::cbrt(std::numeric_limits<R>::epsilon()), R(1) / 2000);
+}
 
 template <typename R>
 class Clusters {
@@ -22,6 +36,17 @@ class Clusters {
     bool any;
   };
   Moves moves(bool runs_only) const;
+
+  std::complex<R> alpha(int j) const { return alpha_[j]; }
+  R beta(int j) const { return beta_[j]; }
+  bool pair(int j) const { return pair_[j]; }
+
+  // Whether no other eigenvalue is of the same cluster.
+  bool alone(int j) const;
+
+  // Whether eigenvalues lie so close together, clusters of any kind that rounding has split among them, that divisions by their distances,
+  // one after the other, may lose what is known of others between them.
+  bool crowded() const;
 
   // Whether two eigenvalues are of one cluster that `moves` takes apart.
   bool apart(const Moves& moves, int i, int j) const { return moves.distance[i] != moves.distance[j] && near(i, j); }

@@ -6,32 +6,13 @@
 #include <utility>
 
 #include "convention-inl.h"
+#include "products.h"
 
 namespace tfqz {
 namespace {
 
 using HWY_NAMESPACE::Convention;
 using HWY_NAMESPACE::Field;
-
-enum class Form : char { kAsIs = 'N', kAdjoint = 'C' };
-
-template <typename T>
-struct Operand {
-  Form form;
-  const T* entries;
-};
-
-// C = factor A B + keep C, row-major with leading dimension n; C is m x k, and `sum` what A and B have in common. LAPACK sees the
-// transposes, and multiplies those.
-template <typename T>
-void multiply(int n, int m, int k, int sum, int factor, Operand<T> a, Operand<T> b, int keep, T* c) {
-  const char form_a = static_cast<char>(a.form), form_b = static_cast<char>(b.form);
-  const T alpha = T(factor), beta = T(keep);
-  Lapack<T>::gemm(&form_b, &form_a, &k, &m, &sum, &alpha, b.entries, &n, a.entries, &n, &beta, c, &n, 1, 1);
-}
-
-// Panels of the dimension that is summed over: with triangular factors each reaches a part of the product only.
-int panel_width(int n) { return std::max(64, n / 8); }
 
 // C -= A B^H for upper Hessenberg A and B.
 template <typename T>
@@ -78,6 +59,8 @@ QzGradient<T>::QzGradient(int n, bool apart, Fork fork)
       g_y_(g_w_ + size_),
       e_(g_y_ + size_),
       f_(e_ + size_),
+      eigenvectors_(n),
+      eigenvalues_(n),
       alphab_re_(n),
       alphab_im_(n),
       betab_(n),
@@ -88,34 +71,71 @@ bool QzGradient<T>::all_zero(const T* matrix) const {
   return std::all_of(matrix, matrix + size_, [](T x) { return x == T(0); });
 }
 
+// Whether cotangents of S and T are 0 but for the diagonals outside of 2 x 2 blocks, and those of Q and Z are 0.
+template <typename T>
+bool QzGradient<T>::of_diagonals(const ConstFactors<T>& factors, const Cotangents<T>& cotangents) const {
+  if (!all_zero(cotangents.q) || !all_zero(cotangents.z)) return false;
+  // Of t_jj, which is real, the real part counts where it isn't 0: `zero_beta` in convention-inl.h.
+  const R zero_beta = std::is_same_v<T, R> ? R(0) : 4 * std::numeric_limits<R>::epsilon() * n_ * largest(factors.t, size_);
+  for (int i = 0; i < n_; ++i) {
+    for (int j = std::is_same_v<T, R> ? std::max(0, i - 1) : i; j < n_; ++j) {
+      const std::size_t here = static_cast<std::size_t>(i) * n_ + j;
+      if (cotangents.s[here] == T(0) && cotangents.t[here] == T(0)) continue;
+      if (j < i) {
+        if (factors.s[here] != T(0)) return false;
+      } else if (j > i || (std::imag(cotangents.t[here]) != 0 && std::real(factors.t[here]) <= zero_beta)) {
+        return false;
+      } else if (std::is_same_v<T, R> && ((i > 0 && factors.s[here - 1] != T(0)) || (i + 1 < n_ && factors.s[here + n_] != T(0)))) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
 template <typename T>
 void QzGradient<T>::operator()(const ConstFactors<T>& factors, const Cotangents<T>& cotangents, const Pair<T>& pencil) {
   std::fill_n(pencil.first, size_, T(0));
   std::fill_n(pencil.second, size_, T(0));
-  if (cotangents.alpha != nullptr) {
+  for (int j = 0; j < n_; ++j) {
+    eigenvalues_.alpha[j] = cotangents.alpha == nullptr ? Complex(0) : cotangents.alpha[j];
+    eigenvalues_.beta[j] = cotangents.alpha == nullptr ? R(0) : std::real(cotangents.beta[j]);
+  }
+  const bool only_eigenvalues = apart_ || of_diagonals(factors, cotangents);
+  if (only_eigenvalues && !apart_) {
     for (int j = 0; j < n_; ++j) {
-      alphab_re_[j] = cotangents.alpha[j].real();
-      alphab_im_[j] = cotangents.alpha[j].imag();
-      betab_[j] = std::real(cotangents.beta[j]);
+      const std::size_t here = static_cast<std::size_t>(j) * n_ + j;
+      eigenvalues_.alpha[j] += cotangents.s[here];
+      eigenvalues_.beta[j] += std::real(cotangents.t[here]);
     }
   }
-  const auto is_zero = [](R x) { return x == 0; };
-  const bool no_eigenvalues = cotangents.alpha == nullptr || (std::all_of(alphab_re_.begin(), alphab_re_.end(), is_zero) &&
-                                                              std::all_of(alphab_im_.begin(), alphab_im_.end(), is_zero) &&
-                                                              std::all_of(betab_.begin(), betab_.end(), is_zero));
-  const bool no_factors = all_zero(cotangents.q) && all_zero(cotangents.z) && all_zero(cotangents.s) && all_zero(cotangents.t);
-  const bool two_solutions = apart_ && !no_eigenvalues;
-  if (!no_factors || (!two_solutions && !no_eigenvalues)) {
-    std::copy_n(cotangents.s, size_, sb_);
-    std::copy_n(cotangents.t, size_, tb_);
-    const auto unless_zero = [this](const T* matrix) { return all_zero(matrix) ? nullptr : matrix; };
-    pull_back(factors, unless_zero(cotangents.q), unless_zero(cotangents.z), !two_solutions && !no_eigenvalues, false, pencil);
+  if (!eigenvalues_.all_zero()) by_eigenvectors(factors, only_eigenvalues, pencil);
+  const bool eigenvalues = !eigenvalues_.all_zero();
+  for (int j = 0; j < n_; ++j) {
+    alphab_re_[j] = eigenvalues_.alpha[j].real();
+    alphab_im_[j] = eigenvalues_.alpha[j].imag();
+    betab_[j] = eigenvalues_.beta[j];
   }
-  if (two_solutions) {
+  if (only_eigenvalues) {
+    if (!eigenvalues) return;
     std::fill_n(sb_, size_, T(0));
     std::fill_n(tb_, size_, T(0));
-    pull_back(factors, nullptr, nullptr, true, true, pencil);
+    return pull_back(factors, nullptr, nullptr, true, apart_, pencil);
   }
+  std::copy_n(cotangents.s, size_, sb_);
+  std::copy_n(cotangents.t, size_, tb_);
+  const auto unless_zero = [this](const T* matrix) { return all_zero(matrix) ? nullptr : matrix; };
+  pull_back(factors, unless_zero(cotangents.q), unless_zero(cotangents.z), eigenvalues, false, pencil);
+}
+
+// Simple eigenvalues. Where nothing needs it and the equations have to be solved anyway, these do all at once.
+template <typename T>
+void QzGradient<T>::by_eigenvectors(const ConstFactors<T>& factors, bool only_eigenvalues, const Pair<T>& pencil) {
+  const Clusters<R> clusters = find_clusters(factors);
+  bool rest;
+  if (!eigenvectors_.read(factors, norm_s_, norm_t_, clusters, eigenvalues_, &rest)) return;
+  if ((rest || !only_eigenvalues) && !clusters.crowded()) return;
+  eigenvectors_(fork_, buffer_.get(), &eigenvalues_, pencil);
 }
 
 template <typename T>

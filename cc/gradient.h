@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "clusters.h"
+#include "eigenvectors.h"
 #include "fork.h"
 #include "lapack.h"
 #include "reorder.h"
@@ -27,7 +28,8 @@ struct Cotangents {
 template <typename T>
 class QzGradient {
  public:
-  // Throws std::bad_alloc. `n` >= 1. `apart`: cotangents of alpha and beta are for eigenvalues that are taken apart where they coincide.
+  // Throws std::bad_alloc. `n` >= 1. `apart`: there are cotangents of alpha and beta alone, of eigenvalues that are taken apart where they
+  // coincide.
   QzGradient(int n, bool apart, Fork fork);
 
   // `pencil` receives the cotangents of A and B.
@@ -35,7 +37,10 @@ class QzGradient {
 
  private:
   using R = Real<T>;
+  using Complex = std::complex<R>;
 
+  bool of_diagonals(const ConstFactors<T>& factors, const Cotangents<T>& cotangents) const;
+  void by_eigenvectors(const ConstFactors<T>& factors, bool only_eigenvalues, const Pair<T>& pencil);
   bool all_zero(const T* matrix) const;
   Clusters<R> find_clusters(const ConstFactors<T>& factors);
   void move(const ConstFactors<T>& factors, const typename Clusters<R>::Moves& moves);
@@ -52,6 +57,8 @@ class QzGradient {
   T *const sb_, *const tb_, *const g_w_, *const g_y_, *const e_, *const f_;
   std::unique_ptr<T[]> moved_;  // S and T, where anything moves
   R norm_s_ = 1, norm_t_ = 1;
+  Eigenvectors<T> eigenvectors_;
+  EigenvalueCotangents<R> eigenvalues_;
   std::vector<R> alphab_re_, alphab_im_, betab_, work_;
 };
 

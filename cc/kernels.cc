@@ -212,10 +212,11 @@ class QzGradientKernel : public OpKernel {
     OP_REQUIRES_OK(context, context->allocate_output(1, shape, &b));
     if (shape.num_elements() == 0) return;
     const auto data = [&](int i) { return context->input(i).flat<T>().data(); };
-    const bool eigenvalues = context->num_inputs() > 8;
+    const int count = context->num_inputs();
+    const bool eigenvalues = count > 8;
     const Cotangents<T> cotangents = {data(4), data(5), data(6), data(7),
-                                      eigenvalues ? context->input(8).flat<std::complex<Real<T>>>().data() : nullptr,
-                                      eigenvalues ? data(9) : nullptr};
+                                      eigenvalues ? context->input(count - 2).flat<std::complex<Real<T>>>().data() : nullptr,
+                                      eigenvalues ? data(count - 1) : nullptr};
     TensorShape batch_shape = shape;
     batch_shape.RemoveLastDims(2);
     const int n = static_cast<int>(shape.dim_size(shape.dims() - 1));

@@ -28,7 +28,7 @@ template <typename T>
 class GradientInLockstep : public LockstepGradient<T> {
  public:
   explicit GradientInLockstep(int n) : n_(n), size_(static_cast<std::size_t>(n) * n) {
-    buffer_.reset(static_cast<char*>(::operator new(10 * size_ * sizeof(N) + 12 * n * sizeof(V), std::align_val_t{kAlignment})));
+    buffer_.reset(static_cast<char*>(::operator new(10 * size_ * sizeof(N) + 14 * n * sizeof(V), std::align_val_t{kAlignment})));
     fields_ = reinterpret_cast<N*>(buffer_.get());
     vectors_ = reinterpret_cast<V*>(fields_ + 10 * size_);
   }
@@ -51,7 +51,8 @@ class GradientInLockstep : public LockstepGradient<T> {
     const auto constant_field = [this](int i) { return Field<const N>(&fields_[i * size_], n_); };
     Convention<T, N> c(n_, constant_field(0), constant_field(1), constant_field(2), constant_field(3), field(4), field(5),
                        constant_field(6), constant_field(7), field(8), field(9), work);
-    const std::uint64_t left_out = find_unfit(c);
+    const bool of_rotations = !all_zero(field(6)) || !all_zero(field(7));
+    const std::uint64_t left_out = find_unfit(c, /*crowds=*/eigenvalues || !of_rotations);
     c.keep_pattern();
     if (eigenvalues) c.add_eigenvalues(alphab_re, alphab_im, betab);
     c.prepare();
@@ -125,10 +126,18 @@ class GradientInLockstep : public LockstepGradient<T> {
     return any(!zero);
   }
 
-  // Lanes with eigenvalues that coincide, so that solutions have to be chosen, or with norms whose products leave the range.
-  std::uint64_t find_unfit(const Convention<T, N>& c) const {
+  bool all_zero(Field<N> x) const {
+    const V* entries = reinterpret_cast<const V*>(&x(0, 0));
+    for (std::size_t k = 0; k < size_ * kParts; ++k) {
+      if (any(!is_zero(entries[k]))) return false;
+    }
+    return true;
+  }
+
+  // Lanes with eigenvalues that coincide, so that solutions have to be chosen, or with norms whose products leave the range; and `crowds`.
+  std::uint64_t find_unfit(const Convention<T, N>& c, bool crowds) const {
     const R limit = std::is_same_v<R, float> ? R(1e4) : R(1e50);
-    V *re = vectors_ + 8 * n_, *im = re + n_, *beta = im + n_, *square = beta + n_;
+    V *re = vectors_ + 8 * n_, *im = re + n_, *beta = im + n_, *square = beta + n_, *nearness = square + n_, *over_square = nearness + n_;
     V norms[2] = {};
     for (std::size_t k = 0; k < size_; ++k) {
       norms[0] = max(norms[0], HWY_NAMESPACE::size(fields_[k]));
@@ -164,14 +173,25 @@ class GradientInLockstep : public LockstepGradient<T> {
     // tfqz/_tolerances.py: cluster, zero_pair, with a margin: what is decided here is only who decides.
     constexpr R kEpsilon = std::numeric_limits<R>::epsilon();
     const V reach = constant<V>(4 * std::pow(kEpsilon, R(1.5))), zero = constant<V>(1000 * kEpsilon * kEpsilon * n_ * n_);
+    const V neighbourhood_square = constant<V>(neighbourhood<R>(n_) * neighbourhood<R>(n_));
     for (int j = 0; j < n_; ++j) {
       square[j] = re[j] * re[j] + im[j] * im[j] + beta[j] * beta[j];
+      nearness[j] = constant<V>(1);
+      over_square[j] = constant<V>(1) / square[j];
       unfit = unfit | (square[j] <= zero);
       for (int i = 0; i < j; ++i) {
         const V x = re[i] * beta[j] - re[j] * beta[i], y = im[i] * beta[j] - im[j] * beta[i];
-        unfit = unfit | (x * x + y * y <= reach * square[i] * square[j]);
+        const V distance = x * x + y * y, squares = square[i] * square[j];
+        unfit = unfit | (distance <= reach * squares);
+        if (!crowds) continue;
+        const auto near = distance < neighbourhood_square * squares;
+        if (!any(near)) continue;
+        const V factor = select(near, distance * over_square[i] * over_square[j], constant<V>(1));
+        nearness[i] = nearness[i] * factor;
+        nearness[j] = nearness[j] * factor;
       }
     }
+    for (int j = 0; j < n_ && crowds; ++j) unfit = unfit | !(constant<V>(crowd<R>() * crowd<R>()) <= nearness[j]);
     std::uint64_t bits = 0;
     V flags = masked(unfit, constant<V>(1));
     for (int lane = 0; lane < kLanes<T>; ++lane) bits |= std::uint64_t{lane_of(&flags, lane) != 0} << lane;

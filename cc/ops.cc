@@ -47,6 +47,7 @@ REGISTER_OP("Tfqz>Qz")
     .Attr("Tcomplex: {complex64, complex128}")
     .Attr("on_failure: {'raise', 'nan'} = 'raise'")
     .Attr("apart: bool = false")
+    .Attr("ratios: bool = false")
     .Attr("body: string = ''")
     .SetShapeFn(QzShape)
     .Doc(R"doc(
@@ -62,6 +63,7 @@ alpha: [..., n]; alpha / beta are the generalized eigenvalues. Tcomplex is the c
 beta: [..., n], real values >= 0.
 on_failure: 'raise' names the batch element, 'nan' fills it with NaN.
 apart: For the gradient: whether the cotangents of alpha and beta are for eigenvalues that are taken apart where they coincide.
+ratios: For the gradient: whether these are those of functions of alpha / beta alone, in which beta was taken for constant.
 body: Empty, or a function of a and b, [batch, n, n], with these outputs, which XLA compiles for devices other than the CPU.
 )doc");
 
@@ -210,14 +212,17 @@ REGISTER_OP("Tfqz>QzGradient")
     .Input("t_bar: T")
     .Input("q_bar: T")
     .Input("z_bar: T")
+    .Input("pencil: pencils * T")
     .Input("alpha_bar: eigenvalues * Tcomplex")
     .Input("beta_bar: eigenvalues * T")
     .Output("a_bar: T")
     .Output("b_bar: T")
     .Attr("T: {float, double, complex64, complex128}")
     .Attr("Tcomplex: {complex64, complex128} = DT_COMPLEX128")  // what is taken without alpha_bar
+    .Attr("pencils: int >= 0 = 0")
     .Attr("eigenvalues: int >= 0")
     .Attr("apart: bool = false")
+    .Attr("ratios: bool = false")
     .Attr("body: string = ''")
     .SetShapeFn(TwoLikeInputsShape<8>)
     .Doc(R"doc(
@@ -225,8 +230,11 @@ Cotangents of a and b from those of the outputs of `Tfqz>Qz` or `Tfqz>Reorder`.
 
 s, t, q, z: [..., n, n], factors in canonical form.
 s_bar, t_bar, q_bar, z_bar: [..., n, n], their cotangents.
+pencil: Nothing, or a and b, [..., n, n], for the gradient of this gradient only.
 alpha_bar, beta_bar: [..., n], one each or none.
 apart: The cotangents of alpha and beta are for eigenvalues that are taken apart where they coincide.
+ratios: They are those of functions of alpha / beta alone. For the gradient of this gradient: alpha_bar with beta taken for constant
+  determines beta_bar.
 body: Empty, or a function of the inputs, with one batch dimension, with these outputs, which XLA compiles.
 )doc");
 

@@ -58,12 +58,13 @@ absl::Status CheckEqualShapes(const std::vector<std::string>& names, const std::
 }
 
 absl::Status CheckGradientShapes(const std::vector<TensorShape>& inputs) {
-  const std::vector<TensorShape> matrices(inputs.begin(), inputs.begin() + 8);
-  TF_RETURN_IF_ERROR(CheckEqualShapes({"s", "t", "q", "z", "s_bar", "t_bar", "q_bar", "z_bar"}, matrices));
+  const std::size_t count = inputs.size() < 12 ? 8 : 10;
+  const std::vector<TensorShape> matrices(inputs.begin(), inputs.begin() + count);
+  TF_RETURN_IF_ERROR(CheckEqualShapes({"s", "t", "q", "z", "s_bar", "t_bar", "q_bar", "z_bar", "a", "b"}, matrices));
   TensorShape vector = matrices[0];
   vector.RemoveLastDims(1);
-  for (std::size_t i = 8; i < inputs.size(); ++i) {
-    if (inputs.size() != 10 || inputs[i] != vector) {
+  for (std::size_t i = count; i < inputs.size(); ++i) {
+    if (inputs.size() != count + 2 || inputs[i] != vector) {
       return absl::InvalidArgumentError("`alpha_bar`, `beta_bar` must have the shape " + shape_text(Sizes(vector)) + " each; got " +
                                         shape_text(Sizes(inputs[i])));
     }

@@ -5,12 +5,7 @@
 #include <limits>
 #include <type_traits>
 
-// One machine code for AVX-512, AVX2 and any other processor each, chosen when the library is loaded.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define TFQZ_FOR_EACH_VECTOR_WIDTH __attribute__((flatten, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define TFQZ_FOR_EACH_VECTOR_WIDTH
-#endif
+#include "vector_widths.h"
 
 namespace tfqz {
 namespace {

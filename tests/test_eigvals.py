@@ -73,6 +73,126 @@ def test_a_simple_eigenvalue_beside_a_cluster(dtype, backend, rng):
         assert along(gradient(f, a, b), (da, db)) == pytest.approx(derivative, rel=1e-6)
 
 
+def between(order, dtype, infinite=False):
+    """A pencil, already triangular, with the eigenvalue 2 behind a Jordan block and before one more member of its cluster."""
+    a = np.diag([1.0] * order + [2, 1]) + np.eye(order + 2, k=1) / 2
+    b = np.eye(order + 2)
+    if infinite:
+        a, b = np.eye(order + 2), a - np.diag([1.0] * order + [1, 1])
+        a[order, order] = 2
+    return a.astype(dtype), b.astype(dtype)
+
+
+def by_vectors(a, b, near, directions):
+    """The eigenvalue nearest to `near`, and its derivative along each pair of directions, from SciPy's eigenvectors."""
+    eigenvalues, left, right = scipy.linalg.eig(a, b, left=True)
+    k = np.argmin(np.where(np.isfinite(eigenvalues), abs(eigenvalues - near), np.inf))
+    y, x = left[:, k].conj(), right[:, k]
+    return eigenvalues[k], [(y @ da @ x - eigenvalues[k] * (y @ db @ x)) / (y @ b @ x) for da, db in directions]
+
+
+def place(values, near):
+    values = np.asarray(values)
+    return int(np.argmin(np.where(np.isfinite(values), abs(values - near), np.inf)))
+
+
+@pytest.mark.parametrize("infinite", [False, True], ids=["finite", "infinite"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_between_members_of_a_defective_cluster(dtype, infinite, backend, rng):
+    """One eigenvalue of `eigvals`, homogeneous or not, and of the diagonals of S and T in C++; for each order of the Jordan block."""
+    for order in (2, 3, 4, 5):
+        a, b = between(order, dtype, infinite)
+        directions = [(deviates(rng, a.shape, dtype), deviates(rng, a.shape, dtype))]
+        _, (expected,) = by_vectors(a, b, 2, directions)
+        k = place(tfqz.eigvals(a, b, backend=backend), 2)
+
+        def plain(a, b):
+            return tf.math.real((1 - 2j) * tf.cast(tfqz.eigvals(a, b, backend=backend)[k], tf.complex128))
+
+        def homogeneous(a, b):
+            alpha, beta = tf.unstack(tfqz.eigvals(a, b, True, backend=backend))
+            return tf.math.real((1 - 2j) * tf.cast(alpha[k] / beta[k], tf.complex128))
+
+        def diagonals(a, b):
+            s, t, _, _ = tfqz.qz(a, b, backend=backend)
+            return tf.math.real((1 - 2j) * tf.cast(s[k, k] / t[k, k], tf.complex128))
+
+        for f in (plain, homogeneous, *[diagonals] * (backend == "native")):
+            assert along(gradient(f, a, b), directions[0]) == pytest.approx(np.real((1 - 2j) * expected), rel=1000 * float(np.finfo(dtype).eps))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_a_complex_pair_between_members_of_a_defective_cluster(dtype, rng):
+    """In full matrices, whose clusters rounding has split, in an order that puts members before and behind; alone and in a batch."""
+    n = 7
+    j = scipy.linalg.block_diag(cases.jordan((1, 4)), [[2, 1.5], [-1, 1.8]], [[1]])
+    j[:4, 4:] = deviates(rng, (4, 3), "float64") / 3
+    q, z = (cases.unitary(lambda *shape: deviates(rng, shape, dtype), n) for _ in "qz")
+    a, b = (q @ j @ z).astype(dtype), (q @ z).astype(dtype)
+    value = max(np.linalg.eigvals(j[4:6, 4:6]), key=np.imag)
+    directions = [(deviates(rng, (n, n), dtype), deviates(rng, (n, n), dtype))]
+    _, (expected,) = by_vectors(a, b, value, directions)
+
+    def order(alpha, beta):
+        """Three members first, the pair, and the others."""
+        near = np.abs(alpha / tf.cast(beta, alpha.dtype) - 1) < 0.5
+        return tf.constant(np.where(near, np.where(np.cumsum(near) <= 3, 2, 0), 1))
+
+    ordered = tfqz.ordqz(a, b, order)
+    k = place(ordered.alpha.numpy() / ordered.beta.numpy(), value)
+    assert k in (3, 4)
+
+    def f(a, b):
+        ordered = tfqz.ordqz(a, b, order)
+        return tf.math.real((1 - 2j) * ordered.alpha[k] / tf.cast(ordered.beta[k], ordered.alpha.dtype))
+
+    assert along(gradient(f, a, b), directions[0]) == pytest.approx(np.real((1 - 2j) * expected), rel=1e-11)
+
+
+@pytest.mark.parametrize("infinite", [False, True], ids=["finite", "infinite"])
+def test_second_derivatives_between_members_of_a_defective_cluster(infinite, rng):
+    """Against differences of first ones; in forward mode too."""
+    a, b = between(4, "float64", infinite)
+    (u, v), (p, r) = directions = [[deviates(rng, a.shape, "float64") for _ in "ab"] for _ in range(2)]
+    k = place(tfqz.eigvals(a, b), 2)
+
+    def square(a, b):
+        return tf.math.real(tfqz.eigvals(a, b)[k] ** 2)
+
+    def derivative(a, b):
+        with tf.GradientTape() as tape:
+            tape.watch([a, b])
+            value = square(a, b)
+        return inner((u, v), tape.gradient(value, [a, b]))
+
+    def expected(h):
+        value, (change,) = by_vectors(a + h * p, b + h * r, 2, directions[:1])
+        return np.real(2 * value * change)
+
+    h = 1e-4
+    difference = (8 * (expected(h) - expected(-h)) - expected(2 * h) + expected(-2 * h)) / (12 * h)
+    assert along(gradient(derivative, a, b), (p, r)) == pytest.approx(difference, rel=1e-8)
+    A, B = tf.constant(a), tf.constant(b)
+    with tf.autodiff.ForwardAccumulator([A, B], [tf.constant(u), tf.constant(v)]) as accumulator:
+        value = square(A, B)
+    assert float(accumulator.jvp(value)) == pytest.approx(expected(0), rel=1e-12)
+
+
+def test_the_gradient_of_a_transmission_zero(backend, rng):
+    """Of G(s) = (s + 1) / s^4, whose system pencil has a Jordan block of order 5 at infinity."""
+    A, B = np.eye(4, k=1), np.eye(4)[:, 3:]
+    C, D = np.array([[1.0, 1, 0, 0]]), np.zeros((1, 1))
+    pencil, mass = np.block([[A, B], [C, D]]), np.diag([1.0, 1, 1, 1, 0])
+    for _ in range(3):
+        p, r = (cases.unitary(lambda *shape: deviates(rng, shape, "float64"), 5) for _ in "pr")
+        a, b = p @ pencil @ r, p @ mass @ r
+        directions = [[deviates(rng, a.shape, "float64") for _ in "ab"]]
+        _, (expected,) = by_vectors(a, b, -1, directions)
+        k = place(tfqz.eigvals(a, b, backend=backend), -1)
+        found = gradient(lambda a, b: tf.math.real(tfqz.eigvals(a, b, backend=backend)[k]), a, b)
+        assert along(found, directions[0]) == pytest.approx(np.real(expected), rel=1e-11)
+
+
 @pytest.mark.parametrize("name", ["random-8", "rotations-hidden", "identity-b", "toeplitz"])
 def test_conjugate_pairs(name, backend):
     """Real sums over pairs, here over all eigenvalues: tr B^-1 A and log |det B^-1 A|, whose gradients are known."""

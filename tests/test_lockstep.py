@@ -36,7 +36,7 @@ def decompose(a, b, **options):
 
 def gradient(factors, bars):
     """Cotangents of the pencils from those of the factors and, if there are six, of the eigenvalues."""
-    return [x.numpy() for x in native.qz_gradient(list(factors), bars[:4], bars[4:], apart=False, in_ops=None)]
+    return [x.numpy() for x in native.qz_gradient(list(factors), bars[:4], None, eigenvalue_cotangents=bars[4:])]
 
 
 def among_others(a, b, rng):

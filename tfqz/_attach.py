@@ -27,20 +27,22 @@ from tfqz._backends import native as op_library
 from tfqz._functions import traced
 
 # Saved graphs hold these: names by `Tfqz>Attach`, places by the other op. New ones come last.
-RULES = ("Qz", "Eigvals", "OrdQz", "Blocks", "Schur", "Solve", "SolveAdjoint", "SolveOrdinary", "SolveOrdinaryAdjoint", "Basis")
+RULES = ("Qz", "Eigvals", "OrdQz", "Blocks", "Schur", "Solve", "SolveAdjoint", "SolveOrdinary", "SolveOrdinaryAdjoint", "Basis",
+         "Ratios", "MovingRatios", "MovingVectors")
 
 
 class _Rule(NamedTuple):
     pullback: Callable
     arguments: int  # how many there are
     broadcast: bool  # whether the batch shapes of the first two may be smaller ones than those of the values
+    batch_first: bool  # whether the batch dimensions come first in all tensors
 
 
 _rules = {}
 _numbers = itertools.count()
 
 
-def register_rule(name, arguments, broadcast=False):
+def register_rule(name, arguments, broadcast=False, batch_first=True):
     """Decorator for `pullback(arguments, values, cotangents, native)`, which returns the cotangents of the arguments.
 
     The values that it is given have this very gradient again, so what it computes from them can be differentiated too. `native`: with the
@@ -49,18 +51,15 @@ def register_rule(name, arguments, broadcast=False):
     assert name in RULES
 
     def register(pullback):
-        _rules[name] = _Rule(pullback, arguments, broadcast)
+        _rules[name] = _Rule(pullback, arguments, broadcast, batch_first)
         return pullback
 
     return register
 
 
-def number_of_arguments(name):
-    return _rules[name].arguments
-
-
-def broadcasts(name):
-    return _rules[name].broadcast
+def rule(name):
+    """What is registered for a name."""
+    return _rules[name]
 
 
 def attach_gradient(name, arguments, values, native):
@@ -162,9 +161,9 @@ def differentiable(function):
         return [next(found) if _varies(x) else None for x in arguments]
 
     @functools.cache
-    def rule(count, options):
+    def name_of_rule(count, options):
         name = f"{getattr(function, '__name__', 'transposed')}, {len(_rules)}"
-        _rules[name] = _Rule(lambda arguments, _, cotangents, native: pullback(arguments, cotangents, **dict(options)), count, False)
+        _rules[name] = _Rule(lambda arguments, _, cotangents, native: pullback(arguments, cotangents, **dict(options)), count, False, True)
         return name
 
     @functools.wraps(function)
@@ -172,7 +171,7 @@ def differentiable(function):
         if not tf.executing_eagerly():
             return function(*tensors, **options)
         values = once(*tensors, **options)
-        name = rule(len(tensors), tuple(options.items()))
+        name = name_of_rule(len(tensors), tuple(options.items()))
         attached = attach_gradient(name, tensors, tf.nest.flatten(values), native=op_library.why_not() is None)
         return tf.nest.pack_sequence_as(values, attached)
 

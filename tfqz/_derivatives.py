@@ -4,7 +4,7 @@ import functools
 
 import tensorflow as tf
 
-from tfqz import _gradient, _gradient_schur
+from tfqz import _eigenvalues, _gradient, _gradient_schur
 from tfqz._attach import attach_gradient, recorded, register_rule
 from tfqz._backends import native as op_library
 
@@ -12,22 +12,23 @@ from tfqz._backends import native as op_library
 def factors(a, b, backend, on_failure):
     """[S, T, Q, Z]."""
     if backend is op_library:
-        return _native(a, b, on_failure, apart=False)[:4]
+        return _native(a, b, on_failure, apart=False, ratios=False)[:4]
     return attach_gradient("Qz", [a, b], _without_gradient(backend, a, b, on_failure)[:4], native=False)
 
 
-def eigenvalues(a, b, backend, on_failure):
-    """[alpha, beta]: the gradient takes those apart that coincide."""
+def eigenvalues(a, b, backend, on_failure, ratios):
+    """[alpha, beta]: the gradient takes those apart that coincide. `ratios`: a Python bool, see `_eigenvalues.by_eigenvectors`."""
     if backend is op_library:
-        return _native(a, b, on_failure, apart=True)[4:]
-    return attach_gradient("Eigvals", [a, b], _without_gradient(backend, a, b, on_failure), native=False)[4:]
+        return _native(a, b, on_failure, apart=True, ratios=ratios)[4:]
+    return attach_gradient("Ratios" if ratios else "Eigvals", [a, b], _without_gradient(backend, a, b, on_failure), native=False)[4:]
 
 
-def _native(a, b, on_failure, apart):
+def _native(a, b, on_failure, **flags):
     def pullback(pencil, outputs, cotangents):
-        return _unbroadcast(pencil, _of_pencil(outputs[:4], cotangents, apart, native=True))
+        # Nothing depends on alpha and beta if `apart` isn't set.
+        return _of_pencil(pencil, outputs, cotangents[: 6 if flags["apart"] else 4], native=True, **flags)
 
-    return recorded(lambda: op_library.factorize(a, b, on_failure, apart), [a, b], pullback)
+    return recorded(lambda: op_library.factorize(a, b, on_failure, **flags), [a, b], pullback)
 
 
 def _without_gradient(backend, a, b, on_failure):
@@ -35,8 +36,10 @@ def _without_gradient(backend, a, b, on_failure):
 
 
 def of_ordered(a, b, outputs, backend):
-    """[S, T, Q, Z, alpha, beta] computed from `a` and `b` in any order of the eigenvalues: one solution for all."""
-    return attach_gradient("OrdQz", [a, b], outputs, native=backend is op_library)
+    """[S, T, Q, Z, alpha, beta] computed from `a` and `b` in any order of the eigenvalues: a gradient for the factors, one for alpha, beta."""
+    native = backend is op_library
+    factors = attach_gradient("OrdQz", [a, b], outputs[:4], native)
+    return [*factors, *attach_gradient("Eigvals", [a, b], outputs, native)[4:]]
 
 
 def of_blocks(a, b, factors, count, backend):
@@ -59,27 +62,41 @@ def _pullback_of_schur(arguments, values, cotangents, native):
 @register_rule("Qz", arguments=2, broadcast=True)
 @register_rule("OrdQz", arguments=2, broadcast=True)
 def _pullback(arguments, values, cotangents, native):
-    return _unbroadcast(arguments, _of_pencil(values[:4], cotangents, False, native))
+    return _of_pencil(arguments, values, cotangents, native)
 
 
 @register_rule("Eigvals", arguments=2, broadcast=True)
 def _pullback_taken_apart(arguments, values, cotangents, native):
-    return _unbroadcast(arguments, _of_pencil(values[:4], cotangents, True, native))
+    return _of_pencil(arguments, values, cotangents, native, apart=True)
 
 
-def _of_pencil(factors, cotangents, apart, native):
-    """Cotangents of the pencil that `factors` belong to."""
-    inputs = [*factors, *cotangents]
+@register_rule("Ratios", arguments=2, broadcast=True)
+def _pullback_of_ratios(arguments, values, cotangents, native):
+    return _of_pencil(arguments, values, cotangents, native, apart=True, ratios=True)
+
+
+def _of_pencil(pencil, values, cotangents, native, **flags):
+    """Cotangents of `pencil`, whose batch shapes may have been broadcast, from those of factors, alpha and beta, or of factors alone."""
+    factors, cotangents, of_eigenvalues = list(values[:4]), list(cotangents[:4]), list(cotangents[4:])
+    if flags.get("ratios"):
+        of_eigenvalues[1] = _eigenvalues.beta_cotangent(*map(tf.stop_gradient, values[4:]), of_eigenvalues[0])
+    broadcast = [_broadcast(x, factors[0]) for x in pencil] if of_eigenvalues else []
+    inputs = [*factors, *cotangents, *broadcast, *of_eigenvalues]
     if not native:
-        return _gradient.pullback(*inputs, apart=apart)
-    pullback = functools.partial(_pullback_of_gradient, apart=apart)
-    make = functools.partial(op_library.qz_gradient, inputs[:4], inputs[4:8], inputs[8:], apart, in_ops=_gradient.pullback)
-    return recorded(make, inputs, pullback)
+        return _unbroadcast(pencil, _gradient.pullback(*inputs, **flags))
+    make = functools.partial(op_library.qz_gradient, factors, cotangents, _gradient.pullback, broadcast, of_eigenvalues, **flags)
+    return _unbroadcast(pencil, recorded(make, inputs, functools.partial(_pullback_of_gradient, **flags)))
 
 
-def _pullback_of_gradient(inputs, outputs, cotangents, apart):
+def _pullback_of_gradient(inputs, outputs, cotangents, **flags):
     """Of the formula in TensorFlow ops."""
-    return _gradient.pullback.pullback(inputs, cotangents, apart=apart, native=True)
+    return _gradient.pullback.pullback(inputs, cotangents, native=True, **flags)
+
+
+def _broadcast(x, like):
+    if x.shape.is_fully_defined() and x.shape == like.shape:
+        return x
+    return tf.broadcast_to(x, tf.shape(like))
 
 
 @register_rule("Blocks", arguments=3, broadcast=True)
@@ -95,13 +112,18 @@ def _gradient_of_schur_op(op, *cotangents):
 
 @tf.RegisterGradient("Tfqz>Qz")
 def _gradient_of_op(op, *cotangents):
-    factors, apart = list(op.outputs)[:4], op.get_attr("apart")
-    return _unbroadcast(list(op.inputs), _of_pencil(factors, cotangents, apart, native=True))
+    flags = _flags(op)
+    count = 6 if flags["apart"] else 4  # nothing depends on alpha and beta then
+    return _of_pencil(list(op.inputs), list(op.outputs), cotangents[:count], native=True, **flags)
 
 
 @tf.RegisterGradient("Tfqz>QzGradient")
 def _gradient_of_gradient_op(op, *cotangents):
-    return _pullback_of_gradient(list(op.inputs), list(op.outputs), cotangents, apart=op.get_attr("apart"))
+    return _pullback_of_gradient(list(op.inputs), list(op.outputs), cotangents, **_flags(op))
+
+
+def _flags(op):
+    return {name: op.get_attr(name) for name in ("apart", "ratios")}
 
 
 def _unbroadcast(inputs, gradients):

@@ -10,7 +10,8 @@ def eigvals(a, b, homogeneous_eigvals=False, *, backend=None, on_failure="raise"
     """Generalized eigenvalues of a pencil, or of a batch: the lambda for which a x = lambda b x has a solution x.
 
     They come from QZ, in the order in which it finds them, and so does their gradient: for a simple eigenvalue with right and left
-    eigenvectors x and y it is y^H (da - lambda db) x / (y^H b x), whatever the distances of the others among themselves.
+    eigenvectors x and y it is y^H (da - lambda db) x / (y^H b x), exact to every order whatever the others do among themselves, members of
+    a defective cluster on both sides included.
     Where eigenvalues coincide single ones have no derivative; their gradient is finite, and functions in which those that coincide
     count alike keep theirs, right to about the square root of the precision: a trace or the logarithm of a determinant where they
     are semisimple; a trace also at one Jordan block of size 2 (of size 3: to the cube root). What is lost is the derivative of
@@ -35,13 +36,14 @@ def eigvals(a, b, homogeneous_eigvals=False, *, backend=None, on_failure="raise"
     """
     _checks.choice("on_failure", on_failure, _checks.ON_FAILURE)
     with tf.name_scope(name or "eigvals"):
-        alpha, beta = alpha_and_beta(a, b, backend, on_failure)
+        alpha, beta = alpha_and_beta(a, b, backend, on_failure, ratios=not homogeneous_eigvals)
         if not homogeneous_eigvals:
             return _eigenvalues.quotient(alpha, beta)
         return tf.stack([alpha, beta if beta.dtype.is_complex else _blocks.to_complex(beta)], axis=-2)
 
 
-def alpha_and_beta(a, b, backend, on_failure):
-    """alpha, [..., n], complex, and beta, [..., n], of the pencil's dtype with real values >= 0."""
+def alpha_and_beta(a, b, backend, on_failure, ratios=False):
+    """alpha, [..., n], complex, and beta, [..., n], of the pencil's dtype with real values >= 0. `ratios`: a Python bool, whether they are
+    for `_eigenvalues.quotient`."""
     backend = _backends.choose(backend)
-    return _derivatives.eigenvalues(*_checks.pencil(a, b), backend, on_failure)
+    return _derivatives.eigenvalues(*_checks.pencil(a, b), backend, on_failure, ratios)

@@ -16,31 +16,38 @@ def succeeded(X):
     return tf.reduce_all(tf.math.is_finite(tf.math.real(tf.linalg.diag_part(tf.stop_gradient(X)))), axis=-1)
 
 
-def stand_in(X):
-    """[..., n, n]: diagonal matrices with distinct entries, as factors of some pencil."""
-    n = tf.shape(X)[-1]
-    return tf.broadcast_to(tf.linalg.diag(tf.cast(tf.range(1, n + 1), X.dtype)), tf.shape(X))
+def identity_like(X):
+    """Identity matrices, [..., n, n]."""
+    return tf.eye(tf.shape(X)[-1], batch_shape=tf.shape(X)[:-2], dtype=X.dtype)
 
 
-def kept_from_gradients(factors):
-    """Decorator for pullbacks of so many factors, [..., n, n], then any integers, then cotangents of the factors and any others, [..., n],
-    which return cotangents [..., n, n]."""
+def kept_from_gradients(layout):
+    """Decorator for pullbacks, which return cotangents [..., n, n].
+
+    `layout` has a letter for each argument: F for factors and P for the pencil, [..., n, n], M and v for cotangents, [..., n, n] and
+    [..., n], i for integers.
+    """
+    kinds = layout.replace(" ", "")
 
     def decorate(pullback):
         @functools.wraps(pullback)
         def call(*tensors, **options):
             good = succeeded(tensors[0])
-            usable = [tf.where(good[..., None, None], x, stand_in(x)) for x in tensors[:factors]]
-            usable += [x for x in tensors[factors:] if x.dtype.is_integer]
-            unused = tf.fill(tf.shape(good), True)
-            for place, x in enumerate(x for x in tensors[factors:] if not x.dtype.is_integer):
-                axes, mask = ([-2, -1], good[..., None, None]) if place < factors else ([-1], good[..., None])
-                unused &= tf.reduce_all(tf.equal(x, 0), axis=axes)
-                usable.append(_blocks.masked(mask, x))
+            of_vector, of_matrix = good[..., None], good[..., None, None]
+            # The pencil (diag(1, 2, ..), I) and its decomposition.
+            identity = identity_like(tensors[0])
+            numbers = tf.range(1, tf.shape(identity)[-1] + 1)
+            diagonal = _blocks.with_diagonal(identity, tf.broadcast_to(tf.cast(numbers, identity.dtype), tf.shape(identity)[:-1]))
+            usable, unused = [], tf.fill(tf.shape(good), True)
+            for place, (kind, x) in enumerate(zip(kinds, tensors)):
+                if kind in "FP":
+                    x = tf.where(of_matrix, x, diagonal if place == kinds.index(kind) else identity)
+                elif kind in "Mv":
+                    unused &= tf.reduce_all(tf.equal(x, 0), axis=[-2, -1] if kind == "M" else [-1])
+                    x = _blocks.masked(of_matrix if kind == "M" else of_vector, x)
+                usable.append(x)
             otherwise = tf.where(unused, tf.constant(0, tf.float32), tf.constant(float("nan"), tf.float32))[..., None, None]
-            return tf.nest.map_structure(
-                lambda x: tf.where(good[..., None, None], x, tf.cast(otherwise, x.dtype)), pullback(*usable, **options)
-            )
+            return tf.nest.map_structure(lambda x: tf.where(of_matrix, x, tf.cast(otherwise, x.dtype)), pullback(*usable, **options))
 
         return call
 

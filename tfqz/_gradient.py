@@ -34,38 +34,46 @@ from tfqz._products import matmul
 
 
 @differentiable
-@_failed.kept_from_gradients(factors=4)
-def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, alphab=None, betab=None, apart=True, native=False):
+@_failed.kept_from_gradients("FFFF MMMM PP vv")
+def pullback(
+    S, T, Q, Z, Sb, Tb, Qb, Zb, A=None, B=None, alphab=None, betab=None, *, apart=False, ratios=False, moving=True, native=False
+):
     """Cotangents of A and B.
 
     Args:
       S, T, Q, Z: [..., n, n], factors in canonical form.
       Sb, Tb, Qb, Zb: [..., n, n], their cotangents; what lies outside the pattern of S and T is ignored.
-      alphab, betab: [..., n], cotangents of alpha and beta, if there are any.
-      apart: a Python bool, whether these are for eigenvalues that are taken apart where they coincide, by a solution of their own.
+      A, B: [..., n, n], of which the result is a function too, and alphab, betab: [..., n], cotangents of alpha and beta; or none of them.
+      apart: a Python bool, whether cotangents are for eigenvalues alone, which are taken apart where they coincide. Those of the factors
+        are 0 then.
+      ratios: a Python bool, as in `_eigenvalues.by_eigenvectors`.
+      moving: a Python bool, False where the result is not differentiated.
       native: a Python bool, as in `_equations.py`.
 
     Returns:
       Ab, Bb: [..., n, n]. For the convention of TensorFlow, <Ab, dA> + <Bb, dB> = <Sb, dS> + ... also for complex dtypes.
     """
-    upper = ~_triangular.strictly_lower(S)
-    Sb, Tb = _blocks.masked(upper, Sb), _blocks.masked(upper, Tb)
-    if alphab is not None and not apart:
-        from_alpha, from_beta = _eigenvalues.pullback(S, T, alphab, betab)
-        Sb, Tb = Sb + from_alpha, Tb + from_beta
-    # Functions of an eigenvalue that stands between equal ones have derivatives.
-    moved_S, moved_T, _, pairs = _eigenvalues.taken_apart(S, T, runs_only=True)
-    Ab, Bb = _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, (S, T), [moved_S, moved_T, pairs], native)
-    if alphab is None or not apart:
-        return Ab, Bb
-    # And so have sums of equal ones.
-    moved_S, moved_T, move, _ = _eigenvalues.taken_apart(S, T)
-    # A function of alpha / beta has betab = -Re(conj(alphab) alpha) / beta.
-    betab = betab - _blocks.of_dtype(move * tf.math.real(alphab), betab.dtype)
-    none = tf.zeros_like(Q)
-    more = _eigenvalues.pullback(moved_S, T, alphab, betab)
-    more = _pullback(moved_S, T, Q, Z, *more, none, none, (moved_S, moved_T), None, native)
-    return Ab + more[0], Bb + more[1]
+    exact = []
+    if alphab is not None:
+        pencil = (A, B) if moving else None
+        exact, (alphab, betab) = _eigenvalues.by_eigenvectors(S, T, Q, Z, alphab, betab, ratios, pencil, native)
+    if alphab is not None and apart:
+        # Sums of equal eigenvalues have derivatives.
+        moved_S, moved_T, move, _ = _eigenvalues.taken_apart(S, T)
+        # A function of alpha / beta has betab = -Re(conj(alphab) alpha) / beta.
+        betab = betab - _blocks.of_dtype(move * tf.math.real(alphab), betab.dtype)
+        none = tf.zeros_like(Q)
+        Sb, Tb = _eigenvalues.pullback(moved_S, T, alphab, betab)
+        general = _pullback(moved_S, T, Q, Z, Sb, Tb, none, none, (moved_S, moved_T), None, native)
+    else:
+        upper = ~_triangular.strictly_lower(S)
+        Sb, Tb = _blocks.masked(upper, Sb), _blocks.masked(upper, Tb)
+        if alphab is not None:
+            Sb, Tb = (x + y for x, y in zip((Sb, Tb), _eigenvalues.pullback(S, T, alphab, betab)))
+        # And so have functions of subspaces with equal ones on one side.
+        moved_S, moved_T, _, pairs = _eigenvalues.taken_apart(S, T, runs_only=True)
+        general = _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, (S, T), [moved_S, moved_T, pairs], native)
+    return [x + y for x, y in zip(general, exact)] if exact else general
 
 
 def _pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, coefficients, apart, native):
@@ -94,7 +102,7 @@ def with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb):
 
 
 @differentiable
-@_failed.kept_from_gradients(factors=4)
+@_failed.kept_from_gradients("FFFF i MMMM")
 def blocks_pullback(S, T, Q, Z, count, Sb, Tb, Qb, Zb, native=False):
     """Cotangents of A and B where S and T are block triangular with two diagonal blocks, the first of `count` rows, and no more.
 

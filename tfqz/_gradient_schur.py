@@ -20,7 +20,7 @@ from tfqz._products import matmul
 
 
 @differentiable
-@_failed.kept_from_gradients(factors=2)
+@_failed.kept_from_gradients("FF MM")
 def pullback(T, Z, Tb, Zb, native=False):
     """The cotangent of A.
 

@@ -94,7 +94,7 @@ def _bases_and_projectors(Z, Q, count, good, columns, native):
     matrix = tf.reshape(good, tf.concat([tf.shape(good), [1, 1]], axis=0))
 
     def spanned(X):
-        X = _blocks.masked(inside, tf.where(matrix, X, _failed.stand_in(X)))
+        X = _blocks.masked(inside, tf.where(matrix, X, _failed.identity_like(X)))
         projector = matmul(X, X, adjoint_b=True)
         basis = _bases.basis(X, projector, count, native)
         return basis if columns is None else basis[..., :columns], projector

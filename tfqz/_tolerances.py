@@ -84,3 +84,15 @@ def move(dtype, times):
     """How far, chordal, a gradient moves eigenvalues apart that coincide, `times` times along one cluster: distances are divided by so
     often, one after the other."""
     return epsilon(dtype) ** (1 / (tf.cast(tf.maximum(times, 1), tf.as_dtype(dtype).real_dtype) + 1))
+
+
+def longest_vectors(dtype):
+    """The eigenvectors of an eigenvalue give its derivative if the product of their lengths, in the frames of the factors and divided by the
+    entries of this eigenvalue, is at most this. The derivative is as long, its relative error epsilon times that, and a sum over a cluster
+    may be of order 1 where each of its terms is so long: sqrt(epsilon) is what it may lose."""
+    return epsilon(dtype) ** -0.25
+
+
+def length(dtype):
+    """The part of (alphab, betab) along (alpha, beta) is 0, for a function of alpha / beta, if it is below this times its summands."""
+    return 64 * epsilon(dtype)

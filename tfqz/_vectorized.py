@@ -24,23 +24,26 @@ def _of_pencil(op):
 
 def _attached(op):
     """`Tfqz>Attach`: the values, then the arguments."""
-    rule = tf.compat.as_str(op.get_attr("rule"))
+    rule = _attach.rule(tf.compat.as_str(op.get_attr("rule")))
     return _again(op, [*_stacked(op, range(len(op.outputs))), *_arguments(op, rule)])
 
 
 def _behind_barrier(op):
     """`XlaOptimizationBarrier`: what tells the rule, the values, the arguments. Somebody else's has no rule."""
     marker = op.input(0)
-    rule = None if marker.is_stacked else _attach.rule_of_barrier(marker.t)
-    if rule is None:
+    name = None if marker.is_stacked else _attach.rule_of_barrier(marker.t)
+    if name is None:
         return _with_all_stacked(op)
-    values = _stacked(op, range(1, op.num_inputs - _attach.number_of_arguments(rule)))
+    rule = _attach.rule(name)
+    values = _stacked(op, range(1, op.num_inputs - rule.arguments))
     return [marker, *_again(op, [marker.t, *values, *_arguments(op, rule)])[1:]]
 
 
 def _arguments(op, rule):
-    first = op.num_inputs - _attach.number_of_arguments(rule)
-    if not _attach.broadcasts(rule):
+    if not rule.batch_first:
+        raise _pfor.ConversionNotImplementedError("the iterations would not be a batch")
+    first = op.num_inputs - rule.arguments
+    if not rule.broadcast:
         return _stacked(op, range(first, op.num_inputs))
     return [*_pencil(op, first), *_stacked(op, range(first + 2, op.num_inputs))]
 

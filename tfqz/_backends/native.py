@@ -30,10 +30,10 @@ def versions():
     }
 
 
-def factorize(a, b, on_failure, apart=False):
-    """`apart` is for the op's gradient, see `qz_gradient`."""
+def factorize(a, b, on_failure, apart=False, ratios=False):
+    """`apart` and `ratios` are for the op's gradient, see `qz_gradient`."""
     dtype = _checks.complex_dtype(a.dtype)
-    return _call("qz", [a, b], graph.factorize_or_tell, on_failure=on_failure, apart=apart, Tcomplex=dtype)
+    return _call("qz", [a, b], graph.factorize_or_tell, on_failure=on_failure, apart=apart, ratios=ratios, Tcomplex=dtype)
 
 
 def reorder(factors, labels, on_failure):
@@ -56,10 +56,12 @@ def basis(X, count, in_ops):
     return _call("basis", [X], in_ops, numbers=[count])
 
 
-def qz_gradient(factors, factor_cotangents, eigenvalue_cotangents, apart, in_ops):
-    """What `_gradient.pullback` does, which is `in_ops`; `eigenvalue_cotangents` are its last arguments, or none."""
-    function = _with_flags(in_ops, apart=apart)
-    return _call("qz_gradient", [*factors, *factor_cotangents], function, eigenvalue_cotangents, split=True, apart=apart)
+def qz_gradient(factors, factor_cotangents, in_ops, pencil=(), eigenvalue_cotangents=(), **flags):
+    """What `_gradient.pullback` does, which is `in_ops`, with its `flags`; the other arguments are in its order. `pencil` may be empty where
+    the op is not differentiated."""
+    function = _with_flags(in_ops, moving=False, **flags)
+    lists = [list(pencil), *([[x] for x in eigenvalue_cotangents] or [[], []])]
+    return _call("qz_gradient", [*factors, *factor_cotangents, *pencil], function, eigenvalue_cotangents, lists=lists, **flags)
 
 
 def attach(values, arguments, rule):
@@ -72,14 +74,15 @@ def _with_flags(function, **flags):
     return lambda *inputs: function(*inputs, **flags)
 
 
-def _call(name, matrices, function, vectors=(), numbers=(), split=False, **attributes):
-    """An op with inputs [..., n, n], [..., n] and [...]. `split`: it takes each of the vectors as a list."""
+def _call(name, matrices, function, vectors=(), numbers=(), lists=None, **attributes):
+    """An op with inputs [..., n, n], [..., n] and [...]. `lists`: the last of these, if it takes them in lists."""
     body = b""
     if not tf.executing_eagerly():  # XLA compiles graphs only
         body = _body(function, *(tuple(x.dtype for x in inputs) for inputs in (matrices, vectors, numbers)))
-    if split:
-        vectors = [[x] for x in vectors] or [[], []]
-    return list(getattr(_load()[0], f"tfqz_{name}")(*matrices, *vectors, *numbers, body=body, **attributes))
+    inputs = [*matrices, *vectors, *numbers]
+    if lists is not None:
+        inputs = [*inputs[: len(inputs) - sum(map(len, lists))], *lists]
+    return list(getattr(_load()[0], f"tfqz_{name}")(*inputs, body=body, **attributes))
 
 
 @functools.cache
