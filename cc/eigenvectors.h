@@ -1,5 +1,5 @@
 // The gradient of simple eigenvalues by their eigenvectors, for which each needs its own distances from the others only:
-// tfqz/_eigenvectors.py, and `by_eigenvectors` in tfqz/_eigenvalues.py, have the formulas and the reasons. No TensorFlow header comes in
+// tfqz/_eigenvectors.py has the formulas and the reasons. No TensorFlow header comes in
 // here.
 #ifndef TFQZ_EIGENVECTORS_H_
 #define TFQZ_EIGENVECTORS_H_

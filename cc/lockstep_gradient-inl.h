@@ -178,7 +178,7 @@ class GradientInLockstep : public LockstepGradient<T> {
       square[j] = re[j] * re[j] + im[j] * im[j] + beta[j] * beta[j];
       nearness[j] = constant<V>(1);
       over_square[j] = constant<V>(1) / square[j];
-      unfit = unfit | (square[j] <= zero);
+      unfit = unfit | !(zero < square[j]);  // NaN too: what failed is left out
       for (int i = 0; i < j; ++i) {
         const V x = re[i] * beta[j] - re[j] * beta[i], y = im[i] * beta[j] - im[j] * beta[i];
         const V distance = x * x + y * y, squares = square[i] * square[j];

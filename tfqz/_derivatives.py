@@ -17,7 +17,7 @@ def factors(a, b, backend, on_failure):
 
 
 def eigenvalues(a, b, backend, on_failure, ratios):
-    """[alpha, beta]: the gradient takes those apart that coincide. `ratios`: a Python bool, see `_eigenvalues.by_eigenvectors`."""
+    """[alpha, beta]: the gradient takes those apart that coincide. `ratios`: a Python bool, see `_eigenvectors.by_eigenvectors`."""
     if backend is op_library:
         return _native(a, b, on_failure, apart=True, ratios=ratios)[4:]
     return attach_gradient("Ratios" if ratios else "Eigvals", [a, b], _without_gradient(backend, a, b, on_failure), native=False)[4:]

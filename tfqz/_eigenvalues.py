@@ -6,7 +6,7 @@ twice, and for alpha the eigenvalues x + iy and x - iy of [p rho, q; r, s / rho]
 
 import tensorflow as tf
 
-from tfqz import _blocks, _eigenvectors, _tolerances
+from tfqz import _blocks, _tolerances
 from tfqz._blocks import following, preceding
 from tfqz._products import matvec
 
@@ -39,7 +39,8 @@ def quotient(alpha, beta):
 
 
 def beta_cotangent(alpha, beta, alphab):
-    """That which a function of alpha / beta has beside alphab."""
+    """That which a function of alpha / beta has beside alphab; 0 where the pencil failed."""
+    alpha = _blocks.masked(tf.math.is_finite(tf.math.real(alpha)), alpha)
     return -tf.math.divide_no_nan(tf.cast(tf.math.real(tf.math.conj(alphab) * alpha), beta.dtype), beta)
 
 
@@ -158,51 +159,3 @@ def pullback(S, T, alphab, betab):
     Sb = Sb + _blocks.place_above(tf.where(start, qb, zero)) + _blocks.place_below(tf.where(start, rb, zero))
     Tb = tf.linalg.diag(in_pairs(ab, db, betab))
     return Sb, Tb + _blocks.place_above(tf.where(start, mb, zero)) + _blocks.place_below(tf.where(start, lb, zero))
-
-
-def by_eigenvectors(S, T, Q, Z, alphab, betab, ratios, pencil, native):
-    """What simple eigenvalues add to the cotangents of A and B, so far as alpha : beta goes; and what is left of alphab and betab.
-
-    (alphab, betab) = c (beta, -conj(alpha)) + d (alpha, beta): c belongs to the ratio, and d to the length, which is no function of the
-    eigenvalue alone. With the right imaginary part of betab, which counts for nothing, d is real.
-
-    Args:
-      S, T, Q, Z: [..., n, n], factors in canonical form.
-      alphab, betab: [..., n], cotangents of alpha and beta.
-      ratios: a Python bool, whether they are those of a function of alpha / beta that takes beta for constant: betab counts for nothing.
-      pencil: A and B, [..., n, n], as whose function, and that of S and T, the result is to be differentiated; None if it isn't.
-      native: a Python bool, as in `_equations.py`.
-    """
-    simple = _eigenvectors.Simple(S, T, Q, Z, pencil, native)
-    which, (norm_s, norm_t) = simple.which, simple.norms
-    conj, inverse, square, to_complex = tf.math.conj, _eigenvectors.inverse, _eigenvectors.square, _blocks.to_complex
-    alpha, beta = alpha_beta(S, T, differentiable=pencil is not None)
-    beta = tf.math.real(beta)
-    if ratios:
-        of_quotient = alphab * to_complex(tf.stop_gradient(beta))
-        of_a = of_quotient * to_complex(1 / norm_t) * conj(inverse(simple.t))
-        of_b = -of_a * to_complex(norm_s / norm_t) * conj(simple.s * inverse(simple.t))
-        rest_s, rest_t = tf.zeros_like(alphab), tf.zeros_like(betab)
-        if pencil is not None:
-            alphab = tf.math.divide_no_nan(of_quotient, to_complex(beta))
-            betab = beta_cotangent(alpha, tf.cast(beta, betab.dtype), alphab)
-    else:
-        s, t = alpha * to_complex(1 / norm_s), beta / norm_t
-        of_s, of_t = alphab * to_complex(norm_s), tf.math.real(betab) * norm_t
-        if not S.dtype.is_complex:
-            real = ~(_blocks.starts(S) | preceding(_blocks.starts(S)))
-            of_s = tf.where(real, to_complex(tf.math.real(of_s)), of_s)
-        phase = t > _tolerances.zero_beta(S.dtype, tf.shape(S)[-1])
-        turn = -tf.math.divide_no_nan(_blocks.masked(phase, tf.math.imag(conj(s) * of_s)), t)
-        of_t, t = tf.complex(of_t, turn), to_complex(t)
-        c, d = t * of_s - s * of_t, conj(s) * of_s + t * of_t
-        summands = square(s * of_s) + square(t * of_t)
-        d = _blocks.masked(square(d) > _tolerances.length(S.dtype) ** 2 * summands, d)
-        # y^H S x = s and y^H T x = t, up to a factor.
-        c = c * inverse(s * conj(simple.s) + t * conj(simple.t))
-        of_a, of_b = c * t * to_complex(1 / norm_s), -c * conj(s) * to_complex(1 / norm_t)
-        d = d * to_complex(tf.math.divide_no_nan(tf.ones_like(beta), square(s) + square(t)))
-        rest_s, rest_t = d * s * to_complex(1 / norm_s), tf.cast(tf.math.real(d * t) / norm_t, betab.dtype)
-    none = tf.zeros_like(of_a)
-    pencil_cotangents = simple.outer(*(tf.where(which, x, none) for x in (of_a, of_b)))
-    return pencil_cotangents, [tf.where(which, rest_s, alphab), tf.where(which, rest_t, betab)]

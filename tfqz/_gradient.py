@@ -27,7 +27,7 @@ extended collection of matrix derivative results for forward and reverse mode al
 
 import tensorflow as tf
 
-from tfqz import _blocks, _canonical, _eigenvalues, _equations, _failed, _tolerances, _triangular
+from tfqz import _blocks, _canonical, _eigenvalues, _eigenvectors, _equations, _failed, _tolerances, _triangular
 from tfqz._attach import differentiable
 from tfqz._blocks import following
 from tfqz._products import matmul
@@ -46,7 +46,7 @@ def pullback(
       A, B: [..., n, n], of which the result is a function too, and alphab, betab: [..., n], cotangents of alpha and beta; or none of them.
       apart: a Python bool, whether cotangents are for eigenvalues alone, which are taken apart where they coincide. Those of the factors
         are 0 then.
-      ratios: a Python bool, as in `_eigenvalues.by_eigenvectors`.
+      ratios: a Python bool, as in `_eigenvectors.by_eigenvectors`.
       moving: a Python bool, False where the result is not differentiated.
       native: a Python bool, as in `_equations.py`.
 
@@ -56,7 +56,7 @@ def pullback(
     exact = []
     if alphab is not None:
         pencil = (A, B) if moving else None
-        exact, (alphab, betab) = _eigenvalues.by_eigenvectors(S, T, Q, Z, alphab, betab, ratios, pencil, native)
+        exact, (alphab, betab) = _eigenvectors.by_eigenvectors(S, T, Q, Z, alphab, betab, ratios, pencil, native)
     if alphab is not None and apart:
         # Sums of equal eigenvalues have derivatives.
         moved_S, moved_T, move, _ = _eigenvalues.taken_apart(S, T)
