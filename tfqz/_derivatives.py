@@ -78,6 +78,9 @@ def _pullback_of_ratios(arguments, values, cotangents, native):
 def _of_pencil(pencil, values, cotangents, native, **flags):
     """Cotangents of `pencil`, whose batch shapes may have been broadcast, from those of factors, alpha and beta, or of factors alone."""
     factors, cotangents, of_eigenvalues = list(values[:4]), list(cotangents[:4]), list(cotangents[4:])
+    if of_eigenvalues:
+        # The formula for alpha and beta leaves out the cotangents of factors. These have some in derivatives of it, by the other one.
+        factors = attach_gradient("Qz", pencil, [tf.stop_gradient(x) for x in factors], native)
     if flags.get("ratios"):
         of_eigenvalues[1] = _eigenvalues.beta_cotangent(*map(tf.stop_gradient, values[4:]), of_eigenvalues[0])
     broadcast = [_broadcast(x, factors[0]) for x in pencil] if of_eigenvalues else []

@@ -40,7 +40,7 @@ def quotient(alpha, beta):
 
 def beta_cotangent(alpha, beta, alphab):
     """That which a function of alpha / beta has beside alphab; 0 where the pencil failed."""
-    alpha = _blocks.masked(tf.math.is_finite(tf.math.real(alpha)), alpha)
+    alpha, beta = (_blocks.masked(tf.math.is_finite(tf.math.real(x)), x) for x in (alpha, beta))
     return -tf.math.divide_no_nan(tf.cast(tf.math.real(tf.math.conj(alphab) * alpha), beta.dtype), beta)
 
 
