@@ -1,7 +1,9 @@
 #include "batch.h"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
+#include <numeric>
 
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -94,6 +96,20 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text = "(";
   for (std::size_t dim = 0; dim < shape.size(); ++dim) text += (dim > 0 ? ", " : "") + std::to_string(shape[dim]);
   return text + (shape.size() == 1 ? ",)" : ")");
+}
+
+std::string complaint(const std::string& text, const std::vector<int64_t>& batch_shape, const bool* failing, const int32_t* got) {
+  const int64_t count = std::accumulate(batch_shape.begin(), batch_shape.end(), int64_t{1}, std::multiplies<int64_t>());
+  const int64_t index = std::find(failing, failing + count, true) - failing;
+  if (index == count) return "";
+  std::string result = text;
+  const auto replace = [&result](const std::string& name, const std::string& value) {
+    const std::size_t place = result.find(name);
+    if (place != std::string::npos) result.replace(place, name.size(), value);
+  };
+  replace("{got}", std::to_string(got[index]));
+  replace("{where}", batch_element(batch_shape, index));
+  return result;
 }
 
 void Batch::run(int64_t begin, int64_t end) {

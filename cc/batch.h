@@ -25,6 +25,9 @@ namespace tfqz {
 // (3, 4), as Python writes a shape.
 std::string shape_text(const std::vector<int64_t>& shape);
 
+// A text about the first element that is `failing`, with "{got}" and "{where}" replaced; empty if none is.
+std::string complaint(const std::string& text, const std::vector<int64_t>& batch_shape, const bool* failing, const int32_t* got);
+
 // How many elements a thread should take at once: few enough to balance, all that it can for one set of workspaces, and whole
 // groups.
 inline int64_t range_size(int64_t elements, int64_t threads, int64_t group) {

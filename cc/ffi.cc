@@ -111,6 +111,23 @@ ffi::Error RunSchur(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::ResultBuffe
   return Run(pool, BatchShape(a), &batch);
 }
 
+ffi::Error RunCheck(ffi::Buffer<ffi::DataType::PRED> failing, ffi::Buffer<ffi::DataType::S32> got,
+                    ffi::ResultBuffer<ffi::DataType::PRED> failed, std::string_view text) {
+  const auto dimensions = failing.dimensions();
+  const std::vector<int64_t> shape(dimensions.begin(), dimensions.end());
+  const std::string problem = complaint(std::string(text), shape, failing.typed_data(), got.typed_data());
+  if (!problem.empty()) return ffi::Error(ffi::ErrorCode::kInvalidArgument, problem);
+  std::copy_n(failing.typed_data(), Count(shape), failed->typed_data());
+  return ffi::Error::Success();
+}
+XLA_FFI_DEFINE_HANDLER(tfqz_check, RunCheck,
+                       ffi::Ffi::Bind()
+                           .Arg<ffi::Buffer<ffi::DataType::PRED>>()
+                           .Arg<ffi::Buffer<ffi::DataType::S32>>()
+                           .Ret<ffi::Buffer<ffi::DataType::PRED>>()
+                           .Attr<std::string_view>("text"));
+XLA_FFI_REGISTER_HANDLER(XLA_FFI_GetApi(), "tfqz_check", "Host", tfqz_check);
+
 template <ffi::DataType kType, ffi::DataType kComplexType>
 auto BindQz() {
   return ffi::Ffi::Bind()

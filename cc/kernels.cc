@@ -229,6 +229,25 @@ class QzGradientKernel : public OpKernel {
   bool apart_;
 };
 
+class CheckKernel : public OpKernel {
+ public:
+  explicit CheckKernel(OpKernelConstruction* context) : OpKernel(context) { OP_REQUIRES_OK(context, context->GetAttr("text", &text_)); }
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor& failing = context->input(0);
+    const Tensor& got = context->input(1);
+    OP_REQUIRES(context, failing.shape() == got.shape(),
+                absl::InvalidArgumentError("`got` must have the shape of `failing`; got " + shape_text(Sizes(failing.shape())) + " and " +
+                                           shape_text(Sizes(got.shape()))));
+    const std::string problem = complaint(text_, Sizes(failing.shape()), failing.flat<bool>().data(), got.flat<int32_t>().data());
+    OP_REQUIRES(context, problem.empty(), absl::InvalidArgumentError(problem));
+    context->set_output(0, failing);
+  }
+
+ private:
+  std::string text_;
+};
+
 class AttachKernel : public OpKernel {
  public:
   using OpKernel::OpKernel;
@@ -245,7 +264,8 @@ class AttachKernel : public OpKernel {
                                             RegisterKernels<BasisKernel>("Tfqz>Basis", tensorflow::DEVICE_CPU),
                                             RegisterKernels<SolveTriangularKernel>("Tfqz>SolveTriangular", tensorflow::DEVICE_CPU),
                                             RegisterKernels<QzGradientKernel>("Tfqz>QzGradient", tensorflow::DEVICE_CPU),
-                                            RegisterKernel<AttachKernel>("Tfqz>Attach", tensorflow::DEVICE_CPU)};
+                                            RegisterKernel<AttachKernel>("Tfqz>Attach", tensorflow::DEVICE_CPU),
+                                            RegisterKernel<CheckKernel>("Tfqz>Check", tensorflow::DEVICE_CPU)};
 
 }  // namespace
 }  // namespace tfqz

@@ -238,6 +238,27 @@ ratios: They are those of functions of alpha / beta alone. For the gradient of t
 body: Empty, or a function of the inputs, with one batch dimension, with these outputs, which XLA compiles.
 )doc");
 
+absl::Status CheckShape(InferenceContext* context) {
+  ShapeHandle shape;
+  TF_RETURN_IF_ERROR(context->Merge(context->input(0), context->input(1), &shape));
+  context->set_output(0, shape);
+  return absl::OkStatus();
+}
+
+REGISTER_OP("Tfqz>Check")
+    .Input("failing: bool")
+    .Input("got: int32")
+    .Output("failed: bool")
+    .Attr("text: string")
+    .SetShapeFn(CheckShape)
+    .Doc(R"doc(
+The input, or an error about the first batch element that is true: in programs that XLA compiles for the CPU too. Elsewhere programs can't
+raise errors.
+
+failing, got: [...].
+text: Of the error, with "{got}" for that element's number and "{where}" for its index.
+)doc");
+
 absl::Status AttachShape(InferenceContext* context) {
   for (int output = 0; output < context->num_outputs(); ++output) context->set_output(output, context->input(output));
   return absl::OkStatus();

@@ -275,6 +275,41 @@ class CpuKernel : public BodyKernel<Op> {
   bool fill_failures_;
 };
 
+// The text of an attribute in MLIR's notation.
+std::string Quoted(const std::string& text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result + '"';
+}
+
+// On the CPU a call of the handler in ffi.cc.
+class CheckXlaKernel : public tensorflow::XlaOpKernel {
+ public:
+  explicit CheckXlaKernel(tensorflow::OpKernelConstruction* context) : XlaOpKernel(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("text", &text_));
+  }
+
+  void Compile(XlaOpKernelContext* context) override {
+    TensorShape shape, of_got;
+    OP_REQUIRES_OK(context, StaticShape(context, 0, &shape));
+    OP_REQUIRES_OK(context, StaticShape(context, 1, &of_got));
+    OP_REQUIRES(context, shape == of_got, absl::InvalidArgumentError("`got` must have the shape of `failing`"));
+    const auto row_major = [&](xla::PrimitiveType type) { return xla::ShapeUtil::MakeShapeWithDescendingLayout(type, Sizes(shape)); };
+    context->SetOutput(0, xla::CustomCallWithLayout(context->builder(), "tfqz_check", {context->Input(0), context->Input(1)},
+                                                    row_major(xla::PRED), {row_major(xla::PRED), row_major(xla::S32)},
+                                                    "{text = " + Quoted(text_) + "}", /*has_side_effect=*/false,
+                                                    /*output_operand_aliasing=*/{}, /*literal=*/nullptr,
+                                                    xla::CustomCallSchedule::SCHEDULE_NONE,
+                                                    xla::CustomCallApiVersion::API_VERSION_TYPED_FFI));
+  }
+
+ private:
+  std::string text_;
+};
+
 // Nothing but the operands.
 class AttachXlaKernel : public tensorflow::XlaOpKernel {
  public:
@@ -298,13 +333,17 @@ struct Kernels {
            RegisterKernels<Elsewhere>(Op::kOp, "XLA_TPU_JIT");
   }
 };
-bool RegisterAttach() {
-  bool registered = false;
-  for (const char* device : {"XLA_CPU_JIT", "XLA_GPU_JIT", "XLA_TPU_JIT"}) registered |= RegisterKernel<AttachXlaKernel>("Tfqz>Attach", device);
+bool RegisterOthers() {
+  bool registered = RegisterKernel<CheckXlaKernel>("Tfqz>Check", "XLA_CPU_JIT");
+  for (const char* device : {"XLA_CPU_JIT", "XLA_GPU_JIT", "XLA_TPU_JIT"}) {
+    registered |= RegisterKernel<AttachXlaKernel>("Tfqz>Attach", device);
+    // Programs for other devices can't raise errors.
+    if (std::string(device) != "XLA_CPU_JIT") registered |= RegisterKernel<AttachXlaKernel>("Tfqz>Check", device);
+  }
   return registered;
 }
 
-[[maybe_unused]] const bool registered[] = {RegisterAttach(), Kernels<Qz>::Register(), Kernels<Reorder>::Register(),
+[[maybe_unused]] const bool registered[] = {RegisterOthers(), Kernels<Qz>::Register(), Kernels<Reorder>::Register(),
                                             Kernels<Schur>::Register(), Kernels<Basis, BodyKernel>::Register(),
                                             Kernels<SolveTriangular, BodyKernel>::Register(),
                                             Kernels<QzGradient, BodyKernel>::Register()};

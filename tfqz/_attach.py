@@ -17,6 +17,7 @@ gradient for. Its first input has no entries; its shape, [0, k], tells the rule.
 
 import functools
 import itertools
+import weakref
 from typing import Callable, NamedTuple
 
 import tensorflow as tf
@@ -93,18 +94,19 @@ def _behind_barrier(values, arguments, name):
     count = len(values)
     if tf.executing_eagerly():
         return xla_optimization_barrier(operands)[1 : count + 1]
-    attached = []
+    graph, op_name = weakref.ref(tf.compat.v1.get_default_graph()), None  # the registry outlives graphs
 
     def gradient(op, *cotangents):
-        # Without an op it is traced to be saved with a model, which binds the closure's tensors.
-        inputs, outputs = (operands, attached) if op is None else (op.inputs, op.outputs)
-        return _gradient_of_barrier(inputs, outputs, cotangents)
+        # Without an op it is traced to be saved with a model.
+        op = graph().get_operation_by_name(op_name) if op is None else op
+        return _gradient_of_barrier(op.inputs, op.outputs, cotangents)
 
     # A saved model finds gradients by a name for each trace: with one it can be trained on where tfqz is not.
     unique = f"Tfqz{name}-{next(_numbers)}"
     tf.RegisterGradient(unique)(gradient)
-    with tf.compat.v1.get_default_graph().gradient_override_map({"XlaOptimizationBarrier": unique}):
-        attached.extend(xla_optimization_barrier(operands))
+    with graph().gradient_override_map({"XlaOptimizationBarrier": unique}):
+        attached = xla_optimization_barrier(operands)
+    op_name = attached[0].op.name
     return attached[1 : count + 1]
 
 

@@ -96,21 +96,13 @@ def reordered(a, b, sort, tolerance, backend, on_failure):
     if tf.executing_eagerly() and np.array_equal(again, -np.sort(-labels.numpy(), axis=-1)):
         return outputs, labels
     lost = _selection.is_order_lost(labels, alpha, beta, again, *outputs[4:])
-    return _checked(outputs, lost, on_failure), labels
+    return _checked(outputs, lost, backend, on_failure), labels
 
 
-def _checked(outputs, lost, on_failure):
+def _checked(outputs, lost, backend, on_failure):
     """The outputs, an error for the first batch element that has `lost` its order, and NaN where no error can be raised."""
-    text = _checks.ORDER.replace("{why}", "an eigenvalue was another one after the exchange")
-    assertions = []
-    if on_failure == "raise" and tf.executing_eagerly():
-        for index in np.argwhere(lost.numpy()):
-            raise tf.errors.InvalidArgumentError(None, None, text.format(where=_checks.batch_element(tuple(index))))
-    elif on_failure == "raise":
-        shape = tf.shape(lost)
-        first = tf.argmax(tf.concat([tf.reshape(lost, [-1]), [True]], axis=0), output_type=tf.int32)
-        index = first // tf.math.cumprod(shape, exclusive=True, reverse=True) % shape
-        assertions = [tf.debugging.Assert(~tf.reduce_any(lost), [text.format(where=" in batch element"), index])]
-    with tf.control_dependencies(assertions):
-        lost = [tf.identity(lost)[..., None, None]] * 4 + [lost[..., None]] * 2
-        return [tf.where(where, tf.cast(float("nan"), x.dtype), x) for where, x in zip(lost, outputs)]
+    if on_failure == "raise":
+        text = _checks.ORDER.replace("{why}", "an eigenvalue was another one after the exchange")
+        lost = backend.check(lost, tf.zeros_like(lost, tf.int32), text)
+    lost = [lost[..., None, None]] * 4 + [lost[..., None]] * 2
+    return [tf.where(where, tf.cast(float("nan"), x.dtype), x) for where, x in zip(lost, outputs)]

@@ -66,24 +66,18 @@ def deflating_subspace(
         *_, q, z = _derivatives.of_blocks(a, b, factors[:4], count, backend)
         good = _failed.succeeded(z)
         if dimension is not None:
-            good &= _of_dimension(dimension, count, good, on_failure)
+            good &= ~_has_another(dimension, count, good, backend, on_failure)
         columns = None if dimension is None else int(dimension)
         return DeflatingSubspace(*_bases_and_projectors(z, q, count, good, columns, backend is _backends.native), count)
 
 
-def _of_dimension(dimension, count, good, on_failure):
-    """[...]: which elements have that dimension; an error, outside XLA, if there are others that QZ did not fail on."""
-    fits = tf.equal(count, dimension)
-    rule = f"`a`, `b` must be a pencil of which `sort` selects {dimension} eigenvalues, as `dimension` says"
+def _has_another(dimension, count, good, backend, on_failure):
+    """[...]: which of the elements that are `good` have another dimension; an error where one can be raised and should."""
+    differs = good & tf.not_equal(count, dimension)
     if on_failure == "nan":
-        return fits
-    if tf.executing_eagerly():
-        for index in map(tuple, np.argwhere((~fits & good).numpy())):
-            where = _checks.batch_element(index)
-            raise tf.errors.InvalidArgumentError(None, None, f"{rule}; got {count[index]}{where}")
-        return fits
-    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fits), [f"{rule}; got", count], summarize=100)]):
-        return tf.identity(fits)
+        return differs
+    rule = f"`a`, `b` must be a pencil of which `sort` selects {dimension} eigenvalues, as `dimension` says"
+    return backend.check(differs, count, rule + "; got {got}{where}")
 
 
 def _bases_and_projectors(Z, Q, count, good, columns, native):

@@ -7,6 +7,8 @@
                                      the same for [S, T, Q, Z] in canonical form, with eigenvalues in descending order of their
                                      labels, [..., n], int32, of which a 2 x 2 block has the same twice
     schur(a, on_failure)             [T, Z] of a checked tensor, the ordinary Schur form
+    check(failing, got, text)        `failing`, [...], or an error with `text` about the first element where it is true, where a
+                                     program can raise one
 
 None of the results has a gradient: `_derivatives.py` attaches it.
 """

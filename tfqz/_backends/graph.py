@@ -37,6 +37,23 @@ def reorder(factors, labels, on_failure):
     return _checked(outputs, problems, on_failure, factors[0].shape)
 
 
+def check(failing, got, text):
+    """`failing`, [...], or, outside XLA, an error about the first element where it is true: `text` with {got} and {where} filled in."""
+    if tf.executing_eagerly():
+        for index in map(tuple, np.argwhere(failing.numpy())):
+            raise tf.errors.InvalidArgumentError(None, None, text.format(got=int(got[index]), where=_checks.batch_element(index)))
+        return failing
+    shape = tf.shape(failing)
+    flat = tf.concat([tf.reshape(failing, [-1]), [True]], axis=0)
+    first = tf.argmax(flat, output_type=tf.int32)
+    index = first // tf.math.cumprod(shape, exclusive=True, reverse=True) % shape
+    number = tf.gather(tf.concat([tf.reshape(got, [-1]), [0]], axis=0), first)
+    before, after = text.split("{got}") if "{got}" in text else (None, text)
+    said = [after.format(where=" in batch element"), index] if before is None else [before, number, after.format(where=" in batch element"), index]
+    with tf.control_dependencies([tf.debugging.Assert(~tf.reduce_any(failing), said)]):
+        return tf.identity(failing)
+
+
 def schur(a, on_failure):
     with tf.control_dependencies(_square_assertions(a)):
         *outputs, problems = schur_or_tell(a)

@@ -64,6 +64,11 @@ def qz_gradient(factors, factor_cotangents, in_ops, pencil=(), eigenvalue_cotang
     return _call("qz_gradient", [*factors, *factor_cotangents, *pencil], function, eigenvalue_cotangents, lists=lists, **flags)
 
 
+def check(failing, got, text):
+    """`failing`, [...], or an error about the first element where it is true: `text` with {got} and {where} filled in."""
+    return _load()[0].tfqz_check(failing, got, text=text)
+
+
 def attach(values, arguments, rule):
     """The values, as functions of the arguments with the gradient of a rule of `_attach.py`."""
     return list(_load()[0].tfqz_attach(values, arguments, rule=rule))

@@ -7,6 +7,7 @@ import scipy.linalg
 import tensorflow as tf
 
 from tfqz import _blocks, _canonical, _checks, _eigenvalues, _tolerances
+from tfqz._backends import graph
 from tfqz._functions import traced
 
 
@@ -30,6 +31,9 @@ def reorder(factors, labels, on_failure):
         return _host_reorder(*(np.asarray(x) for x in inputs), on_failure == "nan")
 
     return _finish(*_call(on_host, [*factors, labels], factors[0].shape))
+
+
+check = graph.check
 
 
 def schur(a, on_failure):
