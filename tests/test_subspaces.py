@@ -124,7 +124,7 @@ def test_dimension(backend, rng):
     rule = "`a`, `b` must be a pencil of which `sort` selects 2 eigenvalues, as `dimension` says; got"
     with pytest.raises(tf.errors.InvalidArgumentError, match=rf"{rule} 1 in batch element \[1\]"):
         call(a)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=rf"{rule}\]? ?\[2 1\]"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=rf"{rule}\D*1\D*in batch element\D*1\]"):
         tf.function(call)(a)
     for filled in (call(a, "nan"), tf.function(call)(a, "nan")):
         assert np.isnan(filled.right[1]).all() and np.isfinite(filled.right[0]).all()

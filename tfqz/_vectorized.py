@@ -36,7 +36,9 @@ def _behind_barrier(op):
         return _with_all_stacked(op)
     rule = _attach.rule(name)
     values = _stacked(op, range(1, op.num_inputs - rule.arguments))
-    return [marker, *_again(op, [marker.t, *values, *_arguments(op, rule)])[1:]]
+    attached = _again(op, [marker.t, *values, *_arguments(op, rule)])[1 : len(values) + 1]
+    # Arguments come out as well, which nobody uses: as they were, if they are no batches.
+    return [marker, *attached, *(op.input(i) for i in range(len(values) + 1, op.num_inputs))]
 
 
 def _arguments(op, rule):
