@@ -46,7 +46,7 @@ def deflating_subspace(
 
     Raises:
       As `tfqz.ordqz`, and
-      tf.errors.InvalidArgumentError: another number than `dimension` is selected (`on_failure="nan"`, and under XLA: NaN).
+      tf.errors.InvalidArgumentError: another number than `dimension` is selected (`on_failure="nan"`: NaN).
 
     References:
       G. W. Stewart and J. Sun, Matrix Perturbation Theory, 1990, section VI.2.4.
