@@ -92,7 +92,7 @@ def test_training_goes_on():
     class Trace(keras.layers.Layer):
         def call(self, inputs):
             alpha, beta = inputs
-            ratio = tf.math.real(alpha) / tf.maximum(beta, 0.1)
+            ratio = tf.math.real(alpha) + beta
             return tf.reduce_sum(tf.where(tf.math.is_nan(ratio), tf.zeros_like(ratio), ratio), axis=-1)
 
         def compute_output_spec(self, inputs):
