@@ -83,7 +83,7 @@ _CONVERTERS = {
     "Tfqz>Attach": _attached,
     "XlaOptimizationBarrier": _behind_barrier,
 } | dict.fromkeys(
-    ("Tfqz>Reorder", "Tfqz>Schur", "Tfqz>Basis", "Tfqz>SolveTriangular", "Tfqz>QzGradient"), _with_all_stacked
+    ("Tfqz>Reorder", "Tfqz>Schur", "Tfqz>Basis", "Tfqz>Check", "Tfqz>SolveTriangular", "Tfqz>QzGradient"), _with_all_stacked
 )
 
 if _pfor is not None:
