@@ -37,9 +37,9 @@ def describe():
     import numpy as np
     import scipy
     import tensorflow as tf
+    import ways
 
     import tfqz
-    import ways
     from tfqz._backends import native
 
     described = {

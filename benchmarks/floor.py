@@ -15,7 +15,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-
 from timing import seconds
 
 FOLDER = Path(__file__).resolve().parent

@@ -3,10 +3,9 @@ rows, a list of dicts."""
 
 import os
 
+import memory as memory_
 import numpy as np
 import tensorflow as tf
-
-import memory as memory_
 import timing
 import ways
 from pencils import Pencils
@@ -95,7 +94,7 @@ def work_of(pencils):
 def overhead(settings):
     """Of a call: batch 1, n = 4, eager, against TensorFlow's own decompositions of one matrix of the same size."""
     pencils = Pencils(1, 4, "float64")
-    a, b = pencils.tensors
+    a, _b = pencils.tensors
     weights = pencils.cotangents
     real = tf.constant(pencils.eigen_cotangents[1])
     of_values = tf.constant(pencils.eigen_cotangents[0])

@@ -34,14 +34,13 @@ def status(key):
 
 def main(n, dtype, mode):
     import numpy as np
-
     import ways
     from pencils import Pencils
 
     def once(n):
         pencils = Pencils(1, n, dtype)
         prepare, run = ways.gradient(pencils)[mode]
-        pencils.cotangents  # are there before
+        assert pencils.cotangents  # made before memory is measured
         recorded = prepare()
         before = status("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # the highest resident set starts from here

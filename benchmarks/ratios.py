@@ -7,7 +7,8 @@ LAPACK's best call is chosen among four (`floor.py`); those within a quarter of 
 """
 
 import statistics
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import floor
 import memory

@@ -51,11 +51,10 @@ def main():
     if not settings.draw:
         environment.refuse_overrides()
 
-    import tensorflow as tf
-
     import measures
     import plots
     import ratios
+    import tensorflow as tf
     import ways
 
     tf.get_logger().setLevel("ERROR")  # the gradient of a real matrix's eig drops an imaginary part of zero, and says so
@@ -74,7 +73,7 @@ def main():
     print(", ".join(f"{key} {value}" for key, value in described.items()))
     for line in ways.missing():
         print(line)
-    results = {"environment": described, "settings": {key: value for key, value in vars(settings).items()}}
+    results = {"environment": described, "settings": dict(vars(settings).items())}
     for name in settings.sections or SECTIONS:
         results[name] = ratios.ratios(settings) if name == "ratios" else getattr(measures, name)(settings)
         if settings.json:  # what there is, should the rest be interrupted

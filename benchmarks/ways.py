@@ -10,13 +10,13 @@ as inside tfqz.
 import functools
 import math
 
+import floor
 import numpy as np
 import scipy.linalg
 import tensorflow as tf
-
-import floor
-import tfqz
 from timing import seconds
+
+import tfqz
 
 try:
     import torch

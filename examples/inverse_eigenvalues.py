@@ -39,8 +39,7 @@ class Chain(keras.layers.Layer):
         super().__init__(dtype="float64", autocast=False)
         start = {"masses": masses, "dampers": dampers, "springs": springs}
         self.logarithms = [
-            self.add_weight(shape=(len(values),), initializer=initializer(np.log(values)), name=name)
-            for name, values in start.items()
+            self.add_weight(shape=(len(values),), initializer=initializer(np.log(values)), name=name) for name, values in start.items()
         ]
 
     def pencil(self):

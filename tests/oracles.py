@@ -4,6 +4,7 @@ All take and return NumPy arrays of one pencil, and factors in SciPy's order S, 
 <X, Y> = Re tr(X^H Y); the gradient of a real f is the G with df = <G, dX>, so for X = U + i V it is df/dU + i df/dV.
 """
 
+import itertools
 import warnings
 
 import numpy as np
@@ -263,7 +264,7 @@ def structure_error(s, t):
     starts = [k for k in range(n - 1) if s[k + 1, k] != 0]
     if starts and (np.iscomplexobj(s) or np.iscomplexobj(t)):
         return f"complex S is not upper triangular: rows {starts}"
-    for k, following in zip(starts, starts[1:]):
+    for k, following in itertools.pairwise(starts):
         if following == k + 1:
             return f"2 x 2 blocks at {k} and {k + 1} overlap"
     for k in starts:

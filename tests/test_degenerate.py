@@ -180,7 +180,7 @@ def test_an_eigenvalue_between_equal_ones(count, dtype, cluster, backend, rng):
 
     Right to about sqrt(eps) where the cluster stands in two places, eps^(1/3) where it stands in three.
     """
-    values = [cluster, (3, 1), cluster, (-2, 1), cluster][: 2 * count - 1] + [(5, 1)]
+    values = [*[cluster, (3, 1), cluster, (-2, 1), cluster][: 2 * count - 1], (5, 1)]
     p, r = deviates(rng, (len(values),) * 2, dtype), deviates(rng, (len(values),) * 2, dtype)
     a, b = (p @ np.diag(np.array(x, dtype)) @ r for x in zip(*values))
 

@@ -13,12 +13,7 @@ import tfqz
 def operator(s, t, cut):
     """The matrix of (X, V) -> (X S11 - S22 V, X T11 - T22 V), by rows of X and V."""
     k, m = cut, len(s) - cut
-    return np.block(
-        [
-            [np.kron(np.eye(m), x[:k, :k].T), -np.kron(x[k:, k:], np.eye(k))]
-            for x in (s, t)
-        ]
-    )
+    return np.block([[np.kron(np.eye(m), x[:k, :k].T), -np.kron(x[k:, k:], np.eye(k))] for x in (s, t)])
 
 
 @pytest.mark.parametrize("dtype", cases.DOUBLE)

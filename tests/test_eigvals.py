@@ -118,7 +118,9 @@ def test_between_members_of_a_defective_cluster(dtype, infinite, backend, rng):
             return tf.math.real((1 - 2j) * tf.cast(s[k, k] / t[k, k], tf.complex128))
 
         for f in (plain, homogeneous, *[diagonals] * (backend == "native")):
-            assert along(gradient(f, a, b), directions[0]) == pytest.approx(np.real((1 - 2j) * expected), rel=1000 * float(np.finfo(dtype).eps))
+            assert along(gradient(f, a, b), directions[0]) == pytest.approx(
+                np.real((1 - 2j) * expected), rel=1000 * float(np.finfo(dtype).eps)
+            )
 
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])

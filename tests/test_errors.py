@@ -12,8 +12,8 @@ import tensorflow as tf
 from functionals import deviates, gradient
 
 import tfqz
-from tfqz import _backends, _iteration
-from tfqz._backends import graph, native
+from tfqz import _backends
+from tfqz._backends import graph, iteration, native
 
 INVALID = tf.errors.InvalidArgumentError
 SHAPES = [
@@ -101,7 +101,7 @@ def test_no_convergence(dtype, backend, monkeypatch):
 def test_no_convergence_in_few_sweeps(monkeypatch, rng):
     """No pencil is known that needs the sweeps that are allowed: fewer for this test."""
     few = tf.function(graph.factorize_or_tell.__wrapped__)
-    monkeypatch.setattr(_iteration, "SWEEPS", 0)
+    monkeypatch.setattr(iteration, "SWEEPS", 0)
     monkeypatch.setattr(graph, "factorize_or_tell", few)
     a, b = deviates(rng, (3, 6, 6), "float64"), np.eye(6)
     a[0] = np.diag(np.arange(6))

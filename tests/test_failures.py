@@ -75,7 +75,9 @@ def test_masked_under_xla():
     def loss(a, b):
         q = tfqz.qz(a, b, on_failure="nan").q
         x = tfqz.deflating_subspace(a, b, "iuc", on_failure="nan").right
-        return tf.reduce_sum(tf.where(tf.math.is_nan(q), tf.zeros_like(q), q)) + tf.reduce_sum(tf.where(tf.math.is_nan(x), tf.zeros_like(x), x))
+        return tf.reduce_sum(tf.where(tf.math.is_nan(q), tf.zeros_like(q), q)) + tf.reduce_sum(
+            tf.where(tf.math.is_nan(x), tf.zeros_like(x), x)
+        )
 
     for x in tf.function(lambda a, b: gradients(loss, a, b), jit_compile=True)(tf.constant(A), tf.constant(B)):
         assert np.array_equal(x[1], np.zeros((N, N))) and np.isfinite(x).all()
@@ -121,6 +123,6 @@ def test_another_dimension(how, backend):
         program = f if how == "eager" else tf.function(f, jit_compile=how == "xla")
         with pytest.raises(tf.errors.InvalidArgumentError, match=r"selects [23] eigenvalues, as `dimension` says; got \D*1") as error:
             program()
-        assert not place or "element" in str(error.value) and "1]" in str(error.value)
+        assert not place or ("element" in str(error.value) and "1]" in str(error.value))
     masked = tfqz.deflating_subspace(np.stack([-np.eye(3), pencil]), np.eye(3), "lhp", dimension=3, backend=backend, on_failure="nan")
     assert np.isfinite(masked.right[0]).all() and np.isnan(masked.right[1]).all()

@@ -9,7 +9,10 @@ import tensorflow as tf
 from functionals import along, cotangents, deviates, factor_dtype, gradient, inner, inner_each, linear, relative_error
 
 import tfqz
-from tfqz import _backends, _derivatives, _gradient
+from tfqz import _backends
+from tfqz._derivative import registration
+from tfqz._derivative.gradient import pullback
+
 
 def outputs(a):
     return ("real",) if np.iscomplexobj(a) else ("real", "complex")
@@ -77,9 +80,7 @@ def test_directional_derivative_up_to_n_30(dtype, output, n, backend, rng):
     f = linear(cotangents(rng, a, output), backend, output)
     da, db = deviates(rng, (n, n), dtype), deviates(rng, (n, n), dtype)
     # Two steps: a difference that a change of LAPACK's order, or a nearby singularity, falsifies is not the same at both.
-    by_step = [
-        float(oracles.central_difference(lambda a, b: f(a, b).numpy(), a, b, da, db, step, order=4)) for step in (1e-6, 5e-7)
-    ]
+    by_step = [float(oracles.central_difference(lambda a, b: f(a, b).numpy(), a, b, da, db, step, order=4)) for step in (1e-6, 5e-7)]
     derivative = along(gradient(f, a, b), (da, db))
     assert min(abs(derivative - x) for x in by_step) < 1e-6 * abs(derivative)
 
@@ -180,9 +181,9 @@ def test_eigenvalues(dtype, backend, rng):
 
 
 def alpha_beta(a, b, backend):
-    from tfqz import _backends, _derivatives
+    from tfqz import _backends
 
-    return _derivatives.eigenvalues(a, b, _backends.choose(backend), "raise", ratios=False)
+    return registration.eigenvalues(a, b, _backends.choose(backend), "raise", ratios=False)
 
 
 @pytest.mark.parametrize("name", ["random-5", "random-8", "rotations-hidden", "identity-b"])
@@ -269,6 +270,6 @@ def test_both_gradients_agree(a, b, eigenvalues, rng):
     if eigenvalues:
         bars += [tf.constant(deviates(rng, len(a), "complex128")), tf.constant(deviates(rng, len(a), a.dtype))]
     pencil = [tf.constant(a), tf.constant(b)]
-    expected = _gradient.pullback(*factors, *bars[:4], *pencil[: 2 * eigenvalues], *bars[4:])
+    expected = pullback(*factors, *bars[:4], *pencil[: 2 * eigenvalues], *bars[4:])
     found = native.qz_gradient(factors, bars[:4], None, pencil[: 2 * eigenvalues], bars[4:])
     assert relative_error([x.numpy() for x in found], [x.numpy() for x in expected]) < 1e-9

@@ -156,7 +156,7 @@ def test_precision_is_kept():
 )
 def test_symbols_are_for_layers(call):
     """The functions take values; the error says what takes symbols."""
-    with pytest.raises(TypeError, match="`(a|b|s|factors)` must have values; got a KerasTensor.*`tfqz.keras.QZ`"):
+    with pytest.raises(TypeError, match=r"`(a|b|s|factors)` must have values; got a KerasTensor.*`tfqz.keras.QZ`"):
         call(keras.Input((3, 3), dtype="float64"))
 
 

@@ -293,13 +293,17 @@ def test_a_pencil_is_what_it_is_alone(n, dtype, simd, rng):
     """Bit by bit, in whatever place, beside whichever others, forward and backward: the other way round everything is the same."""
     count = 21
     a, b, *bars = (deviates(rng, (count, n, n), dtype) for _ in range(6))
-    bars.append(np.complex64(deviates(rng, (count, n), dtype)) if dtype in ("float32", "complex64") else deviates(rng, (count, n), dtype) + 0j)
+    bars.append(
+        np.complex64(deviates(rng, (count, n), dtype)) if dtype in ("float32", "complex64") else deviates(rng, (count, n), dtype) + 0j
+    )
     bars.append(deviates(rng, (count, n), dtype))
     for some in (4, 6):
         found, turned = ([], [])
         for step, results in ((1, found), (-1, turned)):
             factors = [tf.constant(x[::step]) for x in decompose(a, b)]
-            results += [x[::step] for x in (*decompose(a[::step], b[::step]), *gradient(factors, [tf.constant(x[::step]) for x in bars[:some]]))]
+            results += [
+                x[::step] for x in (*decompose(a[::step], b[::step]), *gradient(factors, [tf.constant(x[::step]) for x in bars[:some]]))
+            ]
         for x, y in zip(found, turned):
             assert np.array_equal(x, y)
 

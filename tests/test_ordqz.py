@@ -6,11 +6,12 @@ import oracles
 import pytest
 import scipy.linalg
 import tensorflow as tf
-from functionals import along, cotangents, deviates, gradient, inner, linear, relative_error
+from functionals import along, cotangents, deviates, gradient, inner, relative_error
 
 import tfqz
-from tfqz import _backends, _tolerances
+from tfqz import _backends
 from tfqz._backends import graph
+from tfqz._form import tolerances
 
 KEYWORDS = ("lhp", "rhp", "iuc", "ouc")
 
@@ -44,7 +45,7 @@ def test_factors_are_a_decomposition_in_the_order(a, b, backend):
 def test_keywords_are_scipys(a, b, sort, backend):
     if len(a) == 0:
         return
-    s, t, alpha, beta, q, z, sdim = numpy_ordqz(a, b, sort, backend=backend, return_sdim=True)
+    _s, _t, alpha, beta, q, z, sdim = numpy_ordqz(a, b, sort, backend=backend, return_sdim=True)
     mask = selected(sort, alpha, beta)
     assert mask[:sdim].all() and not mask[sdim:].any()
     *_, left, right = scipy.linalg.ordqz(a, b, sort)
@@ -116,7 +117,7 @@ def test_pairs_move_together(backend, rng):
     def above(alpha, beta):
         return tf.math.imag(alpha) > tf.reduce_max(tf.math.imag(alpha)) - 1e-6
 
-    s, t, alpha, beta, _, _, sdim = numpy_ordqz(a, b, above, backend=backend, return_sdim=True)
+    s, _t, alpha, _beta, _, _, sdim = numpy_ordqz(a, b, above, backend=backend, return_sdim=True)
     assert sdim == 2 and s[1, 0] != 0
     assert alpha[0].imag == pytest.approx(alpha.imag.max()) and alpha[1] == alpha[0].conj()
     complex_form = tfqz.ordqz(a, b, above, "complex", backend=backend, return_sdim=True)
@@ -129,7 +130,7 @@ def test_gradient_of_all_outputs(dtype, output, backend, rng):
     """Factors, alpha and beta against central differences: well separated eigenvalues, so SciPy's order isn't needed."""
     if dtype == "complex128" and output == "real":
         return
-    for attempt in range(40):
+    for _attempt in range(40):
         a, b = deviates(rng, (5, 5), dtype), deviates(rng, (5, 5), dtype)
         s, t, *_, q, z = numpy_ordqz(a, b, "iuc", output, backend=backend)
         if oracles.separation(s, t, q, z) > 0.03:
@@ -276,7 +277,7 @@ def test_a_refused_exchange(backend, monkeypatch):
     if backend == "graph":
         s, t, q, z, *_ = (x[1] for x in graph.reorder(factors, labels, "raise"))  # what it can do, and LAPACK can't
         assert oracles.residuals(REFUSED, eye[0], *(x.numpy() for x in (s, t, q, z))) < 30
-        monkeypatch.setattr(_tolerances, "exchange", lambda dtype: -1.0)
+        monkeypatch.setattr(tolerances, "exchange", lambda dtype: -1.0)
         monkeypatch.setattr(graph, "reorder_or_tell", graph.reorder_or_tell.__wrapped__)
         who = "backend graph refused an exchange"
     module = _backends.choose(backend)

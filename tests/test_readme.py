@@ -43,7 +43,7 @@ def test_links_within_a_page_lead_somewhere(page):
 def test_files_that_are_named_exist(page):
     text = (ROOT / page).read_text()
     named = re.findall(r"`((?:tfqz|cc|examples|benchmarks|tests|docs)/[\w/.]+)`", text)
-    named += [link for link in re.findall(r"\]\(([\w/.]+)\)", text)]
+    named += list(re.findall(r"\]\(([\w/.]+)\)", text))
     assert [name for name in named if not (ROOT / name).exists() and not (ROOT / page).parent.joinpath(name).exists()] == []
 
 
@@ -57,10 +57,10 @@ def test_self_check():
 
 def test_self_check_notices(monkeypatch, capsys):
     """A wrong gradient or a missing library shows in the exit status."""
-    from tfqz import _selfcheck
+    from tfqz._api import selfcheck
 
-    monkeypatch.setattr(_selfcheck, "_check", lambda *_: (1.0, 1.0, 1e-1, 1e-6))
-    assert _selfcheck.main() == 1
+    monkeypatch.setattr(selfcheck, "_check", lambda *_: (1.0, 1.0, 1e-1, 1e-6))
+    assert selfcheck.main() == 1
     assert "OFF" in capsys.readouterr().out
 
 

@@ -79,7 +79,9 @@ def check(kind, subspace, matrices, rng, rel):
 
 @pytest.mark.parametrize("subspace", [by_ordqz, by_subspace])
 @pytest.mark.parametrize("kind", SCIPYS)
-@pytest.mark.parametrize("n, m, dtype", [(2, 1, "float64"), (3, 2, "complex128"), (5, 3, "float64"), (8, 4, "complex128"), (20, 5, "float64")])
+@pytest.mark.parametrize(
+    "n, m, dtype", [(2, 1, "float64"), (3, 2, "complex128"), (5, 3, "float64"), (8, 4, "complex128"), (20, 5, "float64")]
+)
 def test_solution_and_gradient(n, m, dtype, kind, subspace, rng):
     check(kind, subspace, problem(rng, n, m, dtype), rng, 1e-6)
 
@@ -135,7 +137,9 @@ def test_half_of_the_finite_eigenvalues_are_stable(dtype, backend, rng):
             A, B, C = (100 * deviates(rng, (count, n, k), dtype) for k in (n, m, n))
             R, S = np.broadcast_to(np.eye(m), (count, m, m)), np.zeros((count, n, m))
             pencil, mass = extended(A, B, C @ np.conj(np.swapaxes(C, -1, -2)), R, S, E)
-            _, _, _, _, alpha, beta = _backends.choose(backend).factorize(tf.constant(pencil), tf.constant(mass.astype(pencil.dtype)), "raise")
+            _, _, _, _, alpha, beta = _backends.choose(backend).factorize(
+                tf.constant(pencil), tf.constant(mass.astype(pencil.dtype)), "raise"
+            )
             alpha, beta = alpha.numpy(), beta.numpy().real
             for side in (alpha.real < 0, alpha.real > 0):
                 assert np.all(np.count_nonzero(side & (beta > 0), axis=-1) == n)

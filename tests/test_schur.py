@@ -142,7 +142,7 @@ def test_projectors_beside_a_cluster(values, dtype, coupled, rng):
     weight = deviates(rng, (n, n), dtype)
     t, _ = tfqz.schur(a)
     inside = abs(np.diag(t) - values[0]) < 1e-3
-    cuts = [k for k in range(1, n) if inside[:k].all() and not inside[k:].any() or not inside[:k].any() and k == np.argmax(inside)]
+    cuts = [k for k in range(1, n) if (inside[:k].all() and not inside[k:].any()) or (not inside[:k].any() and k == np.argmax(inside))]
     if not cuts:
         pytest.skip("QR left the cluster apart")
     k = cuts[0]

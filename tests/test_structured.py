@@ -1,5 +1,5 @@
-"""Sparse, integer and singular pencils, in which much is exactly zero or equal: everything is finite, blocks are what they should be, infinite
-eigenvalues infinite. Thousands of them: what goes wrong there does so once in some thousand."""
+"""Sparse, integer and singular pencils, in which much is exactly zero or equal: everything is finite, blocks are what they should be,
+infinite eigenvalues infinite. Thousands of them: what goes wrong there does so once in some thousand."""
 
 import cases
 import numpy as np
@@ -43,7 +43,7 @@ def block_problems(s, t, alpha):
 
 
 def assert_sound(a, b, outputs):
-    s, t, q, z, alpha, beta = outputs
+    s, t, q, z, alpha, _beta = outputs
     assert all(np.isfinite(x).all() for x in outputs)
     assert not np.tril(t, -1).any() and not np.tril(s, -1 if np.iscomplexobj(s) else -2).any()
     for i in range(0, len(a), 50):

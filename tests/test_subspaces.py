@@ -56,9 +56,7 @@ def second_order_check(f, a, b, rng, rel):
         return inner(directions[0], tape.gradient(value, [a, b]))
 
     for function, move in ((f, directions[0]), (derivative, directions[1])):
-        expected = oracles.central_difference(
-            lambda a, b: function(tf.constant(a), tf.constant(b)).numpy(), a, b, *move, 1e-5, order=4
-        )
+        expected = oracles.central_difference(lambda a, b: function(tf.constant(a), tf.constant(b)).numpy(), a, b, *move, 1e-5, order=4)
         assert along(gradient(function, a, b), move) == pytest.approx(float(expected), rel=rel, abs=rel)
 
 

@@ -8,7 +8,8 @@ import tensorflow as tf
 import tfqz
 
 N = 3
-# NumPy's, which are constants of graphs: TensorFlow 2.21 differentiates no function that captures eager tensors with an accumulator in a tape.
+# NumPy's, which are constants of graphs: with an accumulator in a tape TensorFlow 2.21 differentiates no function that captures eager
+# tensors.
 _A, B, C, E = np.random.default_rng(5).standard_normal((4, N, N))
 A = tf.constant(_A)
 AS = tf.stack([A, A + 0.1 * C, A - 0.1 * C])
@@ -226,7 +227,6 @@ def test_a_barrier_of_somebody_else():
 def test_third_derivatives_of_a_function_inside(name):
     """Why gradients are attached to an op's type: tf.custom_gradient keeps tensors in a closure, which are out of scope from the second
     derivative of a tf.function on."""
-    from tfqz._attach import attach_gradient
 
     def cube(x):
         @tf.custom_gradient

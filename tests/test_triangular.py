@@ -7,8 +7,8 @@ import scipy.linalg
 import tensorflow as tf
 from functionals import deviates, relative_error
 
-from tfqz import _equations, _triangular
 from tfqz._backends import native as op_library
+from tfqz._derivative import equations, triangular
 
 # In TensorFlow ops one block up to 16 and blocks of 16 beyond, natively one up to 24 and halves of halves beyond.
 SIZES = [0, 1, 2, 5, 16, 17, 24, 33, 50, 65, 130]
@@ -32,7 +32,7 @@ def factors(rng, n, dtype):
 
 def lower_part(rng, S):
     """A random right-hand side and the mask of the entries that count."""
-    mask = _triangular.strictly_lower(tf.constant(S)).numpy()
+    mask = triangular.strictly_lower(tf.constant(S)).numpy()
     return mask * deviates(rng, S.shape, S.dtype), mask
 
 
@@ -64,8 +64,8 @@ def test_pairs_anywhere(first, native, rng):
 def assert_solved(S, T, rng, native):
     n, dtype = len(S), S.dtype
     (M, mask), (N, _) = lower_part(rng, S), lower_part(rng, S)
-    X, V = solve(_equations.solve, native, S, T, M, N)
-    E, F = solve(_equations.solve_adjoint, native, S, T, M, N)
+    X, V = solve(equations.solve, native, S, T, M, N)
+    E, F = solve(equations.solve_adjoint, native, S, T, M, N)
     for unknown in (X, V, E, F):
         assert np.all(unknown[mask == 0] == 0)
     if n < 2:
@@ -84,8 +84,8 @@ def test_each_is_the_adjoint_of_the_other(dtype, native, rng):
     """<(X, V), (P, R)> = <(M, N), (E, F)>."""
     S, T = factors(rng, 40, dtype)
     M, N, P, R = (lower_part(rng, S)[0] for _ in range(4))
-    X, V = solve(_equations.solve, native, S, T, M, N)
-    E, F = solve(_equations.solve_adjoint, native, S, T, P, R)
+    X, V = solve(equations.solve, native, S, T, M, N)
+    E, F = solve(equations.solve_adjoint, native, S, T, P, R)
     left = oracles.inner(X, P) + oracles.inner(V, R)
     assert left == pytest.approx(oracles.inner(M, E) + oracles.inner(N, F), rel=1e-10)
 
@@ -103,7 +103,7 @@ def test_minimum_norm_solution(equal, adjoint_equations, n, native, rng):
     # Diagonal S, T decouple the elements, so that NumPy's pseudo-inverse is an oracle for each. Norm 1: the solver scales.
     S, T = np.diag(diagonal_s / abs(diagonal_s).max()), np.diag(diagonal_t / abs(diagonal_t).max())
     M, N = lower_part(rng, S)[0], lower_part(rng, S)[0]
-    got = solve(_equations.solve_adjoint if adjoint_equations else _equations.solve, native, S, T, M, N)
+    got = solve(equations.solve_adjoint if adjoint_equations else equations.solve, native, S, T, M, N)
     for i in range(n):
         for j in range(i):
             if adjoint_equations:
@@ -132,18 +132,18 @@ def test_against_a_dense_solution(dtype, native, rng):
 
     matrix = np.stack([operator(unit) for unit in np.eye(2 * len(where))], axis=1)
     expected = np.linalg.solve(matrix, np.concatenate([M[tuple(where.T)], N[tuple(where.T)]]))
-    X, V = solve(_equations.solve, native, S, T, M, N)
+    X, V = solve(equations.solve, native, S, T, M, N)
     assert relative_error([np.concatenate([X[tuple(where.T)], V[tuple(where.T)]])], [expected]) < 1e-10
 
 
-@pytest.mark.parametrize("solver", [_equations.solve, _equations.solve_adjoint])
+@pytest.mark.parametrize("solver", [equations.solve, equations.solve_adjoint])
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 def test_gradient_of_the_solvers(dtype, solver, native, rng):
     """By all four arguments, against central differences on the pattern of S and T."""
     S, T = factors(rng, 5, dtype)
     M, N = lower_part(rng, S)[0], lower_part(rng, S)[0]
     weights = [deviates(rng, S.shape, dtype) for _ in range(2)]
-    pattern = ~_triangular.strictly_lower(tf.constant(S)).numpy()
+    pattern = ~triangular.strictly_lower(tf.constant(S)).numpy()
     pattern_of_T = np.triu(np.ones_like(S)) * (1 - np.roll(np.diag(np.append(np.diag(S, -1) != 0, 0)), 1, axis=1))
     directions = [deviates(rng, S.shape, dtype) for _ in range(4)]
     directions = [d * p for d, p in zip(directions, [pattern, pattern_of_T, 1 - pattern, 1 - pattern])]
@@ -184,8 +184,8 @@ def test_both_solvers_agree(dtype, adjoint_equations, ordinary, rng):
     S, T = with_equal_eigenvalues(rng, dtype, ordinary)
     first, second = deviates(rng, S.shape, dtype), (0 if ordinary else 1) * deviates(rng, S.shape, dtype)
     arguments = [tf.constant(x) for x in (S, T, first, second)]
-    expected = [x.numpy() for x in _triangular.solve(*arguments, adjoint_equations, ordinary)]
-    found = [x.numpy() for x in op_library.solve_triangular(*arguments, adjoint_equations, ordinary)]
+    expected = [x.numpy() for x in triangular.solve(*arguments, adjoint_equations, ordinary)]
+    found = [x.numpy() for x in op_library.solve_triangular(*arguments, None, adjoint=adjoint_equations, ordinary=ordinary)]
     assert relative_error(found, expected) < 1e-10
 
 
@@ -202,7 +202,7 @@ def test_equal_pairs(native, rng):
         return mask * (E @ S.T + F @ T.T), mask * -1 * (S.T @ E + T.T @ F)
 
     P, R = left_hand_sides(E, F)
-    solution = solve(_equations.solve_adjoint, native, S, T, P, R)
+    solution = solve(equations.solve_adjoint, native, S, T, P, R)
     assert relative_error(left_hand_sides(*solution), [P, R]) < 1e-12
     assert relative_error(solution, [E, F]) > 1e-3
 
@@ -212,7 +212,7 @@ def test_memory_and_graph_do_not_grow():
 
     def nodes(n):
         spec = tf.TensorSpec([1, n, n], tf.complex128)
-        concrete = tf.function(lambda *x: _equations.solve(*x, native=False)).get_concrete_function(*[spec] * 4)
+        concrete = tf.function(lambda *x: equations.solve(*x, native=False)).get_concrete_function(*[spec] * 4)
         definition = concrete.graph.as_graph_def()
         return len(definition.node) + sum(len(function.node_def) for function in definition.library.function)
 

@@ -14,8 +14,8 @@ import tensorflow as tf
 from functionals import cotangents, deviates, inner
 
 import tfqz
-from tfqz import _gradient
 from tfqz._backends import native
+from tfqz._derivative import gradient
 
 pytestmark = pytest.mark.skipif(native.why_not() is not None, reason="the op library doesn't load")
 
@@ -144,7 +144,7 @@ def test_graphs_made_for_unknown_shapes(dtype, backend, rng):
 def test_nothing_but_the_forward_pass_is_called(dtype, rng):
     """The backward program has no custom call."""
     factors = tfqz.qz(deviates(rng, (6, 6), dtype), deviates(rng, (6, 6), dtype))
-    compiled = tf.function(lambda *x: _gradient.pullback(*x, *x), jit_compile=True)
+    compiled = tf.function(lambda *x: gradient.pullback(*x, *x), jit_compile=True)
     text = compiled.experimental_get_compiler_ir(*factors)(stage="optimized_hlo")
     assert "while" in text and "custom-call" not in text
 
@@ -332,7 +332,8 @@ def test_graphs_hold_no_functions():
 @pytest.mark.slow
 def test_the_function_that_the_op_carries():
     """What other devices than the CPU compile: the ops of the graph backend."""
-    run("""
+    run(
+        """
 import numpy as np, tensorflow as tf, tfqz
 
 def step(a, b, backend):
@@ -357,4 +358,6 @@ try:
     raise AssertionError("compiled")
 except tf.errors.OpError as error:
     assert "body" in str(error), error
-""", TFQZ_XLA="graph")
+""",
+        TFQZ_XLA="graph",
+    )

@@ -2,7 +2,7 @@
 
 import sys
 
-from tfqz import _selfcheck
+from tfqz._api import selfcheck
 
 if __name__ == "__main__":
-    sys.exit(_selfcheck.main())
+    sys.exit(selfcheck.main())

@@ -10,11 +10,12 @@ float16 or bfloat16, as the layers of a mixed-precision model give it, is cast t
 import keras
 import tensorflow as tf
 
-from tfqz import _backends, _checks
-from tfqz._eigvals import alpha_and_beta as _alpha_and_beta
-from tfqz._eigvals import eigvals as _eigvals
-from tfqz._qz import QZ as _Factors
-from tfqz._qz import qz as _qz
+from tfqz import _backends
+from tfqz._api.eigvals import alpha_and_beta as _alpha_and_beta
+from tfqz._api.eigvals import eigvals as _eigvals
+from tfqz._api.qz import QZ as _Factors
+from tfqz._api.qz import qz as _qz
+from tfqz._form import checks
 
 _HALF = ("float16", "bfloat16")
 
@@ -25,7 +26,7 @@ class _PencilLayer(keras.layers.Layer):
     def __init__(self, backend=None, on_failure="raise", **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.backend = backend
-        self.on_failure = _checks.choice("on_failure", on_failure, _checks.ON_FAILURE)
+        self.on_failure = checks.choice("on_failure", on_failure, checks.ON_FAILURE)
         # XLA can't call back into Python; `fit` looks at this when it decides about XLA by itself.
         self.supports_jit = _backends.choose(backend) is not _backends.scipy
         self.built = True
@@ -40,9 +41,9 @@ class _PencilLayer(keras.layers.Layer):
     def compute_output_spec(self, inputs):
         a, b = _pair(inputs)
         dtypes = ["float32" if keras.backend.standardize_dtype(x.dtype) in _HALF else x.dtype for x in (a, b)]
-        _checks.dtypes(*dtypes)
-        _checks.shapes(a.shape, b.shape)
-        shape = tuple(_checks.factor_shape(tf.TensorShape(a.shape), tf.TensorShape(b.shape)))
+        checks.dtypes(*dtypes)
+        checks.shapes(a.shape, b.shape)
+        shape = tuple(checks.factor_shape(tf.TensorShape(a.shape), tf.TensorShape(b.shape)))
         return self.spec(shape, dtypes[0])
 
 
@@ -69,7 +70,7 @@ class QZ(_PencilLayer):
 
     def __init__(self, output="real", backend=None, on_failure="raise", **kwargs):
         super().__init__(backend=backend, on_failure=on_failure, **kwargs)
-        self.output_form = _checks.choice("output", output, _checks.OUTPUTS)
+        self.output_form = checks.choice("output", output, checks.OUTPUTS)
 
     def get_config(self):
         return super().get_config() | {"output": self.output_form}
@@ -78,8 +79,8 @@ class QZ(_PencilLayer):
         return _qz(a, b, self.output_form, backend=self.backend, on_failure=self.on_failure)
 
     def spec(self, shape, dtype):
-        if _checks.OUTPUTS[self.output_form] == "complex":
-            dtype = _checks.complex_dtype(dtype).name
+        if checks.OUTPUTS[self.output_form] == "complex":
+            dtype = checks.complex_dtype(dtype).name
         return _Factors(*(keras.KerasTensor(shape, dtype) for _ in range(4)))
 
 
@@ -117,7 +118,7 @@ class GeneralizedEigenvalues(_PencilLayer):
         return _alpha_and_beta(a, b, self.backend, self.on_failure)
 
     def spec(self, shape, dtype):
-        eigenvalues = keras.KerasTensor(shape[:-1], _checks.complex_dtype(dtype).name)
+        eigenvalues = keras.KerasTensor(shape[:-1], checks.complex_dtype(dtype).name)
         return (eigenvalues, keras.KerasTensor(shape[:-1], dtype)) if self.homogeneous else eigenvalues
 
 

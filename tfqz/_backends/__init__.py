@@ -10,14 +10,14 @@
     check(failing, got, text)        `failing`, [...], or an error with `text` about the first element where it is true, where a
                                      program can raise one
 
-None of the results has a gradient: `_derivatives.py` attaches it.
+None of the results has a gradient: `_derivative/registration.py` attaches it.
 """
 
 import os
 import warnings
 
-from tfqz import _checks
 from tfqz._backends import graph, native, scipy
+from tfqz._form import checks
 
 BACKENDS = {"native": native, "scipy": scipy, "graph": graph}  # the best first
 VARIABLE = "TFQZ_BACKEND"
@@ -31,10 +31,10 @@ def choose(name=None):
       RuntimeError: it was asked for, by argument or by environment variable, and doesn't load.
     """
     if name is not None:
-        return _required(_checks.choice("backend", name, BACKENDS))
+        return _required(checks.choice("backend", name, BACKENDS))
     name = os.environ.get(VARIABLE)
     if name:
-        return _required(_checks.choice(VARIABLE, name, BACKENDS))
+        return _required(checks.choice(VARIABLE, name, BACKENDS))
     reason = native.why_not()
     if reason is None:
         return native

@@ -3,18 +3,19 @@
 import numpy as np
 import tensorflow as tf
 
-from tfqz import _blocks, _canonical, _checks, _eigenvalues, _exchange, _iteration
-from tfqz._functions import traced
+from tfqz._backends import exchange, iteration
+from tfqz._form import blocks, canonical, checks, eigenvalues
+from tfqz._form.traces import traced
 
 _INFINITE_A, _INFINITE_B, _NO_CONVERGENCE, _INFINITE_S, _NO_ORDER, _NO_QR_CONVERGENCE, _OVERFLOW = range(1, 8)
 _TEXTS = {
-    _INFINITE_A: _checks.FINITE.replace("{name}", "a"),
-    _INFINITE_B: _checks.FINITE.replace("{name}", "b"),
-    _NO_CONVERGENCE: _checks.CONVERGENCE.replace("{why}", f"backend graph gave up after {_iteration.SWEEPS} n sweeps"),
-    _NO_QR_CONVERGENCE: _checks.QR_CONVERGENCE.replace("{why}", f"backend graph gave up after {_iteration.SWEEPS} n sweeps"),
-    _INFINITE_S: _checks.FINITE.replace("{name}", "s"),
-    _NO_ORDER: _checks.ORDER.replace("{why}", "backend graph refused an exchange"),
-    _OVERFLOW: _checks.CONVERGENCE.replace("{why}", "backend graph got NaN or Inf"),
+    _INFINITE_A: checks.FINITE.replace("{name}", "a"),
+    _INFINITE_B: checks.FINITE.replace("{name}", "b"),
+    _NO_CONVERGENCE: checks.CONVERGENCE.replace("{why}", f"backend graph gave up after {iteration.SWEEPS} n sweeps"),
+    _NO_QR_CONVERGENCE: checks.QR_CONVERGENCE.replace("{why}", f"backend graph gave up after {iteration.SWEEPS} n sweeps"),
+    _INFINITE_S: checks.FINITE.replace("{name}", "s"),
+    _NO_ORDER: checks.ORDER.replace("{why}", "backend graph refused an exchange"),
+    _OVERFLOW: checks.CONVERGENCE.replace("{why}", "backend graph got NaN or Inf"),
 }
 
 
@@ -29,7 +30,7 @@ def versions():
 def factorize(a, b, on_failure):
     with tf.control_dependencies(_pencil_assertions(a, b)):
         *outputs, problems = factorize_or_tell(a, b)
-    return _checked(outputs, problems, on_failure, _checks.factor_shape(a.shape, b.shape))
+    return _checked(outputs, problems, on_failure, checks.factor_shape(a.shape, b.shape))
 
 
 def reorder(factors, labels, on_failure):
@@ -40,16 +41,15 @@ def reorder(factors, labels, on_failure):
 def check(failing, got, text):
     """`failing`, [...], or, outside XLA, an error about the first element where it is true: `text` with {got} and {where} filled in."""
     if tf.executing_eagerly():
-        for index in map(tuple, np.argwhere(failing.numpy())):
-            raise tf.errors.InvalidArgumentError(None, None, text.format(got=int(got[index]), where=_checks.batch_element(index)))
+        _raise_first(failing, got, lambda number: text.replace("{got}", str(number)))
         return failing
-    shape = tf.shape(failing)
-    flat = tf.concat([tf.reshape(failing, [-1]), [True]], axis=0)
-    first = tf.argmax(flat, output_type=tf.int32)
-    index = first // tf.math.cumprod(shape, exclusive=True, reverse=True) % shape
-    number = tf.gather(tf.concat([tf.reshape(got, [-1]), [0]], axis=0), first)
+    index, number = _first(failing, got)
     before, after = text.split("{got}") if "{got}" in text else (None, text)
-    said = [after.format(where=" in batch element"), index] if before is None else [before, number, after.format(where=" in batch element"), index]
+    said = (
+        [after.format(where=" in batch element"), index]
+        if before is None
+        else [before, number, after.format(where=" in batch element"), index]
+    )
     with tf.control_dependencies([tf.debugging.Assert(~tf.reduce_any(failing), said)]):
         return tf.identity(failing)
 
@@ -57,7 +57,7 @@ def check(failing, got, text):
 def schur(a, on_failure):
     with tf.control_dependencies(_square_assertions(a)):
         *outputs, problems = schur_or_tell(a)
-    return _checked(outputs, problems, on_failure, _checks.factor_shape(a.shape, a.shape))
+    return _checked(outputs, problems, on_failure, checks.factor_shape(a.shape, a.shape))
 
 
 @traced
@@ -69,7 +69,7 @@ def factorize_or_tell(a, b):
     a, b = (_flat(tf.broadcast_to(x, shape)) for x in (a, b))
     problems = tf.where(_is_finite(a), tf.where(_is_finite(b), 0, _INFINITE_B), _INFINITE_A)
     usable = tf.equal(problems, 0)[:, None, None]
-    *factors, converged = _iteration.qz(*(_blocks.masked(usable, x) for x in (a, b)))
+    *factors, converged = iteration.qz(*(blocks.masked(usable, x) for x in (a, b)))
     problems = tf.where(tf.equal(problems, 0) & ~converged, _NO_CONVERGENCE, problems)
     return _finish(factors, problems, batch)
 
@@ -81,10 +81,10 @@ def reorder_or_tell(S, T, Q, Z, labels):
     factors = [_flat(x) for x in (S, T, Q, Z)]
     problems = tf.where(_is_finite(factors[0]), 0, _INFINITE_S)
     usable = tf.equal(problems, 0)[:, None, None]
-    S, T, Q, Z = (_blocks.masked(usable, x) for x in factors)
-    *factors, pair, refused = _exchange.reorder(S, T, Q, Z, tf.reshape(labels, tf.shape(S)[:2]))
+    S, T, Q, Z = (blocks.masked(usable, x) for x in factors)
+    *factors, pair, refused = exchange.reorder(S, T, Q, Z, tf.reshape(labels, tf.shape(S)[:2]))
     if not S.dtype.is_complex:
-        factors = _iteration.standardize(*factors, pair)
+        factors = iteration.standardize(*factors, pair)
     problems = tf.where(tf.equal(problems, 0) & refused, _NO_ORDER, problems)
     return _finish(factors, problems, batch)
 
@@ -95,12 +95,12 @@ def schur_or_tell(A):
     batch = tf.shape(A)[:-2]
     A = _flat(A)
     problems = tf.where(_is_finite(A), 0, _INFINITE_A)
-    A = _blocks.masked(tf.equal(problems, 0)[:, None, None], A)
-    S, T, Q, Z, converged = _iteration.qz(A, tf.eye(tf.shape(A)[-1], batch_shape=tf.shape(A)[:1], dtype=A.dtype))
+    A = blocks.masked(tf.equal(problems, 0)[:, None, None], A)
+    S, T, Q, Z, converged = iteration.qz(A, tf.eye(tf.shape(A)[-1], batch_shape=tf.shape(A)[:1], dtype=A.dtype))
     problems = tf.where(tf.equal(problems, 0) & ~converged, _NO_QR_CONVERGENCE, problems)
     # T is diagonal and of modulus 1 up to rounding: with it taken into Q both unitary factors are the same.
-    S, _, _, Z = _canonical.canonicalize(S, T, Q, Z)
-    return _nan_where_failed(_canonical.canonicalize_schur(S, Z), problems, batch)
+    S, _, _, Z = canonical.canonicalize(S, T, Q, Z)
+    return _nan_where_failed(canonical.canonicalize_schur(S, Z), problems, batch)
 
 
 def _flat(x):
@@ -110,8 +110,8 @@ def _flat(x):
 
 
 def _finish(factors, problems, batch):
-    factors = _canonical.canonicalize(*factors)
-    results = [*factors, *_eigenvalues.alpha_beta(*factors[:2])]
+    factors = canonical.canonicalize(*factors)
+    results = [*factors, *eigenvalues.alpha_beta(*factors[:2])]
     finite = tf.reduce_all(tf.stack([_is_finite(x) for x in factors] + [_is_finite(x[:, None]) for x in results[4:]]), axis=0)
     return _nan_where_failed(results, tf.where(tf.equal(problems, 0) & ~finite, _OVERFLOW, problems), batch)
 
@@ -141,7 +141,7 @@ def _is_finite(x):
 
 
 def _pencil_assertions(a, b):
-    """What `_checks.shapes` checks, for shapes that are known only at run time."""
+    """What `checks.shapes` checks, for shapes that are known only at run time."""
     if a.shape.is_fully_defined() and b.shape.is_fully_defined():
         return []
     (a, b), ranks = (tf.shape(a), tf.shape(b)), (tf.rank(a), tf.rank(b))
@@ -170,16 +170,24 @@ def _square_assertion(name, shape, got):
 def _assertions(problems):
     """An error for the first batch element that failed. In programs of XLA these do nothing, and NaN is what tells."""
     if tf.executing_eagerly():
-        failing = np.argwhere(problems.numpy() > 0)
-        if len(failing) > 0:
-            text = _TEXTS[int(problems[tuple(failing[0])])].format(where=_checks.batch_element(tuple(failing[0])))
-            raise tf.errors.InvalidArgumentError(None, None, text)
+        _raise_first(problems > 0, problems, _TEXTS.get)
         return []
-    shape = tf.shape(problems)
-    problems = tf.concat([tf.reshape(problems, [-1]), [0]], axis=0)
-    first = tf.argmax(problems > 0, output_type=tf.int32)
-    index = first // tf.math.cumprod(shape, exclusive=True, reverse=True) % shape
+    index, problem = _first(problems > 0, problems)
     where = " in batch element"
-    # Gathered, not sliced: where a slice begins is a constant to XLA, with all that it depends on, and programs are compiled for each.
-    problem = tf.gather(problems, first)
     return [tf.debugging.Assert(tf.not_equal(problem, k), [text.format(where=where), index]) for k, text in _TEXTS.items()]
+
+
+def _raise_first(failing, numbers, text):
+    """Raises an error about the first element where `failing` is true, if there is one: `text(number)` of its number."""
+    for index in map(tuple, np.argwhere(failing.numpy())):
+        message = text(int(numbers[index])).format(where=checks.batch_element(index))
+        raise tf.errors.InvalidArgumentError(None, None, message)
+
+
+def _first(failing, numbers):
+    """The index, [rank], and the number of the first element where `failing`, [...], is true; 0 if there is none."""
+    shape = tf.shape(failing)
+    first = tf.argmax(tf.concat([tf.reshape(failing, [-1]), [True]], axis=0), output_type=tf.int32)
+    index = first // tf.math.cumprod(shape, exclusive=True, reverse=True) % shape
+    # Gathered, not sliced: where a slice begins is a constant to XLA, with all that it depends on, and programs are compiled for each.
+    return index, tf.gather(tf.concat([tf.reshape(numbers, [-1]), [0]], axis=0), first)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfqz import _checks, _triangular
 from tfqz._backends import graph
+from tfqz._form import checks
 
 _FOLDER = Path(__file__).resolve().parent.parent
 LIBRARY = _FOLDER / "libtfqz.so"
@@ -32,12 +32,12 @@ def versions():
 
 def factorize(a, b, on_failure, apart=False, ratios=False):
     """`apart` and `ratios` are for the op's gradient, see `qz_gradient`."""
-    dtype = _checks.complex_dtype(a.dtype)
+    dtype = checks.complex_dtype(a.dtype)
     return _call("qz", [a, b], graph.factorize_or_tell, on_failure=on_failure, apart=apart, ratios=ratios, Tcomplex=dtype)
 
 
 def reorder(factors, labels, on_failure):
-    dtype = _checks.complex_dtype(factors[0].dtype)
+    dtype = checks.complex_dtype(factors[0].dtype)
     return _call("reorder", factors, graph.reorder_or_tell, [labels], on_failure=on_failure, Tcomplex=dtype)
 
 
@@ -45,20 +45,20 @@ def schur(a, on_failure):
     return _call("schur", [a], graph.schur_or_tell, on_failure=on_failure)
 
 
-def solve_triangular(S, T, first, second, adjoint, ordinary):
-    """What `_triangular.solve` does."""
-    solve = _with_flags(_triangular.solve, adjoint=adjoint, ordinary=ordinary)
-    return _call("solve_triangular", [S, T, first, second], solve, adjoint=adjoint, ordinary=ordinary)
+def solve_triangular(S, T, first, second, in_ops, **flags):
+    """The unknowns of both coupled equations, [..., n, n]: what `in_ops` computes, the `solve` of `_derivative/triangular.py`, with its
+    `flags`."""
+    return _call("solve_triangular", [S, T, first, second], _with_flags(in_ops, **flags), **flags)
 
 
 def basis(X, count, in_ops):
-    """B and the chosen rows, as `_bases.basis` says, which `in_ops` does as well."""
+    """B and the chosen rows, as `_derivative/bases.py` says, which `in_ops` does as well."""
     return _call("basis", [X], in_ops, numbers=[count])
 
 
 def qz_gradient(factors, factor_cotangents, in_ops, pencil=(), eigenvalue_cotangents=(), **flags):
-    """What `_gradient.pullback` does, which is `in_ops`, with its `flags`; the other arguments are in its order. `pencil` may be empty where
-    the op is not differentiated."""
+    """Cotangents of A and B, [..., n, n]: what `in_ops` computes, the `pullback` of `_derivative/gradient.py`, with its `flags`; the other
+    arguments are in its order. `pencil` may be empty where the op is not differentiated."""
     function = _with_flags(in_ops, moving=False, **flags)
     lists = [list(pencil), *([[x] for x in eigenvalue_cotangents] or [[], []])]
     return _call("qz_gradient", [*factors, *factor_cotangents, *pencil], function, eigenvalue_cotangents, lists=lists, **flags)
@@ -70,7 +70,7 @@ def check(failing, got, text):
 
 
 def attach(values, arguments, rule):
-    """The values, as functions of the arguments with the gradient of a rule of `_attach.py`."""
+    """The values, as functions of the arguments with the gradient of a rule of `_derivative/attach.py`."""
     return list(_load()[0].tfqz_attach(values, arguments, rule=rule))
 
 

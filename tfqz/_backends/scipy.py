@@ -6,9 +6,9 @@ import numpy as np
 import scipy.linalg
 import tensorflow as tf
 
-from tfqz import _blocks, _canonical, _checks, _eigenvalues, _tolerances
 from tfqz._backends import graph
-from tfqz._functions import traced
+from tfqz._form import blocks, canonical, checks, eigenvalues, tolerances
+from tfqz._form.traces import traced
 
 
 def why_not():
@@ -23,7 +23,7 @@ def factorize(a, b, on_failure):
     def on_host(a, b):
         return _host_qz(np.asarray(a), np.asarray(b), on_failure == "nan")
 
-    return _finish(*_call(on_host, [a, b], _checks.factor_shape(a.shape, b.shape)))
+    return _finish(*_call(on_host, [a, b], checks.factor_shape(a.shape, b.shape)))
 
 
 def reorder(factors, labels, on_failure):
@@ -40,7 +40,7 @@ def schur(a, on_failure):
     def on_host(a):
         return _host_schur(np.asarray(a), on_failure == "nan")
 
-    return list(_canonical.canonicalize_schur(*_call(on_host, [a], a.shape, count=2)))
+    return list(canonical.canonicalize_schur(*_call(on_host, [a], a.shape, count=2)))
 
 
 def _call(on_host, inputs, shape, count=4):
@@ -66,14 +66,14 @@ def _finish(*factors):
 @traced
 def _canonical_with_eigenvalues(S, T, Q, Z):
     if not S.dtype.is_complex:
-        S, T, Q, Z = _blocks.split_real(S, T, Q, Z)
-    factors = _canonical.canonicalize(S, T, Q, Z)
-    return [*factors, *_eigenvalues.alpha_beta(*factors[:2])]
+        S, T, Q, Z = blocks.split_real(S, T, Q, Z)
+    factors = canonical.canonicalize(S, T, Q, Z)
+    return [*factors, *eigenvalues.alpha_beta(*factors[:2])]
 
 
 def _host_qz(a, b, fill_failures):
     """Factors of NumPy arrays as LAPACK gives them. Raises ValueError, which TensorFlow turns into InvalidArgumentError."""
-    _checks.shapes(a.shape, b.shape)
+    checks.shapes(a.shape, b.shape)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a, b = (np.broadcast_to(x, batch + x.shape[-2:]) for x in (a, b))
     return _each(_one_qz, [a, b], 4, fill_failures)
@@ -86,7 +86,7 @@ def _each(work, inputs, count, fill_failures):
         return results
     for index in np.ndindex(inputs[0].shape[:-2]):
         try:
-            found = work(*(x[index] for x in inputs), _checks.batch_element(index))
+            found = work(*(x[index] for x in inputs), checks.batch_element(index))
         except ValueError:
             if not fill_failures:
                 raise
@@ -103,9 +103,9 @@ def _one_qz(a, b, where):
     s, t, *_, q, z, _, info = gges(lambda *_: None, a, b)
     if info != 0:
         why = f"LAPACK's {gges.typecode}gges returned info = {info}"
-        raise ValueError(_checks.CONVERGENCE.format(why=why, where=where))
+        raise ValueError(checks.CONVERGENCE.format(why=why, where=where))
     if not all(np.isfinite(x).all() for x in (s, t, q, z)):
-        raise ValueError(_checks.CONVERGENCE.format(why=f"LAPACK's {gges.typecode}gges returned NaN or Inf", where=where))
+        raise ValueError(checks.CONVERGENCE.format(why=f"LAPACK's {gges.typecode}gges returned NaN or Inf", where=where))
     _drop_negligible_betas(a, b, s, t)
     return s, t, q, z
 
@@ -133,14 +133,15 @@ def _zero_beta(t):
 
 
 def _active(a, b):
-    """The rows and columns of S and T beside which LAPACK's xGGBAL makes the pencil triangular by permutation: what stands there no rounding
-    touches."""
+    """The rows and columns of S and T beside which LAPACK's xGGBAL makes the pencil triangular by permutation: what stands there no
+    rounding touches."""
     entries = (a != 0) | (b != 0)
     left = np.arange(len(a))
     rows, columns, first, last = left, left, 0, len(a)
     while len(rows) > 0:
         block = entries[np.ix_(rows, columns)]
-        for axis, alone in ((1, block.sum(axis=1) <= 1), (0, block.sum(axis=0) <= 1)):
+        for axis in (1, 0):
+            alone = block.sum(axis=axis) <= 1
             if alone.any():
                 break
         else:
@@ -171,22 +172,22 @@ def _one_reorder(s, t, q, z, labels, where):
             s, t, q, z, *_, info = tgexc(s, t, q, z, here + 1, to + 1)
             if info != 0:
                 why = f"LAPACK's {tgexc.typecode}tgexc returned info = {info}"
-                raise ValueError(_checks.ORDER.format(why=why, where=where))
+                raise ValueError(checks.ORDER.format(why=why, where=where))
             for x in (labels, infinite):
                 x[to : here + size] = np.roll(x[to : here + size], size)
         to += 2 if to + 1 < len(s) and s[to + 1, to] != 0 else 1
     # An infinite eigenvalue is one afterwards. As much as an exchange leaves of t_jj = 0 may stand below the diagonal.
-    place = np.flatnonzero(infinite & (np.abs(np.diagonal(t)) <= _tolerances.exchange(t.dtype)))
+    place = np.flatnonzero(infinite & (np.abs(np.diagonal(t)) <= tolerances.exchange(t.dtype)))
     t[place, place] = 0
     s, t = s * scale_s, t * scale_t
     if not all(np.isfinite(x).all() for x in (s, t, q, z)):
-        raise ValueError(_checks.ORDER.format(why=f"LAPACK's {tgexc.typecode}tgexc returned NaN or Inf", where=where))
+        raise ValueError(checks.ORDER.format(why=f"LAPACK's {tgexc.typecode}tgexc returned NaN or Inf", where=where))
     return s, t, q, z
 
 
 def _host_schur(a, fill_failures):
     """T, Z of a NumPy array as LAPACK gives them. Raises ValueError."""
-    _checks.square("a", tf.TensorShape(a.shape), a.shape)
+    checks.square("a", tf.TensorShape(a.shape), a.shape)
     return _each(_one_schur, [a], 2, fill_failures)
 
 
@@ -196,15 +197,15 @@ def _one_schur(a, where):
     t, *_, z, _, info = gees(lambda *_: None, a)
     if info != 0:
         why = f"LAPACK's {gees.typecode}gees returned info = {info}"
-        raise ValueError(_checks.QR_CONVERGENCE.format(why=why, where=where))
+        raise ValueError(checks.QR_CONVERGENCE.format(why=why, where=where))
     if not (np.isfinite(t).all() and np.isfinite(z).all()):
-        raise ValueError(_checks.QR_CONVERGENCE.format(why=f"LAPACK's {gees.typecode}gees returned NaN or Inf", where=where))
+        raise ValueError(checks.QR_CONVERGENCE.format(why=f"LAPACK's {gees.typecode}gees returned NaN or Inf", where=where))
     return t, z
 
 
 def _check_finite(name, x, where):
     if not np.isfinite(x).all():
-        raise ValueError(_checks.FINITE.format(name=name, where=where))
+        raise ValueError(checks.FINITE.format(name=name, where=where))
 
 
 def _normalized(x):

@@ -6,7 +6,7 @@ has is missing, ops run in a loop instead, one iteration after the other.
 
 import tensorflow as tf
 
-from tfqz import _attach
+from tfqz._derivative import attach
 
 try:
     from tensorflow.python.ops.parallel_for import pfor as _pfor
@@ -24,17 +24,17 @@ def _of_pencil(op):
 
 def _attached(op):
     """`Tfqz>Attach`: the values, then the arguments."""
-    rule = _attach.rule(tf.compat.as_str(op.get_attr("rule")))
+    rule = attach.rule(tf.compat.as_str(op.get_attr("rule")))
     return _again(op, [*_stacked(op, range(len(op.outputs))), *_arguments(op, rule)])
 
 
 def _behind_barrier(op):
     """`XlaOptimizationBarrier`: what tells the rule, the values, the arguments. Somebody else's has no rule."""
     marker = op.input(0)
-    name = None if marker.is_stacked else _attach.rule_of_barrier(marker.t)
+    name = None if marker.is_stacked else attach.rule_of_barrier(marker.t)
     if name is None:
         return _with_all_stacked(op)
-    rule = _attach.rule(name)
+    rule = attach.rule(name)
     values = _stacked(op, range(1, op.num_inputs - rule.arguments))
     attached = _again(op, [marker.t, *values, *_arguments(op, rule)])[1 : len(values) + 1]
     # Arguments come out as well, which nobody uses: as they were, if they are no batches.
@@ -82,9 +82,7 @@ _CONVERTERS = {
     "Tfqz>Qz": _of_pencil,
     "Tfqz>Attach": _attached,
     "XlaOptimizationBarrier": _behind_barrier,
-} | dict.fromkeys(
-    ("Tfqz>Reorder", "Tfqz>Schur", "Tfqz>Basis", "Tfqz>Check", "Tfqz>SolveTriangular", "Tfqz>QzGradient"), _with_all_stacked
-)
+} | dict.fromkeys(("Tfqz>Reorder", "Tfqz>Schur", "Tfqz>Basis", "Tfqz>Check", "Tfqz>SolveTriangular", "Tfqz>QzGradient"), _with_all_stacked)
 
 if _pfor is not None:
     for _name, _convert in _CONVERTERS.items():

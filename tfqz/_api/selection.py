@@ -3,9 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from tfqz import _blocks, _checks, _tolerances
-from tfqz._blocks import following, preceding
-from tfqz._functions import traced
+from tfqz._form import blocks, checks, tolerances
+from tfqz._form.blocks import following, preceding
+from tfqz._form.traces import traced
 
 KEYWORDS = ("lhp", "rhp", "iuc", "ouc")
 
@@ -28,7 +28,7 @@ def check(sort, tolerance):
 def labels(sort, tolerance, alpha, beta, S):
     """[..., n], int32; both eigenvalues of a 2 x 2 block of S have the larger of their labels.
 
-    alpha, complex, and beta, with real values >= 0, as `_eigenvalues.alpha_beta` gives them.
+    alpha, complex, and beta, with real values >= 0, as `eigenvalues.alpha_beta` gives them.
     """
     alpha, beta = tf.stop_gradient(alpha), tf.stop_gradient(beta)
     if not callable(sort):  # no keyword parts a pair
@@ -40,7 +40,7 @@ def labels(sort, tolerance, alpha, beta, S):
 
 @traced
 def _in_pairs(labels, S):
-    start = _blocks.starts(S)
+    start = blocks.starts(S)
     larger = tf.where(start, tf.maximum(labels, following(labels)), labels)
     return tf.where(preceding(start), preceding(larger), larger)
 
@@ -62,18 +62,18 @@ def is_order_lost(labels, alpha, beta, again, new_alpha, new_beta):
     (x, y), (u, v) = _over_lengths(x, y, norms), _over_lengths(u, v, norms)
     old = tf.argsort(labels, axis=-1, direction="DESCENDING", stable=True)
     expected, x, y = (tf.gather(z, old, axis=-1, batch_dims=1) for z in (labels, x, y))
-    moved = tf.abs(x * _blocks.to_complex(v) - u * _blocks.to_complex(y)) > _tolerances.moved(x.dtype)
+    moved = tf.abs(x * blocks.to_complex(v) - u * blocks.to_complex(y)) > tolerances.moved(x.dtype)
     nothing = tf.equal(y + tf.abs(x), 0) | tf.equal(v + tf.abs(u), 0)
     return tf.reshape(tf.reduce_any(tf.not_equal(again, expected) & (moved | nothing), axis=-1), shape[:-1])
 
 
 def _over_lengths(alpha, beta, norms):
     """alpha and beta, real, over `norms` and their length, and 0 for 0/0, where both are of the size of rounding."""
-    alpha, beta = (_blocks.over(x, norm) for x, norm in zip((alpha, tf.math.real(beta)), norms))
+    alpha, beta = (blocks.over(x, norm) for x, norm in zip((alpha, tf.math.real(beta)), norms))
     length = tf.sqrt(tf.abs(alpha) ** 2 + beta**2)
-    something = length > _tolerances.zero_pair(alpha.dtype, tf.shape(alpha)[-1])
+    something = length > tolerances.zero_pair(alpha.dtype, tf.shape(alpha)[-1])
     length = tf.where(something, length, tf.ones_like(length))
-    return [_blocks.masked(something, _blocks.over(x, length)) for x in (alpha, beta)]
+    return [blocks.masked(something, blocks.over(x, length)) for x in (alpha, beta)]
 
 
 def _largest(x):
@@ -105,6 +105,6 @@ def _called(sort, alpha, beta):
         if not tf.broadcast_static_shape(found.shape, alpha.shape).is_compatible_with(alpha.shape):
             raise ValueError
     except ValueError:
-        shapes = f"{_checks.text(found.shape)} for eigenvalues {_checks.text(alpha.shape)}"
+        shapes = f"{checks.text(found.shape)} for eigenvalues {checks.text(alpha.shape)}"
         raise ValueError(f"`sort` must return one label for each eigenvalue; got {shapes}") from None
     return tf.broadcast_to(found, tf.shape(alpha))

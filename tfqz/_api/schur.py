@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz import _backends, _blocks, _checks, _derivatives
+from tfqz import _backends
+from tfqz._derivative import registration
+from tfqz._form import blocks, checks
 
 
 class Schur(NamedTuple):
@@ -46,11 +48,11 @@ def schur(a, output="real", *, backend=None, on_failure="raise", name=None):
     References:
       G. H. Golub and C. F. Van Loan, Matrix Computations, chapter 7. LAPACK's xGEES and, for 2 x 2 blocks, xLANV2.
     """
-    _checks.choice("output", output, _checks.OUTPUTS)
-    _checks.choice("on_failure", on_failure, _checks.ON_FAILURE)
+    checks.choice("output", output, checks.OUTPUTS)
+    checks.choice("on_failure", on_failure, checks.ON_FAILURE)
     backend = _backends.choose(backend)
     with tf.name_scope(name or "schur"):
-        a = _checks.matrix(a)
-        if _checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
-            a = _blocks.to_complex(a)
-        return Schur(*_derivatives.schur_factors(a, backend, on_failure))
+        a = checks.matrix(a)
+        if checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
+            a = blocks.to_complex(a)
+        return Schur(*registration.schur_factors(a, backend, on_failure))

@@ -22,15 +22,16 @@ import functools
 
 import tensorflow as tf
 
-from tfqz import _blocks, _tolerances, _triangular
-from tfqz._attach import attach_gradient, register_rule
 from tfqz._backends import native as op_library
-from tfqz._products import matmul
+from tfqz._derivative import triangular
+from tfqz._derivative.attach import attach_gradient, register_rule
+from tfqz._form import blocks, tolerances
+from tfqz._form.products import matmul
 
 
 def solve(S, T, M, N, native):
     """X, V of equations (2). All arguments [..., n, n], of one dtype and shape; differentiable in each."""
-    return attach_gradient("Solve", [S, T, M, N], _solve(S, T, M, N, native, adjoint=False), native)
+    return attach_gradient("Solve", [S, T, M, N], _solve(*map(tf.stop_gradient, (S, T, M, N)), native, adjoint=False), native)
 
 
 def solve_adjoint(S, T, P, R, native, apart=None):
@@ -45,7 +46,7 @@ def solve_adjoint(S, T, P, R, native, apart=None):
 
 def solve_ordinary(S, M, native):
     """X of tril(X S - S X, -1) = M. Both [..., n, n], of one dtype and shape; differentiable in each."""
-    return attach_gradient("SolveOrdinary", [S, M], _solve_one(S, M, native, adjoint=False)[:1], native)[0]
+    return attach_gradient("SolveOrdinary", [S, M], _solve_one(*map(tf.stop_gradient, (S, M)), native, adjoint=False)[:1], native)[0]
 
 
 def solve_ordinary_adjoint(S, P, native, apart=None):
@@ -74,8 +75,8 @@ def _where_needed(solver, coefficients, right_hand_sides, apart):
 
     def seen(X):
         modulus = tf.abs(X)
-        between = tf.reduce_max(_blocks.masked(pairs, modulus), axis=[-2, -1], keepdims=True)
-        return between > _tolerances.move(X.dtype, 1) * tf.reduce_max(modulus, axis=[-2, -1], keepdims=True)
+        between = tf.reduce_max(blocks.masked(pairs, modulus), axis=[-2, -1], keepdims=True)
+        return between > tolerances.move(X.dtype, 1) * tf.reduce_max(modulus, axis=[-2, -1], keepdims=True)
 
     def chosen(needed, coefficients, moved):
         return [tf.where(needed, y, x) for x, y in zip(coefficients, moved)]
@@ -97,15 +98,16 @@ def _where_needed(solver, coefficients, right_hand_sides, apart):
 
 
 def _solve(S, T, first, second, native, adjoint, ordinary=False):
-    solver = op_library.solve_triangular if native else _triangular.solve
-    return solver(*(tf.stop_gradient(x) for x in (S, T, first, second)), adjoint, ordinary)
+    """The unknowns, a list of two [..., n, n], of right-hand sides and coefficients that tapes see nothing of."""
+    if native:
+        return op_library.solve_triangular(S, T, first, second, triangular.solve, adjoint=adjoint, ordinary=ordinary)
+    return triangular.solve(S, T, first, second, adjoint=adjoint, ordinary=ordinary)
 
 
 def _solve_one(S, right_hand_side, native, adjoint):
     """As a pencil: with T = I and no second right-hand side X = V in (2), and E S^H - S^H E is the sum of both left-hand sides in
     (3). Where eigenvalues are equal 0 is taken, which is the minimum-norm solution without that detour. The first unknown counts."""
-    eye = tf.eye(tf.shape(S)[-1], batch_shape=tf.shape(S)[:-2], dtype=S.dtype)
-    return _solve(S, eye, right_hand_side, tf.zeros_like(S), native, adjoint, ordinary=True)
+    return _solve(S, blocks.identity_like(S), right_hand_side, tf.zeros_like(S), native, adjoint, ordinary=True)
 
 
 @register_rule("Solve", arguments=4)

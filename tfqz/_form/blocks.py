@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz import _tolerances
+from tfqz._form import tolerances
 
 
 def to_complex(x):
@@ -134,7 +134,7 @@ def split_real(S, T, Q, Z):
     rho = tf.sqrt(d)
     balanced_p, balanced_u = p * rho, tf.math.divide_no_nan(u, rho)
     outer, inner = tf.sqrt(tf.abs(q)) * tf.sqrt(tf.abs(r)), tf.abs(balanced_p - balanced_u) / 2
-    rounding = _tolerances.block_entries(p.dtype) * (outer + tf.abs(balanced_p) + tf.abs(balanced_u))
+    rounding = tolerances.block_entries(p.dtype) * (outer + tf.abs(balanced_p) + tf.abs(balanced_u))
     opposite = ((q < 0) & (r > 0)) | ((q > 0) & (r < 0))
     real = start & ~(opposite & (outer - inner > rounding) & (d > 0))
 
@@ -169,10 +169,10 @@ def split_real(S, T, Q, Z):
 
 
 def zero_beta(T):
-    """[..., 1, 1], real: t_jj up to this, the precision times the Frobenius norm of T, is 0 where rounding has touched it: LAPACK's rule."""
+    """[..., 1, 1], real: t_jj up to this, the precision times the Frobenius norm of T, is 0 where rounding touched it: LAPACK's rule."""
     scale = largest(T)
     norm = tf.sqrt(tf.reduce_sum(tf.abs(over(T, scale)) ** 2, axis=[-2, -1], keepdims=True))
-    return _tolerances.epsilon(T.dtype) * norm * scale
+    return tolerances.epsilon(T.dtype) * norm * scale
 
 
 def balanced(S, T, differentiable=True):
@@ -201,10 +201,7 @@ def _block_entries(S, T):
 
 def _in_blocks(start, *entries):
     """p, q, r, s, a, d where a block starts, and elsewhere those of [1 1; -1 1] and diag(1, 1)."""
-    return [
-        tf.where(start, x, tf.fill(tf.shape(x), tf.cast(otherwise, x.dtype)))
-        for x, otherwise in zip(entries, (1, 1, -1, 1, 1, 1))
-    ]
+    return [tf.where(start, x, tf.fill(tf.shape(x), tf.cast(otherwise, x.dtype))) for x, otherwise in zip(entries, (1, 1, -1, 1, 1, 1))]
 
 
 def imaginary_part(p, q, r, s):
@@ -227,11 +224,7 @@ class BlockDiagonal(NamedTuple):
 
     def rows(self, X):
         """This matrix times X."""
-        return (
-            self.diagonal[..., :, None] * X
-            + self.above[..., :, None] * roll(X, -1, -2)
-            + self.below[..., :, None] * roll(X, 1, -2)
-        )
+        return self.diagonal[..., :, None] * X + self.above[..., :, None] * roll(X, -1, -2) + self.below[..., :, None] * roll(X, 1, -2)
 
     def columns(self, X):
         """X times this matrix."""
@@ -317,3 +310,13 @@ def _padded(x, before, after, axis):
 
 def _rank(x):
     return tf.rank(x) if x.shape.rank is None else x.shape.rank
+
+
+def skew(G):
+    """G - G^H, [..., n, n]."""
+    return G - tf.linalg.adjoint(G)
+
+
+def identity_like(X):
+    """Identity matrices, [..., n, n]."""
+    return tf.eye(tf.shape(X)[-1], batch_shape=tf.shape(X)[:-2], dtype=X.dtype)

@@ -4,10 +4,13 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz import _blocks, _canonical, _checks, _eigenvalues, _equations, _gradient, _tolerances, _triangular
-from tfqz._attach import differentiable
-from tfqz._blocks import masked
-from tfqz._products import matmul
+from tfqz._derivative import convention, equations, triangular
+from tfqz._derivative.attach import differentiable
+from tfqz._derivative.formula import rotation_cotangents
+from tfqz._derivative.gradient import right_hand_sides
+from tfqz._form import blocks, canonical, checks, eigenvalues, tolerances
+from tfqz._form.blocks import masked
+from tfqz._form.products import matmul
 
 
 class Sensitivity(NamedTuple):
@@ -50,28 +53,28 @@ def sensitivity(s, t, q=None, z=None, *, name=None):
     """
     del q, z
     with tf.name_scope(name or "sensitivity"):
-        return Sensitivity(*_sensitivity(*_checks.pencil(s, t, names=("s", "t"))))
+        return Sensitivity(*_sensitivity(*checks.pencil(s, t, names=("s", "t"))))
 
 
 @differentiable
 def _sensitivity(S, T):
     if not S.dtype.is_complex:
-        G, H = tf.unstack(_blocks.triangularize(S, T), num=2)
-        S, T = (matmul(G, matmul(_blocks.to_complex(X), H), adjoint_a=True) for X in (S, T))
+        G, H = tf.unstack(blocks.triangularize(S, T), num=2)
+        S, T = (matmul(G, matmul(blocks.to_complex(X), H), adjoint_a=True) for X in (S, T))
     S, T = (_over_norm(tf.linalg.band_part(X, 0, -1)) for X in (S, T))
     n = tf.shape(S)[-1]
     row, cut = tf.range(n), tf.range(tf.maximum(n - 1, 0))
-    distance = _eigenvalues.chordal_distance(tf.linalg.diag_part(S), tf.linalg.diag_part(T))
-    separation = _blocks.below(distance)[..., :-1]
+    distance = eigenvalues.chordal_distance(tf.linalg.diag_part(S), tf.linalg.diag_part(T))
+    separation = blocks.below(distance)[..., :-1]
 
     # A batch dimension for the cuts, before the last two.
     S, T, distance = (X[..., None, :, :] for X in (S, T, distance))
     across = (row[:, None] > cut[:, None, None]) & (row <= cut[:, None, None])
-    coincide = tf.reduce_any(across & (distance <= _tolerances.equal_eigenvalues(S.dtype, n)), axis=[-2, -1])
+    coincide = tf.reduce_any(across & (distance <= tolerances.equal_eigenvalues(S.dtype, n)), axis=[-2, -1])
     S, T = (tf.broadcast_to(X, tf.concat([tf.shape(X)[:-3], [tf.size(cut), n, n]], axis=0)) for X in (S, T))
     neighbours = across & tf.equal(row[:, None], cut[:, None, None] + 1) & tf.equal(row, cut[:, None, None])
     unit, zero = (tf.broadcast_to(tf.cast(x, S.dtype), tf.shape(S)) for x in (neighbours, tf.zeros_like(neighbours)))
-    columns = [_equations.solve_adjoint(S, T, *x, native=False) for x in ((unit, zero), (zero, unit))]
+    columns = [equations.solve_adjoint(S, T, *x, native=False) for x in ((unit, zero), (zero, unit))]
     # The largest singular value of what two cotangents give together.
     gram = [[_inner(x, y) for y in columns] for x in columns]
     a, b, d = tf.math.real(gram[0][0]), tf.abs(gram[0][1]), tf.math.real(gram[1][1])
@@ -81,9 +84,9 @@ def _sensitivity(S, T):
     gain = amplification
     for _ in range(_ROUNDS):
         unknowns, _ = _unit(unknowns)
-        unknowns = [masked(across, X) for X in _equations.solve(S, T, *unknowns, native=False)]
+        unknowns = [masked(across, X) for X in equations.solve(S, T, *unknowns, native=False)]
         unknowns, first = _unit(unknowns)
-        unknowns = _equations.solve_adjoint(S, T, *unknowns, native=False)
+        unknowns = equations.solve_adjoint(S, T, *unknowns, native=False)
         gain = tf.maximum(gain, tf.maximum(first, _unit(unknowns)[1]))
     infinity = tf.fill(tf.shape(gain), tf.constant(float("inf"), gain.dtype))
     return separation, tf.where(coincide, tf.zeros_like(gain), 1 / gain), tf.where(coincide, infinity, amplification)
@@ -95,9 +98,9 @@ _ROUNDS = 4
 
 def _over_norm(X):
     """X over its Frobenius norm; 0 for 0."""
-    X = X / _blocks.of_dtype(_blocks.largest(X), X.dtype)
+    X = X / blocks.of_dtype(blocks.largest(X), X.dtype)
     norm = tf.sqrt(tf.reduce_sum(tf.abs(X) ** 2, axis=[-2, -1], keepdims=True))
-    return tf.math.divide_no_nan(X, _blocks.of_dtype(norm, X.dtype))
+    return tf.math.divide_no_nan(X, blocks.of_dtype(norm, X.dtype))
 
 
 def _inner(xs, ys):
@@ -108,7 +111,7 @@ def _unit(xs):
     """Matrices over their common norm, and that."""
     norm = tf.sqrt(tf.math.real(_inner(xs, xs)))
     safe = tf.where(norm > 0, norm, tf.ones_like(norm))[..., None, None]
-    return [x / _blocks.of_dtype(safe, x.dtype) for x in xs], norm
+    return [x / blocks.of_dtype(safe, x.dtype) for x in xs], norm
 
 
 @tf.autograph.experimental.do_not_convert
@@ -145,34 +148,34 @@ def gauge_residual(factors, cotangents, *, name=None):
         got = f"{len(factors)} and {len(cotangents)} of them"
         raise ValueError(f"`factors` and `cotangents` must be (s, t, q, z) or (s, t, alpha, beta, q, z); got {got}")
     with tf.name_scope(name or "gauge_residual"):
-        factors = [_checks.tensor(x, "factors") for x in factors[:6]]
+        factors = [checks.tensor(x, "factors") for x in factors[:6]]
         cotangents = [tf.zeros_like(x) if y is None else tf.cast(y, x.dtype) for x, y in zip(factors, cotangents)]
         if len(factors) == 4:
             return _gauge_residual(*factors, *cotangents)
         s, t, _, _, q, z = factors
         sb, tb, alphab, betab, qb, zb = cotangents
-        more = _eigenvalues.pullback(s, t, alphab, betab)
+        more = eigenvalues.pullback(s, t, alphab, betab)
         return _gauge_residual(s, t, q, z, sb + more[0], tb + more[1], qb, zb)
 
 
 @differentiable
 def _gauge_residual(S, T, Q, Z, Sb, Tb, Qb, Zb):
     # Of norm 1, so that no square overflows.
-    norms = [_blocks.of_dtype(_blocks.largest(X), X.dtype) for X in (S, T)]
+    norms = [blocks.of_dtype(blocks.largest(X), X.dtype) for X in (S, T)]
     S, T, Sb, Tb = S / norms[0], T / norms[1], Sb * norms[0], Tb * norms[1]
-    lower = _triangular.strictly_lower(S)
+    lower = triangular.strictly_lower(S)
     Sb, Tb = masked(~lower, Sb), masked(~lower, Tb)
-    G_W, G_Y = _gradient.rotation_cotangents(S, T, Q, Z, Sb, _gradient.where_it_varies(S, T, Tb), Qb, Zb)
+    G_W, G_Y = rotation_cotangents(S, T, Q, Z, Sb, convention.where_it_varies(S, T, Tb), Qb, Zb)
     if S.dtype.is_complex:
         g_w, g_y = (tf.math.imag(tf.linalg.diag_part(G)) for G in (G_W, G_Y))
-        tied = tf.math.count_nonzero(_canonical.ties(Z), axis=-2) > 1
-        turns = [masked(_gradient.zero_beta(T), g_w), masked(tied, g_w + g_y)]
+        tied = tf.math.count_nonzero(canonical.ties(Z), axis=-2) > 1
+        turns = [masked(convention.zero_beta(T), g_w), masked(tied, g_w + g_y)]
     else:
-        turn = sum(_blocks.below(G) - _blocks.above(G) for G in (G_W, G_Y))
-        turns = [masked(_blocks.starts(S) & ~_gradient.unequal(S, T), turn)]
+        turn = sum(blocks.below(G) - blocks.above(G) for G in (G_W, G_Y))
+        turns = [masked(blocks.starts(S) & ~convention.unequal(S, T), turn)]
     # What the minimum-norm solution at equal eigenvalues leaves of equations (3).
-    _, _, P, R, _ = _gradient.with_convention(S, T, Q, Z, Sb, Tb, Qb, Zb)
-    E, F = _equations.solve_adjoint(S, T, P, R, native=False)
+    P, R = right_hand_sides(S, T, Q, Z, Sb, Tb, Qb, Zb)
+    E, F = equations.solve_adjoint(S, T, P, R, native=False)
     rest = [
         P - matmul(E, S, adjoint_b=True) - matmul(F, T, adjoint_b=True),
         R + matmul(S, E, adjoint_a=True) + matmul(T, F, adjoint_a=True),

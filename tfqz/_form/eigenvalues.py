@@ -6,19 +6,19 @@ twice, and for alpha the eigenvalues x + iy and x - iy of [p rho, q; r, s / rho]
 
 import tensorflow as tf
 
-from tfqz import _blocks, _tolerances
-from tfqz._blocks import following, preceding
-from tfqz._products import matvec
+from tfqz._form import blocks, tolerances
+from tfqz._form.blocks import following, preceding
+from tfqz._form.products import matvec
 
 
 def alpha_beta(S, T, differentiable=True):
     """alpha, [..., n], complex; beta, [..., n], of T's dtype with real values >= 0. `differentiable`: a Python bool."""
-    s, t = (tf.linalg.diag_part(X) if differentiable else _blocks.bands(X)[0] for X in (S, T))
+    s, t = (tf.linalg.diag_part(X) if differentiable else blocks.bands(X)[0] for X in (S, T))
     if S.dtype.is_complex:
         return s, t
-    start = _blocks.starts(S)
-    p, q, r, s_, _, beta = _blocks.balanced(S, T, differentiable)
-    x, y = (p + s_) / 2, _blocks.imaginary_part(p, q, r, s_)
+    start = blocks.starts(S)
+    p, q, r, s_, _, beta = blocks.balanced(S, T, differentiable)
+    x, y = (p + s_) / 2, blocks.imaginary_part(p, q, r, s_)
     zero = tf.zeros_like(s)
     second = preceding(start)
     real = tf.where(start, x, tf.where(second, preceding(x), s))
@@ -33,14 +33,14 @@ def quotient(alpha, beta):
     beta = tf.math.real(tf.stop_gradient(beta))
     # NaN where pencils failed, of which no derivative must be taken.
     known = tf.math.is_finite(beta)
-    alpha, beta = _blocks.masked(known, alpha), _blocks.masked(known, beta)
+    alpha, beta = blocks.masked(known, alpha), blocks.masked(known, beta)
     without_beta = tf.where(tf.equal(alpha, 0), *(tf.constant(complex(x), alpha.dtype) for x in ("nan", "inf")))
-    return tf.where(tf.equal(beta, 0), without_beta, tf.math.divide_no_nan(alpha, _blocks.to_complex(beta)))
+    return tf.where(tf.equal(beta, 0), without_beta, tf.math.divide_no_nan(alpha, blocks.to_complex(beta)))
 
 
 def beta_cotangent(alpha, beta, alphab):
     """That which a function of alpha / beta has beside alphab; 0 where the pencil failed."""
-    alpha, beta = (_blocks.masked(tf.math.is_finite(tf.math.real(x)), x) for x in (alpha, beta))
+    alpha, beta = (blocks.masked(tf.math.is_finite(tf.math.real(x)), x) for x in (alpha, beta))
     return -tf.math.divide_no_nan(tf.cast(tf.math.real(tf.math.conj(alphab) * alpha), beta.dtype), beta)
 
 
@@ -65,29 +65,29 @@ def taken_apart(S, T, runs_only=False):
       runs_only: whether members of a cluster that stand side by side stay together.
     """
     x, y, norms = _over_norms(S, T)
-    start = _blocks.starts(S)
+    start = blocks.starts(S)
     finite = (y > 0) & ((100 * y >= tf.abs(x)) | start | preceding(start))
     distance, pairs = _distances(x, y, start, runs_only)
     step = distance * (tf.abs(x) ** 2 + y**2)
     move = tf.where(finite, tf.math.divide_no_nan(step, y**2), tf.zeros_like(y)) * norms[0] / norms[1]
     inverse_move = tf.where(finite, tf.zeros_like(y), tf.math.divide_no_nan(step, tf.abs(x) ** 2)) * norms[1] / norms[0]
     # Not diag(move * diag_part(T)): what goes from matrices to vectors and back are kernels of their own.
-    S, T = S + _blocks.on_diagonal(move, T), T + _blocks.on_diagonal(inverse_move, S)
+    S, T = S + blocks.on_diagonal(move, T), T + blocks.on_diagonal(inverse_move, S)
     return S, T, move, pairs
 
 
 def runs_taken_apart(T):
     """T and which pairs, the same with `runs_only` for the factor of an ordinary Schur form: the pencil (T, I), whose I stays."""
     x, y, norms = _over_norms(T, tf.eye(tf.shape(T)[-1], batch_shape=tf.shape(T)[:-2], dtype=T.dtype))
-    distance, pairs = _distances(x, y, _blocks.starts(T), runs_only=True)
+    distance, pairs = _distances(x, y, blocks.starts(T), runs_only=True)
     return T + tf.linalg.diag(tf.cast(distance * norms[0], T.dtype)), pairs
 
 
 def _over_norms(S, T):
     """alpha and beta over the norms of S and T, and these, [..., 1], without derivatives."""
-    norms = [tf.stop_gradient(_blocks.largest(X))[..., 0] for X in (S, T)]
+    norms = [tf.stop_gradient(blocks.largest(X))[..., 0] for X in (S, T)]
     alpha, beta = alpha_beta(tf.stop_gradient(S), tf.stop_gradient(T), differentiable=False)
-    return alpha / _blocks.to_complex(norms[0]), tf.math.real(beta) / norms[1], norms
+    return alpha / blocks.to_complex(norms[0]), tf.math.real(beta) / norms[1], norms
 
 
 def _distances(x, y, start, runs_only):
@@ -98,13 +98,13 @@ def _distances(x, y, start, runs_only):
     earlier = tf.cast(near & (i[:, None] > i[None, :]), y.dtype)
     how_many = tf.reduce_sum(earlier, axis=-1)
     # A run of members begins where one that is none comes before, or the other half of a pair.
-    one, two = (tf.linalg.diag_part(_blocks.roll(earlier, shift, -1)) for shift in (1, 2))
+    one, two = (tf.linalg.diag_part(blocks.roll(earlier, shift, -1)) for shift in (1, 2))
     follows = (one > 0) | (start & (two > 0))
     begins = tf.cast((how_many > 0) & ~follows, y.dtype)
     runs = matvec(earlier, begins) + begins
-    distance = runs * _tolerances.move(x.dtype, tf.reduce_max(_blocks.masked(near, runs[..., None, :]), axis=-1))
+    distance = runs * tolerances.move(x.dtype, tf.reduce_max(blocks.masked(near, runs[..., None, :]), axis=-1))
     if not runs_only:
-        distance += how_many * _tolerances.move(x.dtype, 1)
+        distance += how_many * tolerances.move(x.dtype, 1)
     distance = tf.where(preceding(start), preceding(distance), distance)  # a pair moves as one
     return distance, near & tf.not_equal(distance[..., :, None], distance[..., None, :])
 
@@ -117,7 +117,7 @@ def _within_reach(x, y):
     def determinant(x):
         return x[..., :, None] * y[..., None, :] - x[..., None, :] * y[..., :, None]
 
-    limit = _tolerances.cluster(x.dtype) ** 2 * square[..., :, None] * square[..., None, :]
+    limit = tolerances.cluster(x.dtype) ** 2 * square[..., :, None] * square[..., None, :]
     return determinant(re) ** 2 + determinant(im) ** 2 <= limit
 
 
@@ -128,13 +128,13 @@ def pullback(S, T, alphab, betab):
     these are 0 by a convention that has no derivative where a = d.
     """
     if S.dtype.is_complex:
-        real = _blocks.to_complex(tf.math.real(betab))
+        real = blocks.to_complex(tf.math.real(betab))
         return tf.linalg.diag(alphab), tf.linalg.diag(real)
-    start = _blocks.starts(S)
+    start = blocks.starts(S)
     second = preceding(start)
     zero = tf.zeros_like(betab)
-    p, q, r, s, rho, beta = _blocks.balanced(S, T)
-    y = _blocks.imaginary_part(p, q, r, s)
+    p, q, r, s, rho, beta = blocks.balanced(S, T)
+    y = blocks.imaginary_part(p, q, r, s)
     # x = (p + s) / 2 and y^2 = p s - q r - x^2, for the pair's two alphas together; both have the same beta. With T's block
     # [a m; l d] the sum p + s has the term -(q l + r m) / beta.
     xb = tf.math.real(alphab) + following(tf.math.real(alphab))
@@ -156,6 +156,6 @@ def pullback(S, T, alphab, betab):
 
     mb, lb = -xb * r / (2 * beta), -xb * q / (2 * beta)
     Sb = tf.linalg.diag(in_pairs(pb * rho, sb / rho, tf.math.real(alphab)))
-    Sb = Sb + _blocks.place_above(tf.where(start, qb, zero)) + _blocks.place_below(tf.where(start, rb, zero))
+    Sb = Sb + blocks.place_above(tf.where(start, qb, zero)) + blocks.place_below(tf.where(start, rb, zero))
     Tb = tf.linalg.diag(in_pairs(ab, db, betab))
-    return Sb, Tb + _blocks.place_above(tf.where(start, mb, zero)) + _blocks.place_below(tf.where(start, lb, zero))
+    return Sb, Tb + blocks.place_above(tf.where(start, mb, zero)) + blocks.place_below(tf.where(start, lb, zero))

@@ -3,12 +3,12 @@
 import itertools
 import platform
 
-
 import numpy as np
 import tensorflow as tf
 
 import tfqz
-from tfqz import _backends, _checks
+from tfqz import _backends
+from tfqz._form import checks
 
 N = 6
 
@@ -37,7 +37,7 @@ def main():
     header = f"{'backend':9s}{'dtype':12s}{'output':9s}{'residual':>10s}{'unitarity':>11s}{'gradient':>11s}"
     print(header + "\n" + "-" * (len(header) + 5))
     passed = bool(loaded)
-    for name, dtype, output in itertools.product(loaded, _checks.DTYPES, ("real", "complex")):
+    for name, dtype, output in itertools.product(loaded, checks.DTYPES, ("real", "complex")):
         if dtype.startswith("complex") and output == "real":
             continue
         residual, unitarity, gradient, bound = _check(name, dtype, output)
@@ -83,5 +83,3 @@ def _check(backend, dtype, output):
     residual = max(np.linalg.norm(x - y) / np.linalg.norm(x) for x, y in products) / (N * eps)
     unitarity = max(np.linalg.norm(np.eye(N) - x.conj().T @ x) for x in (q, z)) / (N * eps)
     return residual, unitarity, abs(derivative - float(difference)) / scale, 2e-2 if eps > 1e-10 else 1e-6
-
-

@@ -5,8 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfqz import _backends, _bases, _blocks, _checks, _derivatives, _failed, _ordqz, _selection
-from tfqz._products import matmul
+from tfqz import _backends
+from tfqz._api import ordqz, selection
+from tfqz._derivative import bases, failed, registration
+from tfqz._form import blocks, checks
+from tfqz._form.products import matmul
 
 
 class DeflatingSubspace(NamedTuple):
@@ -21,9 +24,7 @@ class DeflatingSubspace(NamedTuple):
 
 
 @tf.autograph.experimental.do_not_convert
-def deflating_subspace(
-    a, b, sort="lhp", output="real", *, dimension=None, tolerance=0.0, backend=None, on_failure="raise", name=None
-):
+def deflating_subspace(a, b, sort="lhp", output="real", *, dimension=None, tolerance=0.0, backend=None, on_failure="raise", name=None):
     """The right and left deflating subspaces of a pencil, or of a batch, for the eigenvalues that `sort` selects.
 
     A pair of subspaces X, Y of equal dimension with a X and b X in Y; on X the pencil has the selected eigenvalues. The derivative
@@ -51,20 +52,20 @@ def deflating_subspace(
     References:
       G. W. Stewart and J. Sun, Matrix Perturbation Theory, 1990, section VI.2.4.
     """
-    _checks.choice("output", output, _checks.OUTPUTS)
-    _checks.choice("on_failure", on_failure, _checks.ON_FAILURE)
-    _selection.check(sort, tolerance)
+    checks.choice("output", output, checks.OUTPUTS)
+    checks.choice("on_failure", on_failure, checks.ON_FAILURE)
+    selection.check(sort, tolerance)
     if dimension is not None and (isinstance(dimension, bool) or not isinstance(dimension, (int, np.integer)) or dimension < 0):
         raise ValueError(f"`dimension` must be None or an integer >= 0; got {dimension!r}")
     backend = _backends.choose(backend)
     with tf.name_scope(name or "deflating_subspace"):
-        a, b = _checks.pencil(a, b)
-        if _checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
-            a, b = _blocks.to_complex(a), _blocks.to_complex(b)
-        factors, labels = _ordqz.reordered(a, b, sort, tolerance, backend, on_failure)
-        count = _selection.count(labels)
-        *_, q, z = _derivatives.of_blocks(a, b, factors[:4], count, backend)
-        good = _failed.succeeded(z)
+        a, b = checks.pencil(a, b)
+        if checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
+            a, b = blocks.to_complex(a), blocks.to_complex(b)
+        factors, labels = ordqz.reordered(a, b, sort, tolerance, backend, on_failure)
+        count = selection.count(labels)
+        *_, q, z = registration.of_blocks(a, b, factors[:4], count, backend)
+        good = failed.succeeded(z)
         if dimension is not None:
             good &= ~_has_another(dimension, count, good, backend, on_failure)
         columns = None if dimension is None else int(dimension)
@@ -88,9 +89,9 @@ def _bases_and_projectors(Z, Q, count, good, columns, native):
     matrix = tf.reshape(good, tf.concat([tf.shape(good), [1, 1]], axis=0))
 
     def spanned(X):
-        X = _blocks.masked(inside, tf.where(matrix, X, _failed.identity_like(X)))
+        X = blocks.masked(inside, tf.where(matrix, X, blocks.identity_like(X)))
         projector = matmul(X, X, adjoint_b=True)
-        basis = _bases.basis(X, projector, count, native)
+        basis = bases.basis(X, projector, count, native)
         return basis if columns is None else basis[..., :columns], projector
 
     results = [x for pair in zip(*map(spanned, (Z, Q))) for x in pair]

@@ -10,7 +10,7 @@ The rules, which `cc/canonical.h` has too:
 
 import tensorflow as tf
 
-from tfqz import _blocks, _tolerances
+from tfqz._form import blocks, tolerances
 
 
 def canonicalize(S, T, Q, Z):
@@ -23,8 +23,8 @@ def canonicalize(S, T, Q, Z):
     left = _phase(left)
     S, T, Q = conj(left)[..., :, None] * S, conj(left)[..., :, None] * T, Q * left[..., None, :]
     # Rounding leaves imaginary parts where the convention has none.
-    T = _blocks.with_diagonal(T, _modulus(t))
-    S = _blocks.with_diagonal(S, tf.where(tf.equal(t, 0), _modulus(s), tf.linalg.diag_part(S)))
+    T = blocks.with_diagonal(T, _modulus(t))
+    S = blocks.with_diagonal(S, tf.where(tf.equal(t, 0), _modulus(s), tf.linalg.diag_part(S)))
     return S, T, Q, Z
 
 
@@ -35,7 +35,7 @@ def canonicalize_schur(T, Z):
     turn = tf.math.conj(_phase(_largest(Z)))
     diagonal = tf.linalg.diag_part(T)  # turned forth and back
     T = tf.math.conj(turn)[..., :, None] * T * turn[..., None, :]
-    return _blocks.with_diagonal(T, diagonal), _with_positive_largest(Z * turn[..., None, :])
+    return blocks.with_diagonal(T, diagonal), _with_positive_largest(Z * turn[..., None, :])
 
 
 def _with_equal_diagonals(T, Z):
@@ -44,20 +44,20 @@ def _with_equal_diagonals(T, Z):
     A rotation by w turns the traceless symmetric part [x y; y -x] by -2 w, to [0 z; z 0] here, and leaves the skew-symmetric part
     [0 u; -u 0]; z has the sign of u.
     """
-    start = _blocks.starts(T)
+    start = blocks.starts(T)
     zero = tf.zeros_like(tf.linalg.diag_part(T))
-    p, b, c, s = tf.linalg.diag_part(T), _blocks.above(T), _blocks.below(T), _blocks.following(tf.linalg.diag_part(T))
+    p, b, c, s = tf.linalg.diag_part(T), blocks.above(T), blocks.below(T), blocks.following(tf.linalg.diag_part(T))
     x, y, u = (p - s) / 2, (b + c) / 2, (b - c) / 2
     sign = tf.where(u < 0, -tf.ones_like(u), tf.ones_like(u))
     angle = tf.atan2(-sign * x, sign * y) / 2
-    turn = _blocks.rotations(tf.where(start & (tf.not_equal(x, 0) | tf.not_equal(y, 0)), angle, zero))
+    turn = blocks.rotations(tf.where(start & (tf.not_equal(x, 0) | tf.not_equal(y, 0)), angle, zero))
     T, Z = turn.adjoint().rows(turn.columns(T)), turn.columns(Z)
-    p, c = tf.linalg.diag_part(T), tf.where(start, _blocks.below(T), zero)
-    mean = (p + _blocks.following(p)) / 2
-    mean = tf.where(start, mean, tf.where(_blocks.preceding(start), _blocks.preceding(mean), p))
+    p, c = tf.linalg.diag_part(T), tf.where(start, blocks.below(T), zero)
+    mean = (p + blocks.following(p)) / 2
+    mean = tf.where(start, mean, tf.where(blocks.preceding(start), blocks.preceding(mean), p))
     # What is as good as a double real eigenvalue to rounding: b c >= 0.
-    c = tf.where(_blocks.above(T) * tf.sign(c) < 0, c, zero)
-    return _blocks.with_diagonal(tf.linalg.band_part(T, 0, -1), mean) + _blocks.place_below(c), Z
+    c = tf.where(blocks.above(T) * tf.sign(c) < 0, c, zero)
+    return blocks.with_diagonal(tf.linalg.band_part(T, 0, -1), mean) + blocks.place_below(c), Z
 
 
 def is_largest(X):
@@ -69,7 +69,7 @@ def is_largest(X):
 def ties(X):
     """[..., n, n]: true at the entries of each column whose modulus is the largest up to ties."""
     modulus = tf.abs(X)
-    return modulus >= (1 - _tolerances.tie(X.dtype)) * tf.reduce_max(modulus, axis=-2, keepdims=True)
+    return modulus >= (1 - tolerances.tie(X.dtype)) * tf.reduce_max(modulus, axis=-2, keepdims=True)
 
 
 def _largest(X):
@@ -90,6 +90,6 @@ def _phase(x):
     """x / |x|, and 1 for 0."""
     modulus = tf.abs(x)
     safe, one = tf.not_equal(modulus, 0), tf.ones_like(modulus)  # NaN stays NaN
-    once = _blocks.over(x, tf.where(safe, modulus, one))
+    once = blocks.over(x, tf.where(safe, modulus, one))
     # Once more for moduli so small that the quotient is off the unit circle.
-    return tf.where(safe, _blocks.over(once, tf.where(safe, tf.abs(once), one)), tf.ones_like(x))
+    return tf.where(safe, blocks.over(once, tf.where(safe, tf.abs(once), one)), tf.ones_like(x))

@@ -5,7 +5,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfqz import _backends, _blocks, _checks, _derivatives, _selection
+from tfqz import _backends
+from tfqz._api import selection
+from tfqz._derivative import registration
+from tfqz._form import blocks, checks
 
 
 class OrdQZ(NamedTuple):
@@ -32,9 +35,7 @@ class OrdQZSdim(NamedTuple):
 
 
 @tf.autograph.experimental.do_not_convert
-def ordqz(
-    a, b, sort="lhp", output="real", *, tolerance=0.0, return_sdim=False, backend=None, on_failure="raise", name=None
-):
+def ordqz(a, b, sort="lhp", output="real", *, tolerance=0.0, return_sdim=False, backend=None, on_failure="raise", name=None):
     """QZ decomposition of a pencil, or of a batch, with chosen eigenvalues in the upper left corner.
 
     As `tfqz.qz`, canonical form included, but for the order of the eigenvalues: those that `sort` selects come first, and those
@@ -72,37 +73,37 @@ def ordqz(
       B. Kagstrom and P. Poromaa, Computing eigenspaces with specified eigenvalues of a regular matrix pair (A, B) and condition
       estimation, Numer. Algorithms 12 (1996) 369-407. LAPACK's xTGEXC, as xTGSEN uses it.
     """
-    _checks.choice("output", output, _checks.OUTPUTS)
-    _checks.choice("on_failure", on_failure, _checks.ON_FAILURE)
-    _selection.check(sort, tolerance)
+    checks.choice("output", output, checks.OUTPUTS)
+    checks.choice("on_failure", on_failure, checks.ON_FAILURE)
+    selection.check(sort, tolerance)
     backend = _backends.choose(backend)
     with tf.name_scope(name or "ordqz"):
-        a, b = _checks.pencil(a, b)
-        if _checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
-            a, b = _blocks.to_complex(a), _blocks.to_complex(b)
+        a, b = checks.pencil(a, b)
+        if checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
+            a, b = blocks.to_complex(a), blocks.to_complex(b)
         factors, labels = reordered(a, b, sort, tolerance, backend, on_failure)
-        s, t, q, z, alpha, beta = _derivatives.of_ordered(a, b, factors, backend)
+        s, t, q, z, alpha, beta = registration.of_ordered(a, b, factors, backend)
         if not return_sdim:
             return OrdQZ(s, t, alpha, beta, q, z)
-        return OrdQZSdim(s, t, alpha, beta, q, z, _selection.count(labels))
+        return OrdQZSdim(s, t, alpha, beta, q, z, selection.count(labels))
 
 
 def reordered(a, b, sort, tolerance, backend, on_failure):
     """[S, T, Q, Z, alpha, beta] in the order of `sort`, without gradients, and the labels in the order in which QZ found them."""
     *factors, alpha, beta = backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)
-    labels = _selection.labels(sort, tolerance, alpha, beta, factors[0])
+    labels = selection.labels(sort, tolerance, alpha, beta, factors[0])
     outputs = backend.reorder(factors, labels, on_failure)
-    again = _selection.labels(sort, tolerance, *outputs[4:], outputs[0])
+    again = selection.labels(sort, tolerance, *outputs[4:], outputs[0])
     if tf.executing_eagerly() and np.array_equal(again, -np.sort(-labels.numpy(), axis=-1)):
         return outputs, labels
-    lost = _selection.is_order_lost(labels, alpha, beta, again, *outputs[4:])
+    lost = selection.is_order_lost(labels, alpha, beta, again, *outputs[4:])
     return _checked(outputs, lost, backend, on_failure), labels
 
 
 def _checked(outputs, lost, backend, on_failure):
     """The outputs, an error for the first batch element that has `lost` its order, and NaN where no error can be raised."""
     if on_failure == "raise":
-        text = _checks.ORDER.replace("{why}", "an eigenvalue was another one after the exchange")
+        text = checks.ORDER.replace("{why}", "an eigenvalue was another one after the exchange")
         lost = backend.check(lost, tf.zeros_like(lost, tf.int32), text)
     lost = [lost[..., None, None]] * 4 + [lost[..., None]] * 2
     return [tf.where(where, tf.cast(float("nan"), x.dtype), x) for where, x in zip(lost, outputs)]

@@ -18,18 +18,35 @@ gradient for. Its first input has no entries; its shape, [0, k], tells the rule.
 import functools
 import itertools
 import weakref
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.ops.gen_xla_ops import xla_optimization_barrier
 from tensorflow.python.eager import record
 
 from tfqz._backends import native as op_library
-from tfqz._functions import traced
+from tfqz._form.traces import traced
 
 # Saved graphs hold these: names by `Tfqz>Attach`, places by the other op. New ones come last.
-RULES = ("Qz", "Eigvals", "OrdQz", "Blocks", "Schur", "Solve", "SolveAdjoint", "SolveOrdinary", "SolveOrdinaryAdjoint", "Basis",
-         "Ratios", "MovingRatios", "MovingVectors")
+RULES = (
+    "Qz",
+    "Eigvals",
+    "OrdQz",
+    "Blocks",
+    "Schur",
+    "Solve",
+    "SolveAdjoint",
+    "SolveOrdinary",
+    "SolveOrdinaryAdjoint",
+    "Basis",
+    "Ratios",
+    "MovingRatios",
+    "MovingVectors",
+)
+
+
+_OWN = 1000  # from here on places are of rules that this process alone has
 
 
 class _Rule(NamedTuple):
@@ -37,9 +54,11 @@ class _Rule(NamedTuple):
     arguments: int  # how many there are
     broadcast: bool  # whether the batch shapes of the first two may be smaller ones than those of the values
     batch_first: bool  # whether the batch dimensions come first in all tensors
+    place: int  # what stands for the rule in a marker's shape
 
 
-_rules = {}
+_rules = {}  # by name
+_names = {}  # by place
 _numbers = itertools.count()
 
 
@@ -52,10 +71,16 @@ def register_rule(name, arguments, broadcast=False, batch_first=True):
     assert name in RULES
 
     def register(pullback):
-        _rules[name] = _Rule(pullback, arguments, broadcast, batch_first)
+        _add(name, pullback, arguments, broadcast, batch_first, RULES.index(name) + 1)
         return pullback
 
     return register
+
+
+def _add(name, pullback, arguments, broadcast, batch_first, place):
+    assert place not in _names
+    _rules[name] = _Rule(pullback, arguments, broadcast, batch_first, place)
+    _names[place] = name
 
 
 def rule(name):
@@ -90,7 +115,7 @@ def recorded(make, arguments, pullback):
 
 
 def _behind_barrier(values, arguments, name):
-    operands = [tf.zeros([0, _place(name)], tf.bool), *values, *arguments]
+    operands = [tf.zeros([0, _rules[name].place], tf.bool), *values, *arguments]
     count = len(values)
     if tf.executing_eagerly():
         return xla_optimization_barrier(operands)[1 : count + 1]
@@ -123,12 +148,7 @@ def rule_of_barrier(marker):
     """The rule's name that the first input of an `XlaOptimizationBarrier` tells, or None."""
     if marker.dtype != tf.bool or marker.shape.rank != 2 or marker.shape[0] != 0:
         return None
-    return next((name for name in _rules if _place(name) == marker.shape[1]), None)
-
-
-def _place(name):
-    """What stands for the rule in a marker's shape. Those of `differentiable` are of this process alone."""
-    return RULES.index(name) + 1 if name in RULES else 1000 + list(_rules).index(name)
+    return _names.get(marker.shape[1])
 
 
 @tf.RegisterGradient("XlaOptimizationBarrier")
@@ -164,8 +184,9 @@ def differentiable(function):
 
     @functools.cache
     def name_of_rule(count, options):
-        name = f"{getattr(function, '__name__', 'transposed')}, {len(_rules)}"
-        _rules[name] = _Rule(lambda arguments, _, cotangents, native: pullback(arguments, cotangents, **dict(options)), count, False, True)
+        place = _OWN + len(_rules)
+        name = f"{getattr(function, '__name__', 'transposed')}, {place}"
+        _add(name, lambda arguments, _, cotangents, native: pullback(arguments, cotangents, **dict(options)), count, False, True, place)
         return name
 
     @functools.wraps(function)
@@ -182,8 +203,8 @@ def differentiable(function):
 
 
 def _vjp(function, count, *tensors):
-    """In a graph: from `count` inputs of a function in ops and the cotangents of what it makes of them the cotangents of the inputs, but for
-    integers."""
+    """In a graph: from `count` inputs of a function in ops and the cotangents of what it makes of them the cotangents of the inputs, but
+    for integers."""
     # Cotangents may depend on the inputs.
     inputs, cotangents = [tf.identity(x) for x in tensors[:count]], list(tensors[count:])
     arguments, zero = [x for x in inputs if _varies(x)], tf.UnconnectedGradients.ZERO

@@ -18,11 +18,11 @@ Nothing in it tells how the subspace was found. Which rows are chosen is constan
 
 import tensorflow as tf
 
-from tfqz import _blocks, _tolerances
-from tfqz._attach import attach_gradient, register_rule
 from tfqz._backends import native as op_library
-from tfqz._functions import traced
-from tfqz._products import matmul, matvec, triangular_solve
+from tfqz._derivative.attach import attach_gradient, register_rule
+from tfqz._form import blocks, tolerances
+from tfqz._form.products import matmul, matvec, triangular_solve
+from tfqz._form.traces import traced
 
 
 def basis(X, projector, count, native):
@@ -38,14 +38,14 @@ def basis(X, projector, count, native):
 def _pullback(arguments, values, cotangents, native):
     (P, rows), (B,), (Bb,) = arguments, values, cotangents
     inside = rows >= 0
-    Bb = _blocks.masked(inside[..., None, :], Bb)
+    Bb = blocks.masked(inside[..., None, :], Bb)
     E = tf.cast(tf.equal(tf.range(tf.shape(B)[-1])[:, None], rows[..., None, :]), B.dtype)
     # Triangular and regular also behind the last column.
     L = matmul(E, B, transpose_a=True) + tf.linalg.diag(tf.cast(~inside, B.dtype))
     G = matmul(B, Bb, adjoint_a=True)
     M = tf.linalg.band_part(G - tf.linalg.adjoint(G), 0, -1)
     diagonal = tf.linalg.diag_part(M) / 2  # i Im diag(G)
-    M = _blocks.with_diagonal(M, diagonal)
+    M = blocks.with_diagonal(M, diagonal)
     turned = matmul(Bb - matmul(E, triangular_solve(L, M, lower=True, adjoint=True)), B, adjoint_b=True)
     return [turned - matmul(P, turned), None]
 
@@ -56,17 +56,17 @@ def in_ops(X, count):
     X^H. Row after row is chosen, the longest one where what those before it span is taken away, and a reflector from the right
     makes it a multiple of a unit vector."""
     inside = tf.range(tf.shape(X)[-1]) < count[..., None]
-    X = _blocks.masked(inside[..., None, :], X)
+    X = blocks.masked(inside[..., None, :], X)
 
     def step(j, X, rows):
         column = tf.range(tf.shape(X)[-1])
-        left = _blocks.masked(column >= j, X)
+        left = blocks.masked(column >= j, X)
         length = tf.reduce_sum(tf.abs(left) ** 2, axis=-1)
-        reach = (1 - _tolerances.tie(X.dtype)) * tf.reduce_max(length, axis=-1, keepdims=True)
+        reach = (1 - tolerances.tie(X.dtype)) * tf.reduce_max(length, axis=-1, keepdims=True)
         row = tf.argmax(tf.cast(length >= reach, tf.int32), axis=-1, output_type=tf.int32)  # rounding must not choose between equal ones
         chosen = tf.equal(column, row[..., None])
         # H = I - 2 v v^H / v^H v with x H = -conj(phase) length e^T for the row x, v = x^H + phase length e.
-        x = tf.math.conj(tf.reduce_sum(_blocks.masked(chosen[..., None], left), axis=-2))
+        x = tf.math.conj(tf.reduce_sum(blocks.masked(chosen[..., None], left), axis=-2))
         unit = tf.one_hot(j, tf.shape(X)[-1], dtype=X.dtype)
         pivot = tf.reduce_sum(x * unit, axis=-1, keepdims=True)
         modulus = tf.cast(tf.abs(pivot), X.dtype)
@@ -85,4 +85,4 @@ def in_ops(X, count):
     last = tf.reduce_max(tf.concat([tf.reshape(count, [-1]), [0]], axis=0))
     rows = tf.fill(tf.shape(X)[:-1], tf.constant(-1, tf.int32))
     _, X, rows = tf.while_loop(lambda j, *_: j < last, step, (tf.constant(0, tf.int32), X, rows), parallel_iterations=1)
-    return _blocks.masked(inside[..., None, :], X), rows
+    return blocks.masked(inside[..., None, :], X), rows

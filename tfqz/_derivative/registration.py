@@ -4,9 +4,10 @@ import functools
 
 import tensorflow as tf
 
-from tfqz import _eigenvalues, _gradient, _gradient_schur
-from tfqz._attach import attach_gradient, recorded, register_rule
 from tfqz._backends import native as op_library
+from tfqz._derivative import gradient, schur, subspaces
+from tfqz._derivative.attach import attach_gradient, recorded, register_rule
+from tfqz._form.eigenvalues import beta_cotangent
 
 
 def factors(a, b, backend, on_failure):
@@ -17,18 +18,20 @@ def factors(a, b, backend, on_failure):
 
 
 def eigenvalues(a, b, backend, on_failure, ratios):
-    """[alpha, beta]: the gradient takes those apart that coincide. `ratios`: a Python bool, see `_eigenvectors.by_eigenvectors`."""
+    """[alpha, beta]: the gradient takes those apart that coincide. `ratios`: a Python bool, see `eigenvectors.by_eigenvectors`."""
     if backend is op_library:
         return _native(a, b, on_failure, apart=True, ratios=ratios)[4:]
     return attach_gradient("Ratios" if ratios else "Eigvals", [a, b], _without_gradient(backend, a, b, on_failure), native=False)[4:]
 
 
 def _native(a, b, on_failure, **flags):
-    def pullback(pencil, outputs, cotangents):
-        # Nothing depends on alpha and beta if `apart` isn't set.
-        return _of_pencil(pencil, outputs, cotangents[: 6 if flags["apart"] else 4], native=True, **flags)
+    """[S, T, Q, Z, alpha, beta] of the op."""
+    return recorded(lambda: op_library.factorize(a, b, on_failure, **flags), [a, b], functools.partial(_pullback_of_op, **flags))
 
-    return recorded(lambda: op_library.factorize(a, b, on_failure, **flags), [a, b], pullback)
+
+def _pullback_of_op(pencil, outputs, cotangents, apart, ratios):
+    count = 6 if apart else 4  # nothing depends on alpha and beta then
+    return _of_pencil(pencil, outputs, cotangents[:count], native=True, apart=apart, ratios=ratios)
 
 
 def _without_gradient(backend, a, b, on_failure):
@@ -36,7 +39,8 @@ def _without_gradient(backend, a, b, on_failure):
 
 
 def of_ordered(a, b, outputs, backend):
-    """[S, T, Q, Z, alpha, beta] computed from `a` and `b` in any order of the eigenvalues: a gradient for the factors, one for alpha, beta."""
+    """[S, T, Q, Z, alpha, beta] computed from `a` and `b` in any order of the eigenvalues, with one gradient for the factors and one
+    for alpha and beta."""
     native = backend is op_library
     factors = attach_gradient("OrdQz", [a, b], outputs[:4], native)
     return [*factors, *attach_gradient("Eigvals", [a, b], outputs, native)[4:]]
@@ -56,7 +60,7 @@ def schur_factors(a, backend, on_failure):
 
 @register_rule("Schur", arguments=1)
 def _pullback_of_schur(arguments, values, cotangents, native):
-    return [_gradient_schur.pullback(*values, *cotangents, native=native)]
+    return [schur.pullback(*values, *cotangents, native=native)]
 
 
 @register_rule("Qz", arguments=2, broadcast=True)
@@ -82,18 +86,18 @@ def _of_pencil(pencil, values, cotangents, native, **flags):
         # The formula for alpha and beta leaves out the cotangents of factors. These have some in derivatives of it, by the other one.
         factors = attach_gradient("Qz", pencil, [tf.stop_gradient(x) for x in factors], native)
     if flags.get("ratios"):
-        of_eigenvalues[1] = _eigenvalues.beta_cotangent(*map(tf.stop_gradient, values[4:]), of_eigenvalues[0])
+        of_eigenvalues[1] = beta_cotangent(*map(tf.stop_gradient, values[4:]), of_eigenvalues[0])
     broadcast = [_broadcast(x, factors[0]) for x in pencil] if of_eigenvalues else []
     inputs = [*factors, *cotangents, *broadcast, *of_eigenvalues]
     if not native:
-        return _unbroadcast(pencil, _gradient.pullback(*inputs, **flags))
-    make = functools.partial(op_library.qz_gradient, factors, cotangents, _gradient.pullback, broadcast, of_eigenvalues, **flags)
+        return _unbroadcast(pencil, gradient.pullback(*inputs, **flags))
+    make = functools.partial(op_library.qz_gradient, factors, cotangents, gradient.pullback, broadcast, of_eigenvalues, **flags)
     return _unbroadcast(pencil, recorded(make, inputs, functools.partial(_pullback_of_gradient, **flags)))
 
 
 def _pullback_of_gradient(inputs, outputs, cotangents, **flags):
     """Of the formula in TensorFlow ops."""
-    return _gradient.pullback.pullback(inputs, cotangents, native=True, **flags)
+    return gradient.pullback.pullback(inputs, cotangents, native=True, **flags)
 
 
 def _broadcast(x, like):
@@ -105,7 +109,7 @@ def _broadcast(x, like):
 @register_rule("Blocks", arguments=3, broadcast=True)
 def _pullback_of_blocks(arguments, values, cotangents, native):
     *pencil, count = arguments
-    return [*_unbroadcast(pencil, _gradient.blocks_pullback(*values, count, *cotangents, native=native)), None]
+    return [*_unbroadcast(pencil, subspaces.pullback(*values, count, *cotangents, native=native)), None]
 
 
 @tf.RegisterGradient("Tfqz>Schur")
@@ -115,9 +119,7 @@ def _gradient_of_schur_op(op, *cotangents):
 
 @tf.RegisterGradient("Tfqz>Qz")
 def _gradient_of_op(op, *cotangents):
-    flags = _flags(op)
-    count = 6 if flags["apart"] else 4  # nothing depends on alpha and beta then
-    return _of_pencil(list(op.inputs), list(op.outputs), cotangents[:count], native=True, **flags)
+    return _pullback_of_op(list(op.inputs), list(op.outputs), cotangents, **_flags(op))
 
 
 @tf.RegisterGradient("Tfqz>QzGradient")

@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz import _backends, _blocks, _checks, _derivatives
+from tfqz import _backends
+from tfqz._derivative import registration
+from tfqz._form import blocks, checks
 
 
 class QZ(NamedTuple):
@@ -55,11 +57,11 @@ def qz(a, b, output="real", *, backend=None, on_failure="raise", name=None):
       241-256, in the processor's vectors. For large pencils LAPACK's xGGES3 (multishift QZ with aggressive early deflation;
       B. Kagstrom and D. Kressner, SIAM J. Matrix Anal. Appl. 29 (2007) 199-227).
     """
-    _checks.choice("output", output, _checks.OUTPUTS)
-    _checks.choice("on_failure", on_failure, _checks.ON_FAILURE)
+    checks.choice("output", output, checks.OUTPUTS)
+    checks.choice("on_failure", on_failure, checks.ON_FAILURE)
     backend = _backends.choose(backend)
     with tf.name_scope(name or "qz"):
-        a, b = _checks.pencil(a, b)
-        if _checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
-            a, b = _blocks.to_complex(a), _blocks.to_complex(b)
-        return QZ(*_derivatives.factors(a, b, backend, on_failure))
+        a, b = checks.pencil(a, b)
+        if checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
+            a, b = blocks.to_complex(a), blocks.to_complex(b)
+        return QZ(*registration.factors(a, b, backend, on_failure))

@@ -6,8 +6,8 @@ a left one solves y^H K_j = 0, y_j = 1, and is 0 before y_j. So y^H S x = s_jj, 
     t_jj ds_jj - s_jj dt_jj = y^H (t_jj dS - s_jj dT) x
 
 is how s_jj : t_jj moves. (The length of (s_jj, t_jj) hangs on columns of Q and Z too, so on the distances of those before j from those
-behind it.) The equations (3) of `_gradient.py` have the same solution, but find its entry (i, k), a multiple of y_i conj(x_k), by a
-division by the distance of the eigenvalues i and k: where these are of one cluster, one before and one behind j, rounding errors grow to
+behind it.) The equations (3) of `formula.py` have the same solution, but find its entry (i, k), a multiple of y_i conj(x_k),
+by division by the distance of the eigenvalues i and k: where these are of one cluster, one before and one behind j, rounding errors grow to
 any size, division by division.
 
 For derivatives of higher order S and T are Q^H A Z and Q^H B Z with constant Q and Z, triangular at one place only. What is attached to
@@ -23,9 +23,9 @@ triangular too, so both are `sides` of one computation: tensors [2, ...] with (S
 
 import tensorflow as tf
 
-from tfqz import _blocks, _eigenvalues, _tolerances
-from tfqz._attach import attach_gradient, register_rule
-from tfqz._products import matmul
+from tfqz._derivative.attach import attach_gradient, register_rule
+from tfqz._form import blocks, eigenvalues, tolerances
+from tfqz._form.products import matmul
 
 
 class Simple:
@@ -41,11 +41,11 @@ class Simple:
         """`pencil`: A and B, [..., n, n], as whose functions all is to be differentiated, or None."""
         S, T, Q, Z = (tf.stop_gradient(X) for X in (S, T, Q, Z))
         self._real = not S.dtype.is_complex
-        norms = [_blocks.largest(X) for X in (S, T)]
+        norms = [blocks.largest(X) for X in (S, T)]
         S, T = (X / tf.cast(norm, X.dtype) for X, norm in zip((S, T), norms))
         if self._real:
-            frames = _blocks.triangularize(S, T)
-            S, T, Q, Z = (_blocks.to_complex(X) for X in (S, T, Q, Z))
+            frames = blocks.triangularize(S, T)
+            S, T, Q, Z = (blocks.to_complex(X) for X in (S, T, Q, Z))
             S, T = (matmul(frames[0], matmul(X, frames[1]), adjoint_a=True) for X in (S, T))
             Q, Z = matmul(Q, frames[0]), matmul(Z, frames[1])
         triangular = tf.stack([tf.linalg.band_part(X, 0, -1) for X in (S, T)])
@@ -58,14 +58,14 @@ class Simple:
         vectors = _substitute(rows, _sides_of_ratios(ratios), inverse, tf.zeros_like(inverse), eye)
         squares = tf.reduce_sum(square(vectors), axis=-2)
         length = tf.sqrt(squares[0]) * tf.reverse(tf.sqrt(squares[1]), [-1])
-        self.which = alone & (length <= _tolerances.longest_vectors(S.dtype))
+        self.which = alone & (length <= tolerances.longest_vectors(S.dtype))
         kept = tf.stack([self.which, tf.reverse(self.which, [-1])])[..., None, :]
-        vectors, inverse = _blocks.masked(kept, vectors), _blocks.masked(kept, inverse)
+        vectors, inverse = blocks.masked(kept, vectors), blocks.masked(kept, inverse)
         constants = [rows, inverse, vectors]
         if pencil is None:
-            self.s, self.t = tf.unstack(_blocks.masked(self.which, ratios), num=2)
+            self.s, self.t = tf.unstack(blocks.masked(self.which, ratios), num=2)
         else:
-            A, B = (_blocks.to_complex(X) if self._real else X for X in pencil)
+            A, B = (blocks.to_complex(X) if self._real else X for X in pencil)
             moving = tf.stack([matmul(Q, matmul(X, Z), adjoint_a=True) / tf.cast(norm, X.dtype) for X, norm in zip((A, B), norms)])
             ratios = attach_gradient("MovingRatios", [moving, ratios, *constants], [ratios], native)[0]
             sides = _sides(moving)
@@ -92,12 +92,12 @@ def by_eigenvectors(S, T, Q, Z, alphab, betab, ratios, pencil, native):
       alphab, betab: [..., n], cotangents of alpha and beta.
       ratios: a Python bool, whether they are those of a function of alpha / beta that takes beta for constant: betab counts for nothing.
       pencil: A and B, [..., n, n], as whose function, and that of S and T, the result is to be differentiated; None if it isn't.
-      native: a Python bool, as in `_equations.py`.
+      native: a Python bool, as in `_derivative/equations.py`.
     """
     simple = Simple(S, T, Q, Z, pencil, native)
     which, (norm_s, norm_t) = simple.which, simple.norms
-    conj, to_complex = tf.math.conj, _blocks.to_complex
-    alpha, beta = _eigenvalues.alpha_beta(S, T, differentiable=pencil is not None)
+    conj, to_complex = tf.math.conj, blocks.to_complex
+    alpha, beta = eigenvalues.alpha_beta(S, T, differentiable=pencil is not None)
     beta = tf.math.real(beta)
     if ratios:
         of_quotient = alphab * to_complex(tf.stop_gradient(beta))
@@ -106,19 +106,19 @@ def by_eigenvectors(S, T, Q, Z, alphab, betab, ratios, pencil, native):
         rest_s, rest_t = tf.zeros_like(alphab), tf.zeros_like(betab)
         if pencil is not None:
             alphab = tf.math.divide_no_nan(of_quotient, to_complex(beta))
-            betab = _eigenvalues.beta_cotangent(alpha, tf.cast(beta, betab.dtype), alphab)
+            betab = eigenvalues.beta_cotangent(alpha, tf.cast(beta, betab.dtype), alphab)
     else:
         s, t = alpha * to_complex(1 / norm_s), beta / norm_t
         of_s, of_t = alphab * to_complex(norm_s), tf.math.real(betab) * norm_t
         if not S.dtype.is_complex:
-            real = ~(_blocks.starts(S) | _blocks.preceding(_blocks.starts(S)))
+            real = ~(blocks.starts(S) | blocks.preceding(blocks.starts(S)))
             of_s = tf.where(real, to_complex(tf.math.real(of_s)), of_s)
-        phase = t > _tolerances.zero_beta(S.dtype, tf.shape(S)[-1])
-        turn = -tf.math.divide_no_nan(_blocks.masked(phase, tf.math.imag(conj(s) * of_s)), t)
+        phase = t > tolerances.zero_beta(S.dtype, tf.shape(S)[-1])
+        turn = -tf.math.divide_no_nan(blocks.masked(phase, tf.math.imag(conj(s) * of_s)), t)
         of_t, t = tf.complex(of_t, turn), to_complex(t)
         c, d = t * of_s - s * of_t, conj(s) * of_s + t * of_t
         summands = square(s * of_s) + square(t * of_t)
-        d = _blocks.masked(square(d) > _tolerances.length(S.dtype) ** 2 * summands, d)
+        d = blocks.masked(square(d) > tolerances.length(S.dtype) ** 2 * summands, d)
         # y^H S x = s and y^H T x = t, up to a factor.
         c = c * inverse(s * conj(simple.s) + t * conj(simple.t))
         of_a, of_b = c * t * to_complex(1 / norm_s), -c * conj(s) * to_complex(1 / norm_t)
@@ -136,7 +136,7 @@ def square(x):
 
 def inverse(x):
     """1 / x of complex numbers near 1, and 0 for 0. XLA compiles a complex division slowly, and anew for each use."""
-    return tf.math.conj(x) * _blocks.to_complex(tf.math.divide_no_nan(tf.ones_like(tf.math.real(x)), square(x)))
+    return tf.math.conj(x) * blocks.to_complex(tf.math.divide_no_nan(tf.ones_like(tf.math.real(x)), square(x)))
 
 
 def _inverse_distances(ratios):
@@ -145,11 +145,11 @@ def _inverse_distances(ratios):
     s, t = tf.unstack(ratios, num=2)
     lengths = square(s) + square(t)
     distance = s[..., :, None] * t[..., None, :] - t[..., :, None] * s[..., None, :]
-    limit = _tolerances.cluster(s.dtype) ** 2 * lengths[..., :, None] * lengths[..., None, :]
+    limit = tolerances.cluster(s.dtype) ** 2 * lengths[..., :, None] * lengths[..., None, :]
     i = tf.range(tf.shape(s)[-1])
     other = tf.not_equal(i[:, None], i)
     alone = ~tf.reduce_any((square(distance) <= limit) & other, axis=-2)
-    return _blocks.masked(other & alone[..., None, :], inverse(distance)), alone
+    return blocks.masked(other & alone[..., None, :], inverse(distance)), alone
 
 
 def _substitute(rows, ratios, inverse, right_hand_sides, solution):
@@ -242,7 +242,7 @@ def _ratios_pullback(arguments, values, cotangents, native):
     # y^H S x : y^H T x is s : t.
     scale = sum(conj(x) * y for x, y in zip((s, t), _products(pair, vectors)))
     along = conj(s0) * s + conj(t0) * t
-    zb = (t0 * sb - s0 * tb) * _blocks.to_complex(square(s) + square(t)) * conj(inverse(scale * along))
+    zb = (t0 * sb - s0 * tb) * blocks.to_complex(square(s) + square(t)) * conj(inverse(scale * along))
     X, Y = vectors[0], _flipped(vectors[1])
     weights = tf.stack([conj(t), -conj(s)]) * zb
     return [matmul(weights[..., None, :] * Y, X, adjoint_b=True), *[None] * (1 + len(constants))]

@@ -87,9 +87,9 @@ def move(dtype, times):
 
 
 def longest_vectors(dtype):
-    """The eigenvectors of an eigenvalue give its derivative if the product of their lengths, in the frames of the factors and divided by the
-    entries of this eigenvalue, is at most this. The derivative is as long, its relative error epsilon times that, and a sum over a cluster
-    may be of order 1 where each of its terms is so long: sqrt(epsilon) is what it may lose."""
+    """The eigenvectors of an eigenvalue give its derivative if the product of their lengths, in the frames of the factors and divided by
+    the entries of this eigenvalue, is at most this. The derivative is as long, its relative error epsilon times that, and a sum over
+    a cluster may be of order 1 where each of its terms is so long: sqrt(epsilon) is what it may lose."""
     return epsilon(dtype) ** -0.25
 
 

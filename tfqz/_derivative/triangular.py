@@ -1,5 +1,5 @@
 """The solver of the coupled triangular equations (2) and (3) in TensorFlow ops: what XLA compiles, and what works without the op
-library. `_equations.py` says what they are and calls it; cc/triangular.h is the same in C++.
+library. `_derivative/equations.py` says what they are and calls it; cc/triangular.h is the same in C++.
 
 Element (i, j) stands in a 2 x 2 system whose determinant is delta_ij = s_ii t_jj - s_jj t_ii (up to conjugation) and
 needs only elements further from the diagonal in (2), closer to it in (3). The order of work: column of blocks after column of
@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz import _blocks, _tolerances, _windows
-from tfqz._functions import traced
-from tfqz._products import matmul
+from tfqz._derivative import windows
+from tfqz._form import blocks, tolerances
+from tfqz._form.products import matmul
+from tfqz._form.traces import traced
 
 
 def strictly_lower(S):
@@ -39,9 +40,9 @@ def solve(S, T, first, second, adjoint, ordinary):
       ordinary: a Python bool, T = I: where eigenvalues are equal the unknown with S is 0.
     """
     lower = strictly_lower(S)
-    norms = [tf.cast(_blocks.largest(X), X.dtype) for X in (S, T)]
+    norms = [tf.cast(blocks.largest(X), X.dtype) for X in (S, T)]
     S, T = S / norms[0], T / norms[1]
-    first, second = _blocks.masked(lower, first), _blocks.masked(lower, second)
+    first, second = blocks.masked(lower, first), blocks.masked(lower, second)
     if not adjoint:
         first, second = first / norms[0], second / norms[1]
     shape = tf.shape(S)
@@ -50,7 +51,7 @@ def solve(S, T, first, second, adjoint, ordinary):
     unknowns = [tf.reshape(unknown, shape) for unknown in unknowns]
     if adjoint:
         unknowns = [unknown / norm for unknown, norm in zip(unknowns, norms)]
-    return [_blocks.masked(lower, unknown) for unknown in unknowns]
+    return [blocks.masked(lower, unknown) for unknown in unknowns]
 
 
 # Rows of a block: with more of them each step costs more arithmetic, with fewer there are more blocks.
@@ -66,15 +67,15 @@ def _substitute(S, T, first, second, *, adjoint, ordinary):
     made for unknown shapes.
     """
     batch, n, _ = tf.unstack(tf.shape(S), num=3)
-    windows = _windows.of(_blocks.starts(S), tf.clip_by_value(n, 1, _ROWS))
-    count, size, total = windows.count, windows.size, windows.count * windows.size
-    coefficients, right_hand_sides = windows.cut(tf.stack([S, T])), windows.cut(tf.stack([first, second]))
-    diagonal = windows.diagonal_blocks(coefficients)
+    window = windows.of(blocks.starts(S), tf.clip_by_value(n, 1, _ROWS))
+    count, size, total = window.count, window.size, window.count * window.size
+    coefficients, right_hand_sides = window.cut(tf.stack([S, T])), window.cut(tf.stack([first, second]))
+    diagonal = window.diagonal_blocks(coefficients)
     frames = None
     if not S.dtype.is_complex:
         # From the whole diagonals: XLA unrolls what it computes along the few rows of a block.
-        columns = [windows.cut_vectors(x) for x in _blocks.triangularizing_columns(S, T)]
-        frames = _Frames(*_both(_blocks.from_columns(*columns)))
+        columns = [window.cut_vectors(x) for x in blocks.triangularizing_columns(S, T)]
+        frames = _Frames(*_both(blocks.from_columns(*columns)))
         diagonal = frames.triangular(diagonal)
 
     def lower(I):
@@ -82,8 +83,8 @@ def _substitute(S, T, first, second, *, adjoint, ordinary):
         below = i[:, None] - i[None, :]
         return below > 0 if frames is None else (below > 0) & (tf.not_equal(below, 1) | tf.equal(_at(I, frames.H, 1), 0))
 
-    inverse = _inverses(_blocks.bands(diagonal)[0], lower, n, adjoint, ordinary)
-    diagonal = _blocks.with_diagonal(diagonal, tf.zeros_like(diagonal[..., 0]))
+    inverse = _inverses(blocks.bands(diagonal)[0], lower, n, adjoint, ordinary)
+    diagonal = blocks.with_diagonal(diagonal, tf.zeros_like(diagonal[..., 0]))
     if adjoint:
         coefficients, diagonal = tf.linalg.adjoint(coefficients), tf.linalg.adjoint(diagonal)
     none, margin = [0, 0], [size, size]
@@ -120,7 +121,7 @@ def _substitute(S, T, first, second, *, adjoint, ordinary):
         return [tf.where(here, tf.reshape(solved, [2, batch, total, 1, size]), unknowns)]
 
     (unknowns,) = _loop(count, solve_column, [tf.zeros_like(columns)])
-    return [windows.join(x) for x in _both(tf.reshape(unknowns, [2, batch, total, total]))]
+    return [window.join(x) for x in _both(tf.reshape(unknowns, [2, batch, total, total]))]
 
 
 def _substitute_within_block(left, right, residuals, inverse, on_diagonal, adjoint):
@@ -144,11 +145,11 @@ def _substitute_within_block(left, right, residuals, inverse, on_diagonal, adjoi
 
         def entries(x):
             """(i, i - c) for all i."""
-            return tf.gather(_blocks.flattened(x), place, axis=-1)
+            return tf.gather(blocks.flattened(x), place, axis=-1)
 
         by_first, by_second = _both(entries(inverse), axis=0 if adjoint else 1)
         new = by_first * entries(first) + by_second * entries(second)
-        new = _blocks.masked((i >= c) & (i - c < size), new)
+        new = blocks.masked((i >= c) & (i - c < size), new)
         by_row = new[..., :, None]
         by_column = tf.slice(tf.pad(new, [[0, 0], [0, 0], [size, size]]), [0, 0, size + c], [2, batch, size])[..., None, :]
         lefts = _both(tf.slice(left, [0, 0, 0, size + c], [2, batch, size, size]))
@@ -157,9 +158,7 @@ def _substitute_within_block(left, right, residuals, inverse, on_diagonal, adjoi
             first = first - (by_row[0] * rights[0] + by_row[1] * rights[1])
             second = second + (lefts[0] * by_column[0] + lefts[1] * by_column[1])
         else:
-            first, second = (
-                x - by_row[0] * y + z * by_column[1] for x, y, z in zip((first, second), rights, lefts)
-            )
+            first, second = (x - by_row[0] * y + z * by_column[1] for x, y, z in zip((first, second), rights, lefts))
         here = tf.equal(i[:, None] - i, c)
         return [tf.where(here, by_row[0], first), tf.where(here, by_row[1], second)]
 
@@ -215,19 +214,19 @@ class _Frames(NamedTuple):
 
     def triangular(self, X):
         i = tf.range(tf.shape(X)[-1])
-        return _blocks.masked(i[:, None] <= i, matmul(self.G, matmul(_blocks.to_complex(X), self.H), adjoint_a=True))
+        return blocks.masked(i[:, None] <= i, matmul(self.G, matmul(blocks.to_complex(X), self.H), adjoint_a=True))
 
-    def enter(self, blocks, I, J, adjoint):
+    def enter(self, pair, I, J, adjoint):
         G, H = self
         lefts, rights = ((G, H), (G, H)) if adjoint else ((G, G), (H, H))
-        blocks = [matmul(_blocks.to_complex(x), _at(J, right, 1)) for x, right in zip(blocks, rights)]
-        return [matmul(_at(I, left, 1), x, adjoint_a=True) for x, left in zip(blocks, lefts)]
+        pair = [matmul(blocks.to_complex(x), _at(J, right, 1)) for x, right in zip(pair, rights)]
+        return [matmul(_at(I, left, 1), x, adjoint_a=True) for x, left in zip(pair, lefts)]
 
-    def leave(self, blocks, I, J, adjoint):
+    def leave(self, pair, I, J, adjoint):
         G, H = self
         lefts, rights = ((G, G), (H, H)) if adjoint else ((G, H), (G, H))
-        blocks = [matmul(_at(I, left, 1), x) for x, left in zip(_both(blocks), lefts)]
-        return tf.math.real(tf.stack([matmul(x, _at(J, right, 1), adjoint_b=True) for x, right in zip(blocks, rights)]))
+        pair = [matmul(_at(I, left, 1), x) for x, left in zip(_both(pair), lefts)]
+        return tf.math.real(tf.stack([matmul(x, _at(J, right, 1), adjoint_b=True) for x, right in zip(pair, rights)]))
 
 
 def _inverses(v, lower, n, adjoint, ordinary):
@@ -242,8 +241,8 @@ def _inverses(v, lower, n, adjoint, ordinary):
       ordinary: where eigenvalues are equal the unknown with S is 0, as if S were nothing beside T.
     """
     length = tf.sqrt(tf.reduce_sum(tf.abs(v) ** 2, axis=0))
-    zero = length <= _tolerances.zero_pair(v.dtype, n)
-    distance = _tolerances.equal_eigenvalues(v.dtype, n)
+    zero = length <= tolerances.zero_pair(v.dtype, n)
+    distance = tolerances.equal_eigenvalues(v.dtype, n)
     s, t = _both(v)
     swapped = tf.stack([-t, s])
     singular = tf.stack([tf.zeros_like(s), t]) if ordinary else v
@@ -269,7 +268,7 @@ def _inverses(v, lower, n, adjoint, ordinary):
         singular_i, singular_j = pair(singular)
         regular = tf.where(is_first, swapped_i, swapped_j) * by_determinant
         entries = tf.where(equal, tf.math.conj(tf.where(is_first, singular_j, -singular_i)) * by_square, regular)
-        entries = _blocks.masked(unknown, entries)
+        entries = blocks.masked(unknown, entries)
         return tf.math.conj(entries) if adjoint else entries
 
     return inverse

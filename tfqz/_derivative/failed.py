@@ -8,17 +8,12 @@ import functools
 
 import tensorflow as tf
 
-from tfqz import _blocks
+from tfqz._form import blocks
 
 
 def succeeded(X):
     """[...]: false for the elements of a factor, [..., n, n], that are NaN."""
     return tf.reduce_all(tf.math.is_finite(tf.math.real(tf.linalg.diag_part(tf.stop_gradient(X)))), axis=-1)
-
-
-def identity_like(X):
-    """Identity matrices, [..., n, n]."""
-    return tf.eye(tf.shape(X)[-1], batch_shape=tf.shape(X)[:-2], dtype=X.dtype)
 
 
 def kept_from_gradients(layout):
@@ -35,16 +30,16 @@ def kept_from_gradients(layout):
             good = succeeded(tensors[0])
             of_vector, of_matrix = good[..., None], good[..., None, None]
             # The pencil (diag(1, 2, ..), I) and its decomposition.
-            identity = identity_like(tensors[0])
+            identity = blocks.identity_like(tensors[0])
             numbers = tf.range(1, tf.shape(identity)[-1] + 1)
-            diagonal = _blocks.with_diagonal(identity, tf.broadcast_to(tf.cast(numbers, identity.dtype), tf.shape(identity)[:-1]))
+            diagonal = blocks.with_diagonal(identity, tf.broadcast_to(tf.cast(numbers, identity.dtype), tf.shape(identity)[:-1]))
             usable, unused = [], tf.fill(tf.shape(good), True)
             for place, (kind, x) in enumerate(zip(kinds, tensors)):
                 if kind in "FP":
                     x = tf.where(of_matrix, x, diagonal if place == kinds.index(kind) else identity)
                 elif kind in "Mv":
                     unused &= tf.reduce_all(tf.equal(x, 0), axis=[-2, -1] if kind == "M" else [-1])
-                    x = _blocks.masked(of_matrix if kind == "M" else of_vector, x)
+                    x = blocks.masked(of_matrix if kind == "M" else of_vector, x)
                 usable.append(x)
             otherwise = tf.where(unused, tf.constant(0, tf.float32), tf.constant(float("nan"), tf.float32))[..., None, None]
             return tf.nest.map_structure(lambda x: tf.where(of_matrix, x, tf.cast(otherwise, x.dtype)), pullback(*usable, **options))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz import _blocks
+from tfqz._form import blocks
 
 
 class Windows(NamedTuple):
@@ -24,18 +24,18 @@ class Windows(NamedTuple):
     def cut(self, x):
         """[2, batch, count * size, count * size] of [2, batch, n, n]."""
         n = tf.shape(x)[-1]
-        x = tf.gather(_blocks.flattened(x), self.row[:, None] * n + self.row, axis=-1)
-        return _blocks.masked(self.kept[:, :, None] & self.kept[:, None, :], x)
+        x = tf.gather(blocks.flattened(x), self.row[:, None] * n + self.row, axis=-1)
+        return blocks.masked(self.kept[:, :, None] & self.kept[:, None, :], x)
 
     def cut_vectors(self, x):
         """[..., batch, count, size] of [..., batch, n]."""
-        x = _blocks.masked(self.kept, tf.gather(x, self.row, axis=-1))
+        x = blocks.masked(self.kept, tf.gather(x, self.row, axis=-1))
         return tf.reshape(x, tf.concat([tf.shape(x)[:-1], [self.count, self.size]], axis=0))
 
     def diagonal_blocks(self, x):
         """[2, batch, count, size, size] of [2, batch, count * size, count * size]."""
         i = tf.reshape(tf.range(self.count * self.size), [self.count, self.size])
-        return tf.gather(_blocks.flattened(x), i[:, :, None] * (self.count * self.size) + i[:, None, :], axis=-1)
+        return tf.gather(blocks.flattened(x), i[:, :, None] * (self.count * self.size) + i[:, None, :], axis=-1)
 
     def join(self, x):
         """[batch, n, n] of [batch, count * size, count * size]."""

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz import _blocks, _tolerances
-from tfqz._blocks import following, masked
-from tfqz._products import matmul
+from tfqz._form import blocks, tolerances
+from tfqz._form.blocks import following, masked
+from tfqz._form.products import matmul
 
 
 class _Form(NamedTuple):
@@ -44,12 +44,12 @@ def reorder(S, T, Q, Z, labels):
 
     Args: [batch, n, n], labels [batch, n], the same for both rows of a block.
     """
-    norms = [_blocks.largest(X) for X in (S, T)]
-    pair = _blocks.starts(S)
-    first = ~_blocks.preceding(pair)
+    norms = [blocks.largest(X) for X in (S, T)]
+    pair = blocks.starts(S)
+    first = ~blocks.preceding(pair)
     nothing = tf.fill(tf.shape(labels)[:1], False)
     infinite = tf.equal(tf.linalg.diag_part(T), 0)
-    form = _Form(_blocks.over(S, norms[0]), _blocks.over(T, norms[1]), Q, Z, labels, first, infinite, nothing)
+    form = _Form(blocks.over(S, norms[0]), blocks.over(T, norms[1]), Q, Z, labels, first, infinite, nothing)
     n = tf.shape(S)[-1]
 
     def unsorted(turn, form):
@@ -61,8 +61,8 @@ def reorder(S, T, Q, Z, labels):
     pair = form.start & ~following(form.start) & (tf.range(n) < n - 1)
     t = tf.linalg.diag_part(form.T)
     # As much may stand below the diagonal.
-    still = form.infinite & ~pair & ~_blocks.preceding(pair) & (tf.abs(t) <= _tolerances.exchange(T.dtype))
-    S, T = (X * tf.cast(norm, X.dtype) for X, norm in zip((form.S, _blocks.with_diagonal(form.T, masked(~still, t))), norms))
+    still = form.infinite & ~pair & ~blocks.preceding(pair) & (tf.abs(t) <= tolerances.exchange(T.dtype))
+    S, T = (X * tf.cast(norm, X.dtype) for X, norm in zip((form.S, blocks.with_diagonal(form.T, masked(~still, t))), norms))
     return S, T, form.Q, form.Z, pair, form.refused
 
 
@@ -132,7 +132,7 @@ def _window(X, index, there):
 
 def _normalized(X):
     """X over its norm: equations of both windows count alike, and so does what is left of either."""
-    X = _blocks.over(X, _blocks.largest(X))
+    X = blocks.over(X, blocks.largest(X))
     norm = tf.sqrt(tf.reduce_sum(tf.abs(X) ** 2, axis=[-2, -1], keepdims=True))
     return tf.math.divide_no_nan(X, tf.cast(norm, X.dtype))
 
@@ -165,7 +165,7 @@ def _spoilt(windows):
     """[batch, n]: whether exchanged windows have more than rounding below their blocks."""
     m = _slots(windows[0])
     rest = [tf.reduce_max(tf.abs(X[..., m:, :m]), axis=[-2, -1]) for X in windows]
-    return ~(tf.maximum(*rest) <= _tolerances.exchange(windows[0].dtype))
+    return ~(tf.maximum(*rest) <= tolerances.exchange(windows[0].dtype))
 
 
 def _embedded(U, before, behind, there):

@@ -2,7 +2,9 @@
 
 import tensorflow as tf
 
-from tfqz import _backends, _blocks, _checks, _derivatives, _eigenvalues
+from tfqz import _backends
+from tfqz._derivative import registration
+from tfqz._form import blocks, checks, eigenvalues
 
 
 @tf.autograph.experimental.do_not_convert
@@ -34,16 +36,16 @@ def eigvals(a, b, homogeneous_eigvals=False, *, backend=None, on_failure="raise"
     References:
       G. W. Stewart and J. Sun, Matrix Perturbation Theory, 1990, section VI.2.
     """
-    _checks.choice("on_failure", on_failure, _checks.ON_FAILURE)
+    checks.choice("on_failure", on_failure, checks.ON_FAILURE)
     with tf.name_scope(name or "eigvals"):
         alpha, beta = alpha_and_beta(a, b, backend, on_failure, ratios=not homogeneous_eigvals)
         if not homogeneous_eigvals:
-            return _eigenvalues.quotient(alpha, beta)
-        return tf.stack([alpha, beta if beta.dtype.is_complex else _blocks.to_complex(beta)], axis=-2)
+            return eigenvalues.quotient(alpha, beta)
+        return tf.stack([alpha, beta if beta.dtype.is_complex else blocks.to_complex(beta)], axis=-2)
 
 
 def alpha_and_beta(a, b, backend, on_failure, ratios=False):
     """alpha, [..., n], complex, and beta, [..., n], of the pencil's dtype with real values >= 0. `ratios`: a Python bool, whether they are
-    for `_eigenvalues.quotient`."""
+    for `eigenvalues.quotient`."""
     backend = _backends.choose(backend)
-    return _derivatives.eigenvalues(*_checks.pencil(a, b), backend, on_failure, ratios)
+    return registration.eigenvalues(*checks.pencil(a, b), backend, on_failure, ratios)
