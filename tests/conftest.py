@@ -5,6 +5,11 @@ import os
 import zlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Compiling is most of what tests of XLA take, and a quarter of it so. test_xla.py runs some of them with XLA's own settings as well.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
+)
 
 import numpy as np
 import pytest
