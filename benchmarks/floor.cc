@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "lapack.h"
+#include "pencil/lapack.h"
 
 namespace {
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "batch.h"
-#include "qz.h"
+#include "algorithms/batch.h"
+#include "algorithms/qz.h"
 
 #ifdef FAKE_DRIVERS
 using tfqz::LapackInt;

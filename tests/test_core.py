@@ -13,8 +13,7 @@ import pytest
 import scipy_openblas32
 
 ROOT = Path(__file__).resolve().parent.parent
-WITH_TENSORFLOW = {"body.cc", "ffi.cc", "kernels.cc", "ops.cc", "shapes.cc", "xla.cc"}
-SOURCES = [path for path in sorted((ROOT / "cc").glob("*.cc")) if path.name not in WITH_TENSORFLOW]
+SOURCES = [path for folder in ("pencil", "vectors", "algorithms") for path in sorted((ROOT / "cc" / folder).glob("*.cc"))]
 TENSORFLOW = Path(importlib.util.find_spec("tensorflow").origin).parent
 HIGHWAY = TENSORFLOW / "include/external/com_google_highway"
 FLAGS = ["-std=c++17", "-O1", "-Wall", "-Werror", f"-I{ROOT / 'cc'}", f"-isystem{HIGHWAY}"]
@@ -40,13 +39,13 @@ def compile_all(folder, sources, *flags):
 def build(tmp_path_factory):
     """From `driver`, a flag for the test program, and whether anything `converges` in vectors, to the program."""
     folder = tmp_path_factory.mktemp("core")
-    vectors = [ROOT / "cc" / name for name in ("lockstep.cc", "qz_iteration.cc")]
-    common = compile_all(folder, [path for path in SOURCES if path not in vectors], SANITIZERS)
+    iterating = [path for path in SOURCES if path.name.startswith(("lockstep_", "qz_iteration_"))]
+    common = compile_all(folder, [path for path in SOURCES if path not in iterating], SANITIZERS)
 
     @functools.cache
     def in_vectors(converges):
         # What compiles in seconds; with the other sanitizer, or optimised, vectors take minutes.
-        return compile_all(folder, vectors, "-O0", "-fsanitize=address", *([] if converges else ["-DTFQZ_SWEEPS=0"]))
+        return compile_all(folder, iterating, "-O0", "-fsanitize=address", *([] if converges else ["-DTFQZ_SWEEPS=0"]))
 
     def link(driver="-DLAPACK", converges=True):
         program = folder / f"core_test{driver}{converges}"

@@ -1,0 +1,42 @@
+// A generalized Schur form with its eigenvalues in another order. No TensorFlow header comes in here.
+#ifndef TFQZ_REORDER_H_
+#define TFQZ_REORDER_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "algorithms/qz.h"
+#include "pencil/factors.h"
+#include "pencil/lapack.h"
+#include "pencil/matrix.h"
+
+namespace tfqz {
+
+// Holds the workspace for factors of one size; use one per thread.
+template <typename T>
+class Reorderer {
+ public:
+  // Throws std::bad_alloc. `n` >= 1.
+  explicit Reorderer(int n);
+
+  // Eigenvalues of larger labels come first, and those of equal labels keep their order. A 2 x 2 block moves as one, with the
+  // larger of its labels. What was an infinite eigenvalue is one afterwards. Where info is not 0 the order can't be had: xTGEXC refuses an
+  // exchange that would spoil the form, and the contents of `reordered` mean nothing.
+  Outcome operator()(const ConstFactors<T>& factors, const int32_t* labels, const Factors<T>& reordered);
+
+ private:
+  int block_size(int row) const;
+  LapackInt move_up(int from, int to);
+
+  int n_;
+  Matrices<T> matrices_;
+  Matrix<T> S_, T_, Q_, Z_;
+  std::vector<int32_t> labels_;  // of the rows, both of a block the same
+  std::vector<char> infinite_;   // of the rows: t_jj = 0
+  std::vector<T> work_;
+};
+
+}  // namespace tfqz
+
+#endif  // TFQZ_REORDER_H_

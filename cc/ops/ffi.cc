@@ -1,0 +1,189 @@
+// What programs compiled by XLA call on the CPU: typed FFI handlers around the same core, one for each dtype.
+#include <algorithm>
+#include <atomic>
+#include <complex>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "algorithms/batch.h"
+#include "xla/ffi/api/ffi.h"
+
+namespace tfqz {
+namespace {
+
+namespace ffi = xla::ffi;
+
+// In nanoseconds: less is not worth waking a thread.
+constexpr int64_t kWorthwhile = 20000;
+
+// Runs work(begin, end) over [0, total) on the pool and on the calling thread, which waits only for ranges that have begun:
+// a pool that is busy, or has no thread to spare, delays nothing.
+template <typename Work>
+void ParallelFor(ffi::ThreadPool& pool, int64_t total, int64_t cost, int64_t group, const Work& work) {
+  struct State {
+    std::atomic<int64_t> next{0};
+    std::mutex mutex;
+    std::condition_variable idle;
+    int64_t active = 0;
+  };
+  const auto state = std::make_shared<State>();
+  const int64_t threads = std::min(pool.num_threads(), total * cost / kWorthwhile);
+  const int64_t chunk = range_size(total, threads, group);
+  const auto drain = [state, total, chunk, &work] {
+    for (;;) {
+      {
+        const std::lock_guard<std::mutex> lock(state->mutex);
+        if (state->next >= total) return;
+        ++state->active;
+      }
+      const int64_t begin = state->next.fetch_add(chunk);
+      if (begin < total) work(begin, std::min(total, begin + chunk));
+      const std::lock_guard<std::mutex> lock(state->mutex);
+      if (--state->active == 0) state->idle.notify_all();
+    }
+  };
+  for (int64_t i = 1; i < std::min(threads, (total + chunk - 1) / chunk); ++i) pool.Schedule([drain] { drain(); });
+  drain();
+  std::unique_lock<std::mutex> lock(state->mutex);
+  state->idle.wait(lock, [&] { return state->active == 0; });
+}
+
+Fork ForkOf(ffi::ThreadPool& pool) {
+  return [&pool](const std::function<void()>& one, const std::function<void()>& other) {
+    ParallelFor(pool, 2, kWorthwhile, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) (i == 0 ? other : one)();
+    });
+  };
+}
+
+int64_t Count(const std::vector<int64_t>& batch_shape) {
+  int64_t count = 1;
+  for (int64_t size : batch_shape) count *= size;
+  return count;
+}
+
+ffi::Error Run(ffi::ThreadPool& pool, const std::vector<int64_t>& batch_shape, Batch* batch) {
+  ParallelFor(pool, Count(batch_shape), batch->cost_per_element(), batch->group_size(), [&](int64_t begin, int64_t end) { batch->run(begin, end); });
+  const std::string failure = batch->failure(batch_shape);
+  return failure.empty() ? ffi::Error::Success() : ffi::Error(ffi::ErrorCode::kInvalidArgument, failure);
+}
+
+template <ffi::DataType kType>
+std::vector<int64_t> BatchShape(const ffi::Buffer<kType>& matrices) {
+  const auto dimensions = matrices.dimensions();
+  return {dimensions.begin(), dimensions.end() - 2};
+}
+
+template <ffi::DataType kType, ffi::DataType kComplexType, typename T>
+ffi::Error RunQz(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> b, ffi::ResultBuffer<kType> s,
+                 ffi::ResultBuffer<kType> t, ffi::ResultBuffer<kType> q, ffi::ResultBuffer<kType> z,
+                 ffi::ResultBuffer<kComplexType> alpha, ffi::ResultBuffer<kType> beta, int64_t fill_failures) {
+  QzBatch<T> batch(static_cast<int>(a.dimensions().back()), Count(BatchShape(a)), a.typed_data(), b.typed_data(), {}, {},
+                   {s->typed_data(), t->typed_data(), q->typed_data(), z->typed_data(), alpha->typed_data(),
+                    beta->typed_data()},
+                   fill_failures != 0, ForkOf(pool));
+  return Run(pool, BatchShape(a), &batch);
+}
+
+template <ffi::DataType kType, ffi::DataType kComplexType, typename T>
+ffi::Error RunReorder(ffi::ThreadPool pool, ffi::Buffer<kType> s, ffi::Buffer<kType> t, ffi::Buffer<kType> q,
+                      ffi::Buffer<kType> z, ffi::Buffer<ffi::DataType::S32> labels, ffi::ResultBuffer<kType> s_reordered,
+                      ffi::ResultBuffer<kType> t_reordered, ffi::ResultBuffer<kType> q_reordered,
+                      ffi::ResultBuffer<kType> z_reordered, ffi::ResultBuffer<kComplexType> alpha,
+                      ffi::ResultBuffer<kType> beta, int64_t fill_failures) {
+  ReorderBatch<T> batch(static_cast<int>(s.dimensions().back()),
+                        {s.typed_data(), t.typed_data(), q.typed_data(), z.typed_data()}, labels.typed_data(),
+                        {s_reordered->typed_data(), t_reordered->typed_data(), q_reordered->typed_data(),
+                         z_reordered->typed_data(), alpha->typed_data(), beta->typed_data()},
+                        fill_failures != 0);
+  return Run(pool, BatchShape(s), &batch);
+}
+
+template <ffi::DataType kType, ffi::DataType, typename T>
+ffi::Error RunSchur(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::ResultBuffer<kType> t, ffi::ResultBuffer<kType> z,
+                    int64_t fill_failures) {
+  SchurBatch<T> batch(static_cast<int>(a.dimensions().back()), a.typed_data(), {t->typed_data(), z->typed_data()},
+                      fill_failures != 0);
+  return Run(pool, BatchShape(a), &batch);
+}
+
+ffi::Error RunCheck(ffi::Buffer<ffi::DataType::PRED> failing, ffi::Buffer<ffi::DataType::S32> got,
+                    ffi::ResultBuffer<ffi::DataType::PRED> failed, std::string_view text) {
+  const auto dimensions = failing.dimensions();
+  const std::vector<int64_t> shape(dimensions.begin(), dimensions.end());
+  const std::string problem = complaint(std::string(text), shape, failing.typed_data(), got.typed_data());
+  if (!problem.empty()) return ffi::Error(ffi::ErrorCode::kInvalidArgument, problem);
+  std::copy_n(failing.typed_data(), Count(shape), failed->typed_data());
+  return ffi::Error::Success();
+}
+XLA_FFI_DEFINE_HANDLER(tfqz_check, RunCheck,
+                       ffi::Ffi::Bind()
+                           .Arg<ffi::Buffer<ffi::DataType::PRED>>()
+                           .Arg<ffi::Buffer<ffi::DataType::S32>>()
+                           .Ret<ffi::Buffer<ffi::DataType::PRED>>()
+                           .Attr<std::string_view>("text"));
+XLA_FFI_REGISTER_HANDLER(XLA_FFI_GetApi(), "tfqz_check", "Host", tfqz_check);
+
+template <ffi::DataType kType, ffi::DataType kComplexType>
+auto BindQz() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kComplexType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Attr<int64_t>("fill_failures");
+}
+
+template <ffi::DataType kType, ffi::DataType kComplexType>
+auto BindReorder() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<ffi::DataType::S32>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kComplexType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Attr<int64_t>("fill_failures");
+}
+
+template <ffi::DataType kType, ffi::DataType>
+auto BindSchur() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Attr<int64_t>("fill_failures");
+}
+
+#define TFQZ_HANDLER(op, Op, dtype, kType, kComplexType, T)                                                   \
+  XLA_FFI_DEFINE_HANDLER(tfqz_##op##_##dtype, (Run##Op<kType, kComplexType, T>), (Bind##Op<kType, kComplexType>())); \
+  XLA_FFI_REGISTER_HANDLER(XLA_FFI_GetApi(), "tfqz_" #op "_" #dtype, "Host", tfqz_##op##_##dtype)
+#define TFQZ_HANDLERS(dtype, kType, kComplexType, T)          \
+  TFQZ_HANDLER(qz, Qz, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T); \
+  TFQZ_HANDLER(reorder, Reorder, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T); \
+  TFQZ_HANDLER(schur, Schur, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T)
+TFQZ_HANDLERS(float, F32, C64, float);
+TFQZ_HANDLERS(double, F64, C128, double);
+TFQZ_HANDLERS(complex64, C64, C64, std::complex<float>);
+TFQZ_HANDLERS(complex128, C128, C128, std::complex<double>);
+#undef TFQZ_HANDLERS
+#undef TFQZ_HANDLER
+
+}  // namespace
+}  // namespace tfqz

@@ -1,0 +1,96 @@
+#include "ops/shapes.h"
+
+#include <limits>
+#include <string>
+
+#include "algorithms/batch.h"
+#include "tensorflow/core/util/matmul_bcast.h"
+
+namespace tfqz {
+
+using tensorflow::TensorShape;
+
+namespace {
+
+absl::Status CheckMatrices(const TensorShape& shape, const std::string& name, const std::string& got) {
+  const int rank = shape.dims();
+  if (rank < 2 || shape.dim_size(rank - 1) != shape.dim_size(rank - 2)) {
+    return absl::InvalidArgumentError("`" + name + "` must be square, [..., n, n]; got " + got);
+  }
+  // LAPACK counts in 32 bits, its workspaces included (16 n is the largest multiple of n among them).
+  if (shape.dim_size(rank - 1) > std::numeric_limits<LapackInt>::max() / 64) {
+    return absl::InvalidArgumentError("`" + name + "` must have n < 2^25 for LAPACK's 32-bit integers; got " + got);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::vector<int64_t> Sizes(const TensorShape& shape) {
+  const auto sizes = shape.dim_sizes();
+  return {sizes.begin(), sizes.end()};
+}
+
+absl::Status CheckShape(const TensorShape& a) { return CheckMatrices(a, "a", shape_text(Sizes(a))); }
+
+absl::Status CheckShapes(const TensorShape& a, const TensorShape& b) {
+  const std::string got = shape_text(Sizes(a)) + " and " + shape_text(Sizes(b));
+  TF_RETURN_IF_ERROR(CheckMatrices(a, "a", got));
+  TF_RETURN_IF_ERROR(CheckMatrices(b, "b", got));
+  if (a.dim_size(a.dims() - 1) != b.dim_size(b.dims() - 1)) {
+    return absl::InvalidArgumentError("`b` must have the same inner shape as `a`; got " + got);
+  }
+  if (!tensorflow::MatMulBCast(a.dim_sizes(), b.dim_sizes()).IsValid()) {
+    return absl::InvalidArgumentError("`a` and `b` must have batch shapes that broadcast; got " + got);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckEqualShapes(const std::vector<std::string>& names, const std::vector<TensorShape>& shapes) {
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    TF_RETURN_IF_ERROR(CheckMatrices(shapes[i], names[i], shape_text(Sizes(shapes[i]))));
+    if (shapes[i] != shapes[0]) {
+      return absl::InvalidArgumentError("`" + names[i] + "` must have the same shape as `" + names[0] + "`; got " +
+                                        shape_text(Sizes(shapes[0])) + " and " + shape_text(Sizes(shapes[i])));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckGradientShapes(const std::vector<TensorShape>& inputs) {
+  const std::size_t count = inputs.size() < 12 ? 8 : 10;
+  const std::vector<TensorShape> matrices(inputs.begin(), inputs.begin() + count);
+  TF_RETURN_IF_ERROR(CheckEqualShapes({"s", "t", "q", "z", "s_bar", "t_bar", "q_bar", "z_bar", "a", "b"}, matrices));
+  TensorShape vector = matrices[0];
+  vector.RemoveLastDims(1);
+  for (std::size_t i = count; i < inputs.size(); ++i) {
+    if (inputs.size() != count + 2 || inputs[i] != vector) {
+      return absl::InvalidArgumentError("`alpha_bar`, `beta_bar` must have the shape " + shape_text(Sizes(vector)) + " each; got " +
+                                        shape_text(Sizes(inputs[i])));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckBasisShapes(const TensorShape& x, const TensorShape& counts) {
+  TF_RETURN_IF_ERROR(CheckMatrices(x, "x", shape_text(Sizes(x))));
+  TensorShape batch = x;
+  batch.RemoveLastDims(2);
+  if (batch == counts) return absl::OkStatus();
+  return absl::InvalidArgumentError("`count` must have the batch shape of `x`; got " + shape_text(Sizes(x)) + " and " +
+                                    shape_text(Sizes(counts)));
+}
+
+absl::Status CheckFactorShapes(const std::vector<TensorShape>& factors, const TensorShape& labels) {
+  TensorShape matrix = labels;
+  if (labels.dims() >= 1) matrix.AddDim(labels.dim_size(labels.dims() - 1));
+  for (const TensorShape& factor : factors) {
+    if (labels.dims() < 1 || factor != matrix) {
+      return absl::InvalidArgumentError("`s`, `t`, `q`, `z` must be [..., n, n] where `labels` is [..., n]; got " +
+                                        shape_text(Sizes(factor)) + " and " + shape_text(Sizes(labels)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tfqz

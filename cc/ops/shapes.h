@@ -1,0 +1,36 @@
+// What the ops accept, for the CPU kernels and for XLA; in the words of tfqz/_form/checks.py.
+#ifndef TFQZ_SHAPES_H_
+#define TFQZ_SHAPES_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tensorflow/core/framework/tensor_shape.h"
+#include "tensorflow/core/platform/status.h"
+
+namespace tfqz {
+
+std::vector<int64_t> Sizes(const tensorflow::TensorShape& shape);
+
+// InvalidArgument unless it is [..., n, n] with an n that LAPACK can count.
+absl::Status CheckShape(const tensorflow::TensorShape& a);
+
+// InvalidArgument unless both are [..., n, n] with one n that LAPACK can count, and batch shapes that broadcast.
+absl::Status CheckShapes(const tensorflow::TensorShape& a, const tensorflow::TensorShape& b);
+
+// InvalidArgument unless all are [..., n, n] of one shape.
+absl::Status CheckEqualShapes(const std::vector<std::string>& names, const std::vector<tensorflow::TensorShape>& shapes);
+
+// InvalidArgument unless the inputs of `Tfqz>QzGradient` have the shapes that the op's documentation gives them.
+absl::Status CheckGradientShapes(const std::vector<tensorflow::TensorShape>& inputs);
+
+// InvalidArgument unless the matrices are [..., n, n] and the counts [...].
+absl::Status CheckBasisShapes(const tensorflow::TensorShape& x, const tensorflow::TensorShape& counts);
+
+// InvalidArgument unless all factors are [..., n, n] of one shape, and the labels [..., n].
+absl::Status CheckFactorShapes(const std::vector<tensorflow::TensorShape>& factors, const tensorflow::TensorShape& labels);
+
+}  // namespace tfqz
+
+#endif  // TFQZ_SHAPES_H_

@@ -1,0 +1,405 @@
+// The QZ iteration (Moler and Stewart 1973, as LAPACK's xHGEQZ organises it) on Hessenberg-triangular S, T: sweeps with one
+// shift for complex dtypes and two for real ones, all lanes together, each in its own window; infinite eigenvalues split off.
+#if defined(TFQZ_LANES_ITERATION_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TFQZ_LANES_ITERATION_INL_H_
+#undef TFQZ_LANES_ITERATION_INL_H_
+#else
+#define TFQZ_LANES_ITERATION_INL_H_
+#endif
+
+#include <algorithm>
+
+#include "vectors/lanes_reduction-inl.h"
+#include "vectors/lanes_windows-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tfqz {
+namespace HWY_NAMESPACE {
+
+// As many rows as a bulge takes.
+template <typename T>
+inline constexpr int kBulge = kComplex<T> ? 2 : 3;
+
+// Entries of matrices at a place of its own in each lane; 1 in lanes that have no sweep before them.
+template <typename Matrix>
+class Gathered;
+template <typename T>
+class Gathered<LanesMatrix<T>> {
+  using R = Real<T>;
+  using IndexTag = hn::RebindToSigned<Tag<R>>;
+
+ public:
+  HWY_INLINE Gathered(Lanes<R> place, Mask<R> sweeping, int leading) : sweeping_(sweeping) {
+    const Lanes<R> step = all_lanes(static_cast<R>((leading + 1) * kStride<T>));
+    offsets_ = hn::ConvertTo(IndexTag(), mul_add(place, step, Lanes<R>{hn::Iota(Tag<R>(), 0)}).v);
+  }
+
+  // The entry (i, j) of a matrix, counted from the place.
+  HWY_INLINE Lanes<T> operator()(LanesMatrix<T> X, int i, int j) const {
+    const R* from = X.at(i, j);
+    if constexpr (kComplex<T>) {
+      return select(sweeping_, Lanes<T>{gather(from), gather(from + kLanes<T>)}, number<T>(1));
+    } else {
+      return select(sweeping_, gather(from), number<T>(1));
+    }
+  }
+
+ private:
+  HWY_INLINE Lanes<R> gather(const R* from) const { return {hn::GatherIndex(Tag<R>(), from, offsets_)}; }
+
+  hn::Vec<IndexTag> offsets_;
+  Mask<R> sweeping_;
+};
+
+// 1 / x.
+template <typename R>
+HWY_INLINE Lanes<R> inverse(Lanes<R> x) { return all_lanes(R(1)) / x; }
+template <typename R>
+HWY_INLINE Lanes<std::complex<R>> inverse(Lanes<std::complex<R>> x) { return inverse(abs2(x)) * conj(x); }
+
+// A square root with real part >= 0, of what has a square in the range.
+template <typename R>
+HWY_INLINE Lanes<std::complex<R>> square_root(Lanes<std::complex<R>> x) {
+  const Lanes<R> zero = all_lanes(R(0)), half = all_lanes(R(0.5));
+  const Lanes<R> larger = sqrt(half * (sqrt(abs2(x)) + abs(x.re)));
+  const Lanes<R> smaller = masked(zero < larger, half * x.im / select(zero < larger, larger, all_lanes(R(1))));
+  const Mask<R> left = x.re < zero;
+  const Lanes<R> im = select(smaller < zero, -larger, larger);
+  return {select(left, abs(smaller), larger), select(left, im, smaller)};
+}
+
+// The trailing or leading 2 x 2 part of M = S T^{-1} of each window.
+template <typename T>
+struct Corner {
+  Lanes<T> m11, m12, m21, m22, over_next;  // 1 / t_22
+
+  template <typename P, typename G>
+  HWY_INLINE Corner(const P& group, const G& gathered) {
+    const Lanes<T> over_first = inverse(gathered(group.T_, 0, 0)), t12 = gathered(group.T_, 0, 1);
+    over_next = inverse(gathered(group.T_, 1, 1));
+    m11 = gathered(group.S, 0, 0) * over_first;
+    m21 = gathered(group.S, 1, 0) * over_first;
+    m12 = neg_mul_add(m11, t12, gathered(group.S, 0, 1)) * over_next;
+    m22 = neg_mul_add(m21, t12, gathered(group.S, 1, 1)) * over_next;
+  }
+};
+
+// What is largest, over which an entering column is divided: squares of it may leave the range of single precision.
+template <typename T>
+HWY_INLINE void normalize(Lanes<T> (&column)[kBulge<T>]) {
+  using R = Real<T>;
+  Lanes<R> largest = size(column[0]);
+  for (int i = 1; i < kBulge<T>; ++i) largest = max(largest, size(column[i]));
+  const Lanes<R> scale = select(all_lanes(R(0)) < largest, largest, all_lanes(R(1)));
+  for (int i = 0; i < kBulge<T>; ++i) column[i] = divided(column[i], scale);
+}
+
+// Numbers up to the inverse of this, and down to it, have squares that are far from the ends of the range.
+template <typename R>
+inline constexpr R kSquarable = std::is_same_v<R, float> ? R(0x1p-54) : R(0x1p-500);
+
+// The first column of (M - x) or, for real dtypes, of (M - x_1) (M - x_2): x, or x_1 and x_2, are the eigenvalues of M's trailing
+// 2 x 2 part. The complex x is the one nearer to the last entry. Where that is the whole window and the x are real, just one.
+template <typename T, typename Matrix, typename Rows>
+HWY_INLINE void first_column(const Pencil<T, Matrix, Rows>& group, const Windows<T>& windows, Lanes<T> (&column)[kBulge<T>]) {
+  using R = Real<T>;
+  const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1)), half = all_lanes(R(0.5));
+  const Mask<R> unusual = windows.stuck == all_lanes(R(kPatience - 1));
+  const Gathered<Matrix> at_first(windows.first, windows.sweeping, group.S.leading);
+  const Gathered<Matrix> before_last(max(windows.last - one, zero), windows.sweeping, group.S.leading);
+  const Corner<T> end(group, before_last);
+  const Lanes<T> unusual_shift = end.m22 + widened<T>(all_lanes(R(0.75)) * sqrt(abs2(end.m21)));
+  // x = m22 - m12 m21 / (h + sqrt(h^2 + m12 m21)), h = (m11 - m22) / 2, with the root that adds to h.
+  const Lanes<T> h = half * (end.m11 - end.m22), product = end.m12 * end.m21;
+  const Lanes<T> discriminant = mul_add(h, h, product);
+  const Lanes<R> range = size(discriminant), smallest = all_lanes(kSquarable<R>), largest = all_lanes(1 / kSquarable<R>);
+  // Where the square of the discriminant is near the ends of the range all is divided by the length g of (h, sqrt(m12 m21)) first.
+  const Mask<R> extreme = windows.sweeping & !((smallest < range) & (range < largest));
+  const bool any_extreme = any(extreme);
+  Lanes<R> g = one;
+  Lanes<T> relative_h = h, relative_product = product, relative_discriminant = discriminant;
+  if (HWY_UNLIKELY(any_extreme)) {
+    g = max(size(h), sqrt(size(end.m12)) * sqrt(size(end.m21)));
+    g = select(extreme & (zero < g), g, one);
+    relative_h = divided(h, g);
+    relative_product = divided(end.m12, g) * divided(end.m21, g);
+    relative_discriminant = mul_add(relative_h, relative_h, relative_product);
+  }
+  if constexpr (kComplex<T>) {
+    Lanes<T> root = square_root(relative_discriminant);
+    root = select(mul_add(relative_h.re, root.re, relative_h.im * root.im) < zero, -root, root);
+    const Lanes<T> sum = relative_h + root;
+    const Mask<R> some = smallest < abs2(sum);
+    Lanes<T> shift = end.m22 - masked(some, g * (relative_product * inverse(select(some, sum, number<T>(1)))));
+    shift = select(unusual, unusual_shift, shift);
+    column[0] = neg_mul_add(shift, at_first(group.T_, 0, 0), at_first(group.S, 0, 0));
+    column[1] = at_first(group.S, 1, 0);
+  } else {
+    Lanes<T> root = sqrt(max(relative_discriminant, zero));
+    root = select(h < zero, -root, root);
+    const Lanes<T> sum = relative_h + root;
+    const Mask<R> some = smallest < abs(sum);
+    Lanes<T> shift = end.m22 - masked(some, g * (relative_product / select(some, sum, one)));
+    shift = select(unusual, unusual_shift, shift);
+    const Corner<T> top(group, at_first);
+    const Mask<R> two_rows = windows.last - windows.first == one;
+    const Mask<R> pair = (relative_discriminant < zero) & !unusual;
+    const Mask<R> one_shift = two_rows & !pair;
+    // Of two real shifts the nearer one twice. With n11 + n22 = x_1 + x_2 and n11 n22 - n = x_1 x_2:
+    const Lanes<R> n11 = select(pair, end.m11, shift), n22 = select(pair, end.m22, shift);
+    const Lanes<R> m32 = at_first(group.S, 2, 1) * top.over_next, apart = top.m22 - top.m11;
+    Lanes<R> m12 = top.m12, m21 = top.m21, first = n11 - top.m11, second = n22 - top.m11, third = apart - first - second;
+    Lanes<R> last = m32, n = masked(pair, product);
+    if (HWY_UNLIKELY(any_extreme)) {
+      // These are sums of products: both factors over what makes the largest product 1.
+      const Lanes<R> scale = max(max(max(abs(first), abs(second)), masked(pair, g)),
+                                 sqrt(abs(m21)) * sqrt(max(max(abs(m12), abs(third)), abs(m32))));
+      const Lanes<R> divisor = select(extreme & (zero < scale), scale, one), relative_g = g / divisor;
+      n = masked(pair, (relative_g * relative_g) * relative_product);
+      m12 = m12 / divisor;
+      m21 = m21 / divisor;
+      first = first / divisor;
+      second = second / divisor;
+      third = third / divisor;
+      last = m32 / divisor;
+    }
+    column[0] = select(one_shift, top.m11 - shift, mul_add(first, second, m12 * m21 - n));
+    column[1] = select(one_shift, top.m21, m21 * third);
+    column[2] = masked(!two_rows, m21 * last);
+  }
+  normalize<T>(column);
+}
+
+// a d - b c, to an ulp or two of itself (Kahan; with an FMA).
+template <typename R>
+HWY_INLINE Lanes<R> determinant(Lanes<R> a, Lanes<R> b, Lanes<R> c, Lanes<R> d) {
+#if HWY_NATIVE_FMA
+  const Lanes<R> product = b * c;
+  const Lanes<R> error = neg_mul_add(b, c, product), difference = mul_add(a, d, -product);
+  return difference + error;
+#else
+  // Dekker's exact products of numbers split in halves.
+  const Lanes<R> factor = all_lanes(std::is_same_v<R, float> ? R(4097) : R(134217729));
+  const auto split = [&](Lanes<R> x, Lanes<R>* high, Lanes<R>* low) HWY_ATTR {
+    const Lanes<R> large = factor * x;
+    *high = large - (large - x);
+    *low = x - *high;
+  };
+  const auto error_of = [&](Lanes<R> x, Lanes<R> y, Lanes<R> product) HWY_ATTR {
+    Lanes<R> x1, x2, y1, y2;
+    split(x, &x1, &x2);
+    split(y, &y1, &y2);
+    return ((x1 * y1 - product) + x1 * y2 + x2 * y1) + x2 * y2;
+  };
+  const Lanes<R> first = a * d, second = b * c;
+  return (first - second) + (error_of(a, d, first) - error_of(b, c, second));
+#endif
+}
+
+// The direction of the first column of a reflector for columns k, k + 1, .. that makes the entries of T below t_kk vanish. It is
+// orthogonal to the rows there.
+template <typename Matrix, typename R>
+HWY_INLINE void orthogonal_to_rows(Matrix T_, int k, Lanes<R>, Lanes<std::complex<R>> (&x)[2]) {
+  x[0] = T_(k + 1, k + 1);
+  x[1] = -T_(k + 1, k);
+}
+template <typename Matrix, typename R>
+HWY_INLINE void orthogonal_to_rows(Matrix T_, int k, Lanes<R> last, Lanes<R> (&x)[3]) {
+  const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1));
+  const Mask<R> inside = all_lanes(R(k + 1)) < last;  // else the bulge has two rows only
+  const Lanes<R> a[3] = {T_(k + 1, k), T_(k + 1, k + 1), T_(k + 1, k + 2)};
+  const Lanes<R> b[3] = {masked(inside, T_(k + 2, k)), masked(inside, T_(k + 2, k + 1)), select(inside, T_(k + 2, k + 2), one)};
+  // The cross product. It is backward stable only because each entry has a small relative error.
+  x[0] = determinant(a[1], a[2], b[1], b[2]);
+  x[1] = determinant(a[2], a[0], b[2], b[0]);
+  x[2] = determinant(a[0], a[1], b[0], b[1]);
+  const Mask<R> parallel = is_zero(x[0]) & is_zero(x[1]) & is_zero(x[2]);
+  if (HWY_UNLIKELY(any(parallel))) {
+    // Anything orthogonal to the larger row.
+    const Mask<R> second = max(abs(a[0]), max(abs(a[1]), abs(a[2]))) < max(abs(b[0]), max(abs(b[1]), abs(b[2])));
+    const Lanes<R> r0 = select(second, b[0], a[0]), r1 = select(second, b[1], a[1]);
+    const Mask<R> other = is_zero(r0) & is_zero(r1);
+    x[0] = select(parallel, select(other, one, r1), x[0]);
+    x[1] = select(parallel, select(other, zero, -r0), x[1]);
+  }
+}
+
+// A bulge enters at the top of each window and is chased out at its end.
+template <typename T>
+void sweep(const Group<T>& group, const Windows<T>& windows) {
+  using R = Real<T>;
+  constexpr int kSize = kBulge<T>;
+  const int n = group.n;
+  Lanes<T> entering[kSize];
+  first_column(group, windows, entering);
+  const Mask<R> sweeping = windows.sweeping;
+  const Lanes<R> first = select(sweeping, windows.first, all_lanes(R(n))), last = select(sweeping, windows.last, all_lanes(R(-1)));
+  const int end = largest(sweeping, windows.last);
+  int k = smallest(sweeping, windows.first);
+  const int first_row = group.begin(k), end_column = group.end(end);
+  const auto inside = [&]() HWY_ATTR { return (first <= all_lanes(R(k))) & (all_lanes(R(k)) < last); };
+  Lanes<T> x[kSize];
+  // From where the bulge enters, or from column k - 1 of S, which it makes that of a Hessenberg matrix again.
+  const auto of_rows = [&]() HWY_ATTR {
+    const Mask<R> entry = first == all_lanes(R(k));
+    for (int i = 0; i < kSize; ++i) x[i] = k == 0 ? entering[i] : select(entry, entering[i], group.S(k + i, k - 1));
+    Lanes<T> above;
+    const Reflector<T, kSize> result = reflector(x, inside(), &above);
+    if (k > 0) {
+      const Mask<R> chased = (!entry) & (!is_zero(result.tau));
+      group.S.set(k, k - 1, select(chased, above, group.S(k, k - 1)));
+      for (int i = 1; i < kSize; ++i) group.S.clear(k + i, k - 1);
+    }
+    return result;
+  };
+  Reflector<T, kSize> left = of_rows();
+  // Each reflector is found as early as can be: it takes long, and what doesn't depend on it goes on meanwhile.
+  for (;;) {
+    const int row = k;
+    reflect_rows(left, group.T_, row, row, end_column);
+    orthogonal_to_rows(group.T_, row, last, x);
+    const Reflector<T, kSize> right = conj(reflector(x, inside()));
+    reflect_rows(left, group.S, row, row, end_column);
+    group.turn_q(left, row);
+    reflect_columns(right, group.S, row, first_row, std::min(row + kSize + 1, n));
+    if (++k < end) left = of_rows();
+    reflect_columns(right, group.T_, row, first_row, std::min(row + kSize, n));
+    for (int i = 1; i < kSize; ++i) group.T_.clear(row + i, row);
+    group.turn_z(right, row);
+    if (k == end) return;
+  }
+}
+
+// t_kk = 0 at the top of a window: rows k and k + 1 turn so that s_{k+1,k} = 0, and T stays triangular.
+template <typename P>
+void deflate_top(const P& group, const Windows<typename P::Number>& windows) {
+  using T = typename P::Number;
+  using R = Real<T>;
+  const int end = largest(windows.deflating, windows.first);
+  for (int k = smallest(windows.deflating, windows.first); k <= end; ++k) {
+    const Mask<R> here = windows.deflating & (windows.first == all_lanes(R(k)));
+    if (!any(here)) continue;
+    Lanes<T> x[2] = {group.S(k, k), group.S(k + 1, k)};
+    group.turn_rows(reflector(x, here), k, k, k);
+    group.S.set(k + 1, k, masked(!here, group.S(k + 1, k)));
+  }
+}
+
+// t_kk = 0 elsewhere: rows k and k + 1 turn so that the next diagonal entry of T is 0, then columns k - 1 and k so that S is
+// Hessenberg again, until k = last; there columns k - 1 and k turn so that s_{k,k-1} = 0.
+template <typename P>
+void chase_infinite(const P& group, const Windows<typename P::Number>& windows) {
+  using T = typename P::Number;
+  using R = Real<T>;
+  const int n = group.n, end = largest(windows.chasing, windows.last);
+  for (int k = smallest(windows.chasing, windows.zero); k <= end; ++k) {
+    const Lanes<R> here = all_lanes(R(k));
+    const Mask<R> moving = windows.chasing & (windows.zero <= here) & (here < windows.last);
+    const Mask<R> arrived = windows.chasing & (windows.last == here);
+    if (any(moving)) {
+      Lanes<T> x[2] = {group.T_(k, k + 1), group.T_(k + 1, k + 1)};
+      group.turn_rows(reflector(x, moving), k, k - 1, k + 1);
+      group.T_.set(k + 1, k + 1, masked(!moving, group.T_(k + 1, k + 1)));
+    }
+    // Not at k = first, where t_kk = 0 is another work: k > 0.
+    const Lanes<T> p = select(arrived, group.S(k, k - 1), group.S(k + 1, k - 1));
+    const Lanes<T> q = select(arrived, group.S(k, k), group.S(k + 1, k));
+    group.turn_columns(clearing_first(p, q, moving | arrived), k - 1, std::min(k + 2, n), k + 1);
+    group.S.set(k + 1, k - 1, masked(!moving, group.S(k + 1, k - 1)));
+    group.S.set(k, k - 1, masked(!arrived, group.S(k, k - 1)));
+  }
+}
+
+// The rows and columns first..last of each pencil, beside which it is triangular already: what stands there no rounding touches, and
+// only what is between them goes into norms (LAPACK's ILO and IHI).
+template <typename R>
+struct Active {
+  Lanes<R> first, last;
+
+  HWY_INLINE Mask<R> has(int row) const {
+    const Lanes<R> here = all_lanes(static_cast<R>(row));
+    return (first <= here) & (here <= last);
+  }
+};
+
+template <typename T>
+Active<Real<T>> find_active(const Group<T>& group) {
+  using R = Real<T>;
+  const int n = group.n;
+  Active<R> active = {all_lanes(R(0)), all_lanes(static_cast<R>(n - 1))};
+  const auto empty = [&](int i, int j) HWY_ATTR { return is_zero(group.S(i, j)) & is_zero(group.T_(i, j)); };
+  Mask<R> open = is_zero(active.first);
+  for (int j = 0; j < n && any(open); ++j) {
+    for (int i = n - 1; i > j && any(open); --i) open = open & empty(i, j);
+    active.first = select(open, all_lanes(static_cast<R>(j + 1)), active.first);
+  }
+  open = is_zero(all_lanes(R(0)));
+  for (int i = n - 1; i >= 0 && any(open); --i) {
+    for (int j = 0; j < i && any(open); ++j) open = open & empty(i, j);
+    active.last = select(open, all_lanes(static_cast<R>(i - 1)), active.last);
+  }
+  return active;
+}
+
+// eps times the norm of T: diagonal entries up to it count as 0.
+template <typename P>
+Lanes<Real<typename P::Number>> zero_beta(const P& group, const Active<Real<typename P::Number>>& active) {
+  using R = Real<typename P::Number>;
+  const bool whole = !any(all_lanes(R(0)) < active.first) && !any(active.last < all_lanes(static_cast<R>(group.n - 1)));
+  Lanes<R> squares = all_lanes(R(0));
+  for (int i = 0; i < group.n; ++i) {
+    Lanes<R> row = all_lanes(R(0));
+    for (int j = i; j < group.n; ++j) {
+      const Lanes<R> square = abs2(group.T_(i, j));
+      row = row + (whole ? square : masked(active.has(j), square));
+    }
+    squares = squares + (whole ? row : masked(active.has(i), row));
+  }
+  return all_lanes(std::numeric_limits<R>::epsilon()) * sqrt(squares);
+}
+
+// The t_jj outside of 2 x 2 blocks that rounding alone may keep from 0: infinite eigenvalues that split off without a look at t_jj.
+template <typename P>
+void drop_negligible_betas(const P& group, const Active<Real<typename P::Number>>& active, Lanes<Real<typename P::Number>> zero_beta) {
+  using T = typename P::Number;
+  using R = Real<T>;
+  const Mask<R> nowhere = zero_beta < zero_beta;
+  Mask<R> second = nowhere;
+  for (int j = 0; j < group.n; ++j) {
+    const Lanes<T> t = group.T_(j, j);
+    Mask<R> start = nowhere;
+    if constexpr (!kComplex<T>) start = j + 1 < group.n ? !is_zero(group.S(j + 1, j)) : nowhere;
+    const Mask<R> negligible = active.has(j) & (abs2(t) <= zero_beta * zero_beta) & !(start | second);
+    group.T_.set(j, j, masked(!negligible, t));
+    second = start;
+  }
+}
+
+// One sweep, or what infinite eigenvalues want first. False where there is nothing left to do: all is triangular but for real 2 x 2 blocks
+// with complex eigenvalues, or a lane has had too many sweeps, `failed`.
+template <typename P>
+bool step(const P& group, Lanes<Real<typename P::Number>> zero_beta, Windows<typename P::Number>* windows) {
+  using R = Real<typename P::Number>;
+  find_windows(group, zero_beta, windows);
+  if (any(windows->deflating)) {
+    deflate_top(group, *windows);
+  } else if (any(windows->chasing)) {
+    chase_infinite(group, *windows);
+  } else if (any(windows->sweeping)) {
+    sweep(group, *windows);
+    const Lanes<R> zero = all_lanes(R(0)), another = masked(windows->sweeping, all_lanes(R(1)));
+    windows->sweeps = windows->sweeps + another;
+    windows->stuck = windows->stuck + another;
+    windows->stuck = select(windows->stuck == all_lanes(R(kPatience)), zero, windows->stuck);
+    windows->failed = windows->failed | (all_lanes(static_cast<R>(kSweeps * group.n)) < windows->sweeps);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tfqz
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard

@@ -1,0 +1,242 @@
+// The gradient of the pencils in the lanes: products, the convention, the triangular equations.
+#if defined(TFQZ_LOCKSTEP_GRADIENT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TFQZ_LOCKSTEP_GRADIENT_INL_H_
+#undef TFQZ_LOCKSTEP_GRADIENT_INL_H_
+#else
+#define TFQZ_LOCKSTEP_GRADIENT_INL_H_
+#endif
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <new>
+
+#include "pencil/clusters.h"
+#include "vectors/convention-inl.h"
+#include "vectors/lanes_memory-inl.h"
+#include "vectors/lockstep_equations-inl.h"
+#include "vectors/lockstep_gradient.h"
+#include "vectors/lockstep_products-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tfqz {
+namespace HWY_NAMESPACE {
+
+template <typename T>
+class GradientInLockstep : public LockstepGradient<T> {
+ public:
+  explicit GradientInLockstep(int n) : n_(n), size_(static_cast<std::size_t>(n) * n) {
+    buffer_.reset(static_cast<char*>(::operator new(10 * size_ * sizeof(N) + 14 * n * sizeof(V), std::align_val_t{kAlignment})));
+    fields_ = reinterpret_cast<N*>(buffer_.get());
+    vectors_ = reinterpret_cast<V*>(fields_ + 10 * size_);
+  }
+
+  int lanes() const override { return kLanes<T>; }
+
+  std::uint64_t operator()(const ConstFactors<T>* factors, const Cotangents<T>* cotangents, const Pair<T>* pencils,
+                           int count) override {
+    V *work = vectors_, *alphab_re = work + 5 * n_, *alphab_im = alphab_re + n_, *betab = alphab_im + n_;
+    for (int i = 0; i < 8; ++i) {
+      pack(count, field(i), [&](int k) {
+        const auto& f = factors[k];
+        const auto& c = cotangents[k];
+        const T* const matrices[8] = {f.s, f.t, f.q, f.z, c.s, c.t, c.q, c.z};
+        return matrices[i];
+      });
+    }
+    // Functions of the factors alone come with zeros.
+    const bool eigenvalues = cotangents[0].alpha != nullptr && pack_eigenvalues(cotangents, count, alphab_re, alphab_im, betab);
+    const auto constant_field = [this](int i) { return Field<const N>(&fields_[i * size_], n_); };
+    Convention<T, N> c(n_, constant_field(0), constant_field(1), constant_field(2), constant_field(3), field(4), field(5),
+                       constant_field(6), constant_field(7), field(8), field(9), work);
+    const bool of_rotations = !all_zero(field(6)) || !all_zero(field(7));
+    const std::uint64_t left_out = find_unfit(c, /*crowds=*/eigenvalues || !of_rotations);
+    c.keep_pattern();
+    if (eigenvalues) c.add_eigenvalues(alphab_re, alphab_im, betab);
+    c.prepare();
+    rotation_cotangents<T>(n_, c);
+    c.add_convention();
+    c.skew();
+    solve(c);
+    for (int i = 0; i < n_; ++i) {
+      for (int j = 0; j < i; ++j) {
+        c.Sb(i, j) = c.Sb(i, j) + c.G_W(i, j);
+        c.Tb(i, j) = c.Tb(i, j) + c.G_Y(i, j);
+      }
+    }
+    // Where the cotangents of Q and Z were there is room now.
+    turn_back<T>(n_, c.Q, c.Sb, c.Z, field(8), field(6));
+    turn_back<T>(n_, c.Q, c.Tb, c.Z, field(8), field(7));
+    // What is unpacked for the lanes that are left out has no meaning.
+    unpack(field(6), count, [&](int k) { return pencils[k].first; });
+    unpack(field(7), count, [&](int k) { return pencils[k].second; });
+    return left_out;
+  }
+
+ private:
+  using R = Real<T>;
+  using N = Lanes<T>;
+  using V = Lanes<R>;
+  static constexpr int kParts = kComplex<T> ? 2 : 1;
+  struct Free {
+    void operator()(char* memory) const { ::operator delete(memory, std::align_val_t{kAlignment}); }
+  };
+
+  Field<N> field(int i) const { return {&fields_[i * size_], n_}; }
+  static R& lane_of(V* x, int lane) { return reinterpret_cast<R*>(x)[lane]; }
+
+  // Lanes to spare repeat the first pencil: what they have is what it has, where they are written to as well.
+  template <typename Of>
+  void pack(int count, Field<N> to, const Of& of) const {
+    std::array<const R*, kLanes<T>> from;
+    for (int lane = 0; lane < kLanes<T>; ++lane) from[lane] = reinterpret_cast<const R*>(of(lane < count ? lane : 0));
+    V* entries = reinterpret_cast<V*>(&to(0, 0));
+    to_lanes(from, size_ * kParts, [&](V x) HWY_ATTR { *entries++ = x; });
+  }
+  template <typename Of>
+  void unpack(Field<N> from, int count, const Of& of) const {
+    std::array<R*, kLanes<T>> to;
+    for (int lane = 0; lane < kLanes<T>; ++lane) to[lane] = reinterpret_cast<R*>(of(lane < count ? lane : 0));
+    const V* entries = reinterpret_cast<const V*>(&from(0, 0));
+    from_lanes([&]() HWY_ATTR { return *entries++; }, size_ * kParts, to);
+  }
+  // Whether any is other than 0.
+  bool pack_eigenvalues(const Cotangents<T>* cotangents, int count, V* re, V* im, V* beta) const {
+    std::array<const R*, kLanes<T>> alphas, betas;
+    for (int lane = 0; lane < kLanes<T>; ++lane) {
+      const auto& c = cotangents[lane < count ? lane : 0];
+      alphas[lane] = reinterpret_cast<const R*>(c.alpha);
+      betas[lane] = reinterpret_cast<const R*>(c.beta);
+    }
+    bool imaginary = false;
+    auto zero = is_zero(V{});
+    to_lanes(alphas, 2 * n_, [&](V x) HWY_ATTR {
+      zero = zero & is_zero(x);
+      *(imaginary ? im : re)++ = x;
+      imaginary = !imaginary;
+    });
+    imaginary = false;
+    to_lanes(betas, n_ * kParts, [&](V x) HWY_ATTR {
+      zero = zero & is_zero(x);
+      if (!imaginary) *beta++ = x;
+      imaginary = kComplex<T> && !imaginary;
+    });
+    return any(!zero);
+  }
+
+  bool all_zero(Field<N> x) const {
+    const V* entries = reinterpret_cast<const V*>(&x(0, 0));
+    for (std::size_t k = 0; k < size_ * kParts; ++k) {
+      if (any(!is_zero(entries[k]))) return false;
+    }
+    return true;
+  }
+
+  // Lanes with eigenvalues that coincide, so that solutions have to be chosen, or with norms whose products leave the range; and `crowds`.
+  std::uint64_t find_unfit(const Convention<T, N>& c, bool crowds) const {
+    const R limit = std::is_same_v<R, float> ? R(1e4) : R(1e50);
+    V *re = vectors_ + 8 * n_, *im = re + n_, *beta = im + n_, *square = beta + n_, *nearness = square + n_, *over_square = nearness + n_;
+    V norms[2] = {};
+    for (std::size_t k = 0; k < size_; ++k) {
+      norms[0] = max(norms[0], HWY_NAMESPACE::size(fields_[k]));
+      norms[1] = max(norms[1], HWY_NAMESPACE::size(fields_[size_ + k]));
+    }
+    auto unfit = is_zero(constant<V>(1));
+    for (const V& norm : norms) unfit = unfit | (constant<V>(limit) < norm) | (norm < constant<V>(1 / limit));
+    for (V& norm : norms) norm = constant<V>(1) / select(unfit, constant<V>(1), norm);
+    for (int j = 0; j < n_; ++j) {
+      if constexpr (kComplex<T>) {
+        re[j] = c.S(j, j).re * norms[0];
+        im[j] = c.S(j, j).im * norms[0];
+        beta[j] = c.T_(j, j).re * norms[1];
+      } else {
+        re[j] = c.S(j, j) * norms[0];
+        im[j] = V{};
+        beta[j] = c.T_(j, j) * norms[1];
+      }
+    }
+    if constexpr (!kComplex<T>) {
+      for (int j = 0; j + 1 < n_; ++j) {
+        const auto start = c.starts(j);
+        if (!any(start)) continue;
+        const auto block = balanced(start, c.S(j, j), c.S(j, j + 1), c.S(j + 1, j), c.S(j + 1, j + 1), c.T_(j, j), c.T_(j + 1, j + 1));
+        const V x = (block.p + block.s) * constant<V>(R(0.5)) * norms[0], y = block.y * norms[0], b = block.beta * norms[1];
+        for (int l = 0; l < 2; ++l) {
+          re[j + l] = select(start, x, re[j + l]);
+          im[j + l] = select(start, l == 0 ? y : -y, im[j + l]);
+          beta[j + l] = select(start, b, beta[j + l]);
+        }
+      }
+    }
+    // tfqz/_form/tolerances.py: cluster, zero_pair, with a margin: what is decided here is only who decides.
+    constexpr R kEpsilon = std::numeric_limits<R>::epsilon();
+    const V reach = constant<V>(4 * std::pow(kEpsilon, R(1.5))), zero = constant<V>(1000 * kEpsilon * kEpsilon * n_ * n_);
+    const V neighbourhood_square = constant<V>(neighbourhood<R>(n_) * neighbourhood<R>(n_));
+    for (int j = 0; j < n_; ++j) {
+      square[j] = re[j] * re[j] + im[j] * im[j] + beta[j] * beta[j];
+      nearness[j] = constant<V>(1);
+      over_square[j] = constant<V>(1) / square[j];
+      unfit = unfit | !(zero < square[j]);  // NaN too: what failed is left out
+      for (int i = 0; i < j; ++i) {
+        const V x = re[i] * beta[j] - re[j] * beta[i], y = im[i] * beta[j] - im[j] * beta[i];
+        const V distance = x * x + y * y, squares = square[i] * square[j];
+        unfit = unfit | (distance <= reach * squares);
+        if (!crowds) continue;
+        const auto near = distance < neighbourhood_square * squares;
+        if (!any(near)) continue;
+        const V factor = select(near, distance * over_square[i] * over_square[j], constant<V>(1));
+        nearness[i] = nearness[i] * factor;
+        nearness[j] = nearness[j] * factor;
+      }
+    }
+    for (int j = 0; j < n_ && crowds; ++j) unfit = unfit | !(constant<V>(crowd<R>() * crowd<R>()) <= nearness[j]);
+    std::uint64_t bits = 0;
+    V flags = masked(unfit, constant<V>(1));
+    for (int lane = 0; lane < kLanes<T>; ++lane) bits |= std::uint64_t{lane_of(&flags, lane) != 0} << lane;
+    return bits;
+  }
+
+  // E and F in place of P and R, strictly lower parts of G_W and G_Y. S and T are lost.
+  void solve(const Convention<T, N>& c) const {
+    if constexpr (kComplex<T>) {
+      solve_adjoint<R>(n_, c.S, c.T_, c.G_W, c.G_Y);
+    } else {
+      RealEquations<R>(n_, field(0), field(1), c.G_W, c.G_Y, vectors_ + 5 * n_).solve();
+    }
+  }
+
+  const int n_;
+  const std::size_t size_;
+  std::unique_ptr<char, Free> buffer_;
+  N* fields_;
+  V* vectors_;
+};
+
+template <typename T>
+std::unique_ptr<LockstepGradient<T>> make_gradient(int n) {
+  return std::make_unique<GradientInLockstep<T>>(n);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tfqz
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+
+namespace tfqz {
+
+template <typename T>
+std::unique_ptr<LockstepGradient<T>> make_lockstep_gradient(const Simd& simd, int n) {
+#if HWY_TARGETS & HWY_AVX2
+  if (simd.bytes >= 32) return N_AVX2::make_gradient<T>(n);
+#endif
+  return HWY_STATIC_NAMESPACE::make_gradient<T>(n);
+}
+
+}  // namespace tfqz
+
+#endif  // HWY_ONCE
+#endif  // per-target include guard

@@ -1,0 +1,13 @@
+// The gradient of complex64 pencils in lockstep, for each width of vectors.
+#include "vectors/widths.h"
+#define HWY_DISABLED_TARGETS TFQZ_WIDTHS_TO_32_BYTES
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "vectors/lockstep_gradient_complex64.cc"
+#include "hwy/foreach_target.h"
+#include "vectors/lockstep_gradient-inl.h"
+
+#if HWY_ONCE
+namespace tfqz {
+template std::unique_ptr<LockstepGradient<std::complex<float>>> make_lockstep_gradient(const Simd&, int);
+}
+#endif

@@ -1,0 +1,30 @@
+// The widths of vectors that this library has code for: the one list of them.
+//
+// Vectors of 16 bytes are on any machine. x86 has 32 (AVX2 with FMA) and 64 (AVX-512) besides; which of them a machine has is asked when the
+// library is first used (simd.h).
+//
+//  - Pencils in lockstep, a lane each (lockstep_*.cc), take all three: twice the lanes are twice the pencils.
+//  - The gradient in lockstep and the iteration of one pencil leave 64 out: the former was no faster with it, for its operands come from
+//    memory; the latter has too few independent operations between its dependent ones, and g++ spills registers. Machines with AVX-512 run
+//    their 32 byte code.
+//  - Code without explicit vectors (triangular.cc, eigenvectors.cc) is compiled for all three by the compiler, except by clang, which has no
+//    `flatten` beside `target_clones`, and under AddressSanitizer, which is not initialised when the loader chooses a clone.
+#ifndef TFQZ_VECTORS_WIDTHS_H_
+#define TFQZ_VECTORS_WIDTHS_H_
+
+// Of Highway's targets those that a file leaves out: its HWY_DISABLED_TARGETS.
+#define TFQZ_WIDTHS_TO_64_BYTES (~(HWY_SSE2 | HWY_AVX2 | HWY_AVX3 | HWY_NEON | HWY_NEON_WITHOUT_AES))
+#define TFQZ_WIDTHS_TO_32_BYTES (~(HWY_SSE2 | HWY_AVX2 | HWY_NEON | HWY_NEON_WITHOUT_AES))
+
+// Assertions call functions that are in no library of TensorFlow's.
+#define HWY_IS_DEBUG_BUILD 0
+#define HWY_COMPILE_ALL_ATTAINABLE
+
+// One machine code of a function for each width, chosen when the library is loaded.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define TFQZ_FOR_EACH_VECTOR_WIDTH __attribute__((flatten, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define TFQZ_FOR_EACH_VECTOR_WIDTH
+#endif
+
+#endif  // TFQZ_VECTORS_WIDTHS_H_
