@@ -29,11 +29,11 @@ int factorize(int n, int leading, int blocked, const T* a, const T* b) {
   LapackInt sdim = 0, info = 0;
   const auto call = [&](T* space, LapackInt lwork) {
     if constexpr (std::is_same_v<T, Real>) {
-      driver("V", "V", "N", nullptr, &n, S, &leading, T_, &leading, &sdim, reals.data(), reals.data() + n, vectors.data(), Q,
-             &leading, Z, &leading, space, &lwork, nullptr, &info, 1, 1, 1);
+      driver("V", "V", "N", nullptr, &n, S, &leading, T_, &leading, &sdim, reals.data(), reals.data() + n, vectors.data(), Q, &leading, Z,
+             &leading, space, &lwork, nullptr, &info, 1, 1, 1);
     } else {
-      driver("V", "V", "N", nullptr, &n, S, &leading, T_, &leading, &sdim, vectors.data(), vectors.data() + n, Q, &leading, Z,
-             &leading, space, &lwork, reals.data(), nullptr, &info, 1, 1, 1);
+      driver("V", "V", "N", nullptr, &n, S, &leading, T_, &leading, &sdim, vectors.data(), vectors.data() + n, Q, &leading, Z, &leading,
+             space, &lwork, reals.data(), nullptr, &info, 1, 1, 1);
     }
   };
   static int asked_n = 0, asked_blocked = 0;

@@ -8,46 +8,45 @@
 #include <string>
 #include <vector>
 
-#include "algorithms/batch.h"
+#include "algorithms/batches.h"
 #include "algorithms/qz.h"
 
 #ifdef FAKE_DRIVERS
 using tfqz::LapackInt;
 using Size = std::size_t;
-#define FAKE_REAL(name, R)                                                                                           \
-  void name(const char*, const char*, const char*, void*, const LapackInt*, R*, const LapackInt*, R*,                \
-            const LapackInt*, LapackInt*, R*, R*, R*, R*, const LapackInt*, R*, const LapackInt*, R* work,           \
-            const LapackInt* lwork, LapackInt*, LapackInt* info, Size, Size, Size) {                                 \
-    if (*lwork == -1) work[0] = 1;                                                                                   \
-    *info = *lwork == -1 ? 0 : 2;                                                                                    \
+#define FAKE_REAL(name, R)                                                                                                                \
+  void name(const char*, const char*, const char*, void*, const LapackInt*, R*, const LapackInt*, R*, const LapackInt*, LapackInt*, R*,   \
+            R*, R*, R*, const LapackInt*, R*, const LapackInt*, R* work, const LapackInt* lwork, LapackInt*, LapackInt* info, Size, Size, \
+            Size) {                                                                                                                       \
+    if (*lwork == -1) work[0] = 1;                                                                                                        \
+    *info = *lwork == -1 ? 0 : 2;                                                                                                         \
   }
-#define FAKE_COMPLEX(name, R)                                                                                        \
-  void name(const char*, const char*, const char*, void*, const LapackInt*, std::complex<R>*, const LapackInt*,      \
-            std::complex<R>*, const LapackInt*, LapackInt*, std::complex<R>*, std::complex<R>*, std::complex<R>*,    \
-            const LapackInt*, std::complex<R>*, const LapackInt*, std::complex<R>* work, const LapackInt* lwork, R*, \
-            LapackInt*, LapackInt* info, Size, Size, Size) {                                                         \
-    if (*lwork == -1) work[0] = 1;                                                                                   \
-    *info = *lwork == -1 ? 0 : 2;                                                                                    \
+#define FAKE_COMPLEX(name, R)                                                                                                       \
+  void name(const char*, const char*, const char*, void*, const LapackInt*, std::complex<R>*, const LapackInt*, std::complex<R>*,   \
+            const LapackInt*, LapackInt*, std::complex<R>*, std::complex<R>*, std::complex<R>*, const LapackInt*, std::complex<R>*, \
+            const LapackInt*, std::complex<R>* work, const LapackInt* lwork, R*, LapackInt*, LapackInt* info, Size, Size, Size) {   \
+    if (*lwork == -1) work[0] = 1;                                                                                                  \
+    *info = *lwork == -1 ? 0 : 2;                                                                                                   \
   }
-#define FAKE_SCHUR_REAL(name, R)                                                                                     \
-  void name(const char*, const char*, void*, const LapackInt*, R*, const LapackInt*, LapackInt*, R*, R*, R*,         \
-            const LapackInt*, R* work, const LapackInt* lwork, LapackInt*, LapackInt* info, Size, Size) {            \
-    if (*lwork == -1) work[0] = 1;                                                                                   \
-    *info = *lwork == -1 ? 0 : 2;                                                                                    \
+#define FAKE_SCHUR_REAL(name, R)                                                                                                        \
+  void name(const char*, const char*, void*, const LapackInt*, R*, const LapackInt*, LapackInt*, R*, R*, R*, const LapackInt*, R* work, \
+            const LapackInt* lwork, LapackInt*, LapackInt* info, Size, Size) {                                                          \
+    if (*lwork == -1) work[0] = 1;                                                                                                      \
+    *info = *lwork == -1 ? 0 : 2;                                                                                                       \
   }
-#define FAKE_SCHUR_COMPLEX(name, R)                                                                                  \
-  void name(const char*, const char*, void*, const LapackInt*, std::complex<R>*, const LapackInt*, LapackInt*,       \
-            std::complex<R>*, std::complex<R>*, const LapackInt*, std::complex<R>* work, const LapackInt* lwork, R*, \
-            LapackInt*, LapackInt* info, Size, Size) {                                                               \
-    if (*lwork == -1) work[0] = 1;                                                                                   \
-    *info = *lwork == -1 ? 0 : 2;                                                                                    \
+#define FAKE_SCHUR_COMPLEX(name, R)                                                                                                   \
+  void name(const char*, const char*, void*, const LapackInt*, std::complex<R>*, const LapackInt*, LapackInt*, std::complex<R>*,      \
+            std::complex<R>*, const LapackInt*, std::complex<R>* work, const LapackInt* lwork, R*, LapackInt*, LapackInt* info, Size, \
+            Size) {                                                                                                                   \
+    if (*lwork == -1) work[0] = 1;                                                                                                    \
+    *info = *lwork == -1 ? 0 : 2;                                                                                                     \
   }
-#define FAKE_EXCHANGE(name, T, ...)                                                                                  \
-  void name(const LapackInt*, const LapackInt*, const LapackInt*, T*, const LapackInt*, T*, const LapackInt*, T*,    \
-            const LapackInt*, T*, const LapackInt*, LapackInt*, LapackInt*, __VA_ARGS__ LapackInt* info) {           \
-    *info = 1;                                                                                                       \
+#define FAKE_EXCHANGE(name, T, ...)                                                                                                     \
+  void name(const LapackInt*, const LapackInt*, const LapackInt*, T*, const LapackInt*, T*, const LapackInt*, T*, const LapackInt*, T*, \
+            const LapackInt*, LapackInt*, LapackInt*, __VA_ARGS__ LapackInt* info) {                                                    \
+    *info = 1;                                                                                                                          \
   }
-#define FAKE_WORK(T) T *, const LapackInt *,
+#define FAKE_WORK(T) T*, const LapackInt*,
 extern "C" {
 void scipy_openblas_set_num_threads(int) {}
 FAKE_REAL(scipy_sgges_, float)
@@ -76,7 +75,8 @@ constexpr int kBatch = 2;
 template <typename T>
 struct Arrays {
   explicit Arrays(int n)
-      : s(kBatch * n * n), t(s), q(s), z(s), beta(kBatch * n), alpha(kBatch * n), factors{s.data(), t.data(), q.data(), z.data(), alpha.data(), beta.data()} {}
+      : s(kBatch * n * n), t(s), q(s), z(s), beta(kBatch * n), alpha(kBatch * n), factors{s.data(), t.data(),     q.data(),
+                                                                                          z.data(), alpha.data(), beta.data()} {}
 
   std::vector<T> s, t, q, z, beta;
   std::vector<std::complex<tfqz::Real<T>>> alpha;

@@ -11,13 +11,19 @@ namespace tfqz {
 namespace {
 
 template <typename R>
-R square(R x) { return x * x; }
+R square(R x) {
+  return x * x;
+}
 template <typename R>
-R square(std::complex<R> x) { return x.real() * x.real() + x.imag() * x.imag(); }
+R square(std::complex<R> x) {
+  return x.real() * x.real() + x.imag() * x.imag();
+}
 
 // a b without what std::complex does about infinities, which keeps loops from becoming vectors.
 template <typename R>
-R product(R a, R b) { return a * b; }
+R product(R a, R b) {
+  return a * b;
+}
 template <typename R>
 std::complex<R> product(std::complex<R> a, std::complex<R> b) {
   return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};

@@ -101,7 +101,8 @@ const Simd* choose_simd(std::string* problem) {
     if (wanted == simd->name) return simd;
     names += std::string("'") + simd->name + "', ";
   }
-  if (wanted != "none") *problem = "The environment variable TFQZ_SIMD must be one of " + names + "'none' on this machine; got '" + wanted + "'";
+  if (wanted != "none")
+    *problem = "The environment variable TFQZ_SIMD must be one of " + names + "'none' on this machine; got '" + wanted + "'";
   return nullptr;
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "algorithms/arithmetic.h"
 #include "pencil/products.h"
 #include "vectors/convention-inl.h"
 #include "vectors/widths.h"
@@ -25,19 +26,6 @@ R length() {
   return 64 * kEpsilon<R>;
 }
 
-// Without the tests for infinities of C++'s product and quotient; the quotient's divisor is at most of order 1 here.
-template <typename R>
-std::complex<R> product(std::complex<R> x, std::complex<R> y) {
-  return {x.real() * y.real() - x.imag() * y.imag(), x.real() * y.imag() + x.imag() * y.real()};
-}
-
-template <typename R>
-std::complex<R> quotient(std::complex<R> x, std::complex<R> y) {
-  const R size = std::max(std::abs(y.real()), std::abs(y.imag()));
-  const R re = y.real() / size, im = y.imag() / size, square = (re * re + im * im) * size;
-  return {(x.real() * re + x.imag() * im) / square, (x.imag() * re - x.real() * im) / square};
-}
-
 // x += a v and y += b v, for two rows v.
 template <typename R>
 inline void add_rows(int count, const R (&a)[2], const R (&b)[2], const R* __restrict u, const R* __restrict v, R* __restrict x,
@@ -50,8 +38,8 @@ inline void add_rows(int count, const R (&a)[2], const R (&b)[2], const R* __res
 template <typename R>
 inline void add_rows(int count, const std::complex<R> (&a)[2], const std::complex<R> (&b)[2], const std::complex<R>* first,
                      const std::complex<R>* second, std::complex<R>* of_s, std::complex<R>* of_t) {
-  const R *__restrict u = reinterpret_cast<const R*>(first), *__restrict v = reinterpret_cast<const R*>(second);
-  R *__restrict x = reinterpret_cast<R*>(of_s), *__restrict y = reinterpret_cast<R*>(of_t);
+  const R* __restrict u = reinterpret_cast<const R*>(first), * __restrict v = reinterpret_cast<const R*>(second);
+  R* __restrict x = reinterpret_cast<R*>(of_s), * __restrict y = reinterpret_cast<R*>(of_t);
   const R a0 = a[0].real(), a1 = a[0].imag(), a2 = a[1].real(), a3 = a[1].imag();
   const R b0 = b[0].real(), b1 = b[0].imag(), b2 = b[1].real(), b3 = b[1].imag();
   for (int k = 0; k < 2 * count; k += 2) {
@@ -135,8 +123,8 @@ typename Eigenvectors<T>::Unit Eigenvectors<T>::unit_at(int begin, const Cluster
     if (unit.size == 2) {
       const std::size_t here = static_cast<std::size_t>(begin) * n_ + begin;
       const T *s = factors_.s + here, *t = factors_.t + here;
-      const auto block = HWY_NAMESPACE::balanced(true, s[0] / norm_s_, s[1] / norm_s_, s[n_] / norm_s_, s[n_ + 1] / norm_s_,
-                                                 t[0] / norm_t_, t[n_ + 1] / norm_t_);
+      const auto block = HWY_NAMESPACE::balanced(true, s[0] / norm_s_, s[1] / norm_s_, s[n_] / norm_s_, s[n_ + 1] / norm_s_, t[0] / norm_t_,
+                                                 t[n_ + 1] / norm_t_);
       // (p - x) v_1 + q v_2 = 0, and w_1 (p - x) + r w_2 = 0, of the balanced block.
       const Complex x((block.s - block.p) / 2, block.y);
       const R root = std::sqrt(block.rho), size = std::abs(x);
@@ -209,8 +197,7 @@ void Eigenvectors<T>::operator()(const Fork& fork, T* room, EigenvalueCotangents
 // All vectors at once, row by row: what stands on the side of an eigenvalue's own block is found last.
 template <typename T>
 template <bool kLeft>
-TFQZ_FOR_EACH_VECTOR_WIDTH
-void Eigenvectors<T>::find(T* vectors, T* sums) {
+TFQZ_FOR_EACH_VECTOR_WIDTH void Eigenvectors<T>::find(T* vectors, T* sums) {
   const auto row_of = [&](int row) { return vectors + static_cast<std::size_t>(row) * n_; };
   for (int row = 0; row < n_; ++row) std::fill_n(row_of(row), columns_, T(0));
   for (const Unit& unit : units_) {
@@ -229,7 +216,8 @@ void Eigenvectors<T>::find(T* vectors, T* sums) {
       T *of_s = sums + 2 * i * n_, *of_t = of_s + n_;
       std::fill_n(of_s, 2 * n_, T(0));
       const auto coefficients = [&](int k, T* s, T* t) {
-        const std::size_t here = kLeft ? static_cast<std::size_t>(k) * n_ + block.begin + i : static_cast<std::size_t>(block.begin + i) * n_ + k;
+        const std::size_t here =
+            kLeft ? static_cast<std::size_t>(k) * n_ + block.begin + i : static_cast<std::size_t>(block.begin + i) * n_ + k;
         *s = factors_.s[here] / norm_s_;
         *t = factors_.t[here] / norm_t_;
         if (kLeft) *s = conjugate(*s), *t = conjugate(*t);
@@ -265,7 +253,8 @@ void Eigenvectors<T>::solve(const Unit& block, const Unit& unit, const T* sums, 
   if constexpr (std::is_same_v<T, R>) {
     if (block.size == 1 && unit.size == 1) {
       const R s = unit.s.real(), t = unit.t.real(), *of_s = sums + unit.column;
-      vectors[static_cast<std::size_t>(block.begin) * n_ + unit.column] = (s * of_s[n_] - t * of_s[0]) / (t * block.s.real() - s * block.t.real());
+      vectors[static_cast<std::size_t>(block.begin) * n_ + unit.column] =
+          (s * of_s[n_] - t * of_s[0]) / (t * block.s.real() - s * block.t.real());
       return;
     }
   }
@@ -280,7 +269,8 @@ void Eigenvectors<T>::solve(const Unit& block, const Unit& unit, const T* sums, 
   if (block.size == 1) {
     h[0] = quotient(h[0], p);
   } else {
-    const Complex q = coefficient<kLeft>(unit, j, j + 1), r = coefficient<kLeft>(unit, j + 1, j), u = coefficient<kLeft>(unit, j + 1, j + 1);
+    const Complex q = coefficient<kLeft>(unit, j, j + 1), r = coefficient<kLeft>(unit, j + 1, j),
+                  u = coefficient<kLeft>(unit, j + 1, j + 1);
     const Complex determinant = product(p, u) - product(q, r), first = product(u, h[0]) - product(q, h[1]);
     h[1] = quotient(product(p, h[1]) - product(r, h[0]), determinant);
     h[0] = quotient(first, determinant);
@@ -315,7 +305,8 @@ void Eigenvectors<T>::drop_ill_conditioned(T* right, T* left, EigenvalueCotangen
     }
     unit.of_ratio = 0;
     for (int i = 0; i < n_; ++i) {
-      for (int c = unit.column; c < end; ++c) right[static_cast<std::size_t>(i) * n_ + c] = left[static_cast<std::size_t>(i) * n_ + c] = T(0);
+      for (int c = unit.column; c < end; ++c)
+        right[static_cast<std::size_t>(i) * n_ + c] = left[static_cast<std::size_t>(i) * n_ + c] = T(0);
     }
   }
 }

@@ -47,10 +47,10 @@ class Eigenvectors {
   // with the first one's.
   struct Unit {
     int begin, size;
-    int column;                // of its vectors: of a block's the real part, and the imaginary part next
-    Complex s, t;              // alpha and beta over the norms
-    Complex right[2], left[2]; // vectors inside of the diagonal block
-    Complex product;           // y^H S x / s = y^H T x / t
+    int column;                 // of its vectors: of a block's the real part, and the imaginary part next
+    Complex s, t;               // alpha and beta over the norms
+    Complex right[2], left[2];  // vectors inside of the diagonal block
+    Complex product;            // y^H S x / s = y^H T x / t
     Complex of_ratio, of_length;
   };
 
@@ -68,7 +68,8 @@ class Eigenvectors {
   ConstFactors<T> factors_{};
   R norm_s_ = 1, norm_t_ = 1;
   std::vector<Unit> blocks_, units_;  // units_: of these those with vectors
-  std::vector<int> first_column_, end_column_;  // for each row: the first one of units that end behind it, the end of those that begin before
+  std::vector<int> first_column_,
+      end_column_;  // for each row: the first one of units that end behind it, the end of those that begin before
   int columns_ = 0;
   std::vector<T> sums_;
 };

@@ -88,13 +88,11 @@ Outcome QzSolver<T>::call_driver(bool blocked, Parts parts, LapackInt lwork) {
   const char sort = static_cast<char>(SortEigenvalues::kNo);
   LapackInt sdim = 0, info = 0;
   if constexpr (std::is_same_v<T, Real<T>>) {
-    driver(&left, &right, &sort, nullptr, &n_, S_.data, &S_.leading, T_.data, &T_.leading, &sdim,
-           real_work_.get(), real_work_.get() + n_, vectors_.get(), Q_.data, &Q_.leading, Z_.data, &Z_.leading,
-           work_.get(), &lwork, nullptr, &info, 1, 1, 1);
+    driver(&left, &right, &sort, nullptr, &n_, S_.data, &S_.leading, T_.data, &T_.leading, &sdim, real_work_.get(), real_work_.get() + n_,
+           vectors_.get(), Q_.data, &Q_.leading, Z_.data, &Z_.leading, work_.get(), &lwork, nullptr, &info, 1, 1, 1);
   } else {
-    driver(&left, &right, &sort, nullptr, &n_, S_.data, &S_.leading, T_.data, &T_.leading, &sdim,
-           vectors_.get(), vectors_.get() + n_, Q_.data, &Q_.leading, Z_.data, &Z_.leading, work_.get(), &lwork,
-           real_work_.get(), nullptr, &info, 1, 1, 1);
+    driver(&left, &right, &sort, nullptr, &n_, S_.data, &S_.leading, T_.data, &T_.leading, &sdim, vectors_.get(), vectors_.get() + n_,
+           Q_.data, &Q_.leading, Z_.data, &Z_.leading, work_.get(), &lwork, real_work_.get(), nullptr, &info, 1, 1, 1);
   }
   return {blocked ? Lapack<T>::gges3_name : Lapack<T>::gges_name, info};
 }
@@ -105,7 +103,7 @@ bool QzSolver<T>::iterate(Parts parts) {
   const Matrix<T> Q = parts == Parts::kAll ? Q_ : Matrix<T>(), Z = parts == Parts::kEigenvalues ? Matrix<T>() : Z_;
   const double of_a = normalize(S_), of_b = normalize(T_);
   LapackInt first = 0, last = 0, info = 0;
-  Real<T> *left = real_work_.get(), *right = left + n_, *space = right + n_;
+  Real<T>*left = real_work_.get(), *right = left + n_, *space = right + n_;
   Lapack<T>::ggbal("P", &n_, S_.data, &S_.leading, T_.data, &T_.leading, &first, &last, left, right, space, &info, 1);
   // B = Q T in the rows and columns from `first` to `last`; beside them it is triangular already.
   const int start = first - 1;
@@ -148,7 +146,8 @@ bool QzSolver<T>::drop_below_diagonal() {
   return true;
 }
 
-// As in lanes_iteration-inl.h: LAPACK looks at t_jj where it looks for the next shift, and not at those of eigenvalues that split off before.
+// As in lanes_iteration-inl.h: LAPACK looks at t_jj where it looks for the next shift, and not at those of eigenvalues that split off
+// before.
 template <typename T>
 void QzSolver<T>::drop_negligible_betas(const T* a, const T* b) {
   const auto negligible = [this](int j, Real<T> zero) { return T_(j, j) != T(0) && std::abs(T_(j, j)) <= zero && !in_block(S_, j); };
@@ -162,7 +161,7 @@ void QzSolver<T>::drop_negligible_betas(const T* a, const T* b) {
   read(a, A);
   read(b, B);
   LapackInt first = 0, last = 0, info = 0;
-  Real<T> *left = real_work_.get(), *right = left + n_, *space = right + n_;
+  Real<T>*left = real_work_.get(), *right = left + n_, *space = right + n_;
   Lapack<T>::ggbal("P", &n_, A.data, &A.leading, B.data, &B.leading, &first, &last, left, right, space, &info, 1);
   const Real<T> zero = zero_beta(T_, first - 1, last - 1);
   for (j = first - 1; j < last; ++j) {

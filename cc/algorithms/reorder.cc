@@ -32,11 +32,11 @@ LapackInt Reorderer<T>::move_up(int from, int to) {
   LapackInt first = from + 1, last = to + 1, info = 0;  // Fortran counts from 1
   if constexpr (std::is_same_v<T, Real<T>>) {
     const LapackInt lwork = static_cast<LapackInt>(work_.size());
-    Lapack<T>::tgexc(&want, &want, &n_, S_.data, &S_.leading, T_.data, &T_.leading, Q_.data, &Q_.leading, Z_.data,
-                     &Z_.leading, &first, &last, work_.data(), &lwork, &info);
+    Lapack<T>::tgexc(&want, &want, &n_, S_.data, &S_.leading, T_.data, &T_.leading, Q_.data, &Q_.leading, Z_.data, &Z_.leading, &first,
+                     &last, work_.data(), &lwork, &info);
   } else {
-    Lapack<T>::tgexc(&want, &want, &n_, S_.data, &S_.leading, T_.data, &T_.leading, Q_.data, &Q_.leading, Z_.data,
-                     &Z_.leading, &first, &last, &info);
+    Lapack<T>::tgexc(&want, &want, &n_, S_.data, &S_.leading, T_.data, &T_.leading, Q_.data, &Q_.leading, Z_.data, &Z_.leading, &first,
+                     &last, &info);
   }
   return info;
 }

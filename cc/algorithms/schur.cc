@@ -22,11 +22,11 @@ Outcome SchurSolver<T>::call_driver(LapackInt lwork) {
   const char vectors = static_cast<char>(ComputeVectors::kYes), sort = static_cast<char>(SortEigenvalues::kNo);
   LapackInt sdim = 0, info = 0;
   if constexpr (std::is_same_v<T, Real<T>>) {
-    Lapack<T>::gees(&vectors, &sort, nullptr, &n_, T_.data, &T_.leading, &sdim, eigenvalues_.get(),
-                    eigenvalues_.get() + n_, Z_.data, &Z_.leading, work_.get(), &lwork, nullptr, &info, 1, 1);
+    Lapack<T>::gees(&vectors, &sort, nullptr, &n_, T_.data, &T_.leading, &sdim, eigenvalues_.get(), eigenvalues_.get() + n_, Z_.data,
+                    &Z_.leading, work_.get(), &lwork, nullptr, &info, 1, 1);
   } else {
-    Lapack<T>::gees(&vectors, &sort, nullptr, &n_, T_.data, &T_.leading, &sdim, eigenvalues_.get(), Z_.data,
-                    &Z_.leading, work_.get(), &lwork, real_work_.get(), nullptr, &info, 1, 1);
+    Lapack<T>::gees(&vectors, &sort, nullptr, &n_, T_.data, &T_.leading, &sdim, eigenvalues_.get(), Z_.data, &Z_.leading, work_.get(),
+                    &lwork, real_work_.get(), nullptr, &info, 1, 1);
   }
   return {Lapack<T>::gees_name, info};
 }

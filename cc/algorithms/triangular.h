@@ -5,8 +5,8 @@
 //   forward    tril(X S - S V, -1) = M         tril(X T - T V, -1) = N
 //   adjoint    tril(E S^H + F T^H, -1) = P    -tril(S^H E + T^H F, -1) = R
 //
-// `Strictly lower` leaves out the entry inside a 2 x 2 block. tfqz/_derivative/triangular.py has the same in TensorFlow ops, and says what is
-// done where eigenvalues are equal.
+// `Strictly lower` leaves out the entry inside a 2 x 2 block. tfqz/_derivative/triangular.py has the same in TensorFlow ops, and says what
+// is done where eigenvalues are equal.
 #ifndef TFQZ_TRIANGULAR_H_
 #define TFQZ_TRIANGULAR_H_
 

@@ -43,11 +43,10 @@ absl::Status ReadBody(const std::string& body, tensorflow::FunctionDefLibrary* f
   tsl::tstring text;
   // That there is no more is how reading all of it ends well.
   const absl::Status status = stream.ReadNBytes(std::numeric_limits<int64_t>::max(), &text);
-  if (!absl::IsOutOfRange(status) ||
-      !functions->ParseFromArray(text.data(), static_cast<int>(text.size())) || functions->function().empty()) {
-    return absl::InvalidArgumentError(
-        "the attribute `body` must hold compressed TensorFlow functions; got " + std::to_string(body.size()) +
-        " bytes of something else");
+  if (!absl::IsOutOfRange(status) || !functions->ParseFromArray(text.data(), static_cast<int>(text.size())) ||
+      functions->function().empty()) {
+    return absl::InvalidArgumentError("the attribute `body` must hold compressed TensorFlow functions; got " + std::to_string(body.size()) +
+                                      " bytes of something else");
   }
   return absl::OkStatus();
 }

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "algorithms/batch.h"
+#include "algorithms/batches.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace tfqz {
@@ -67,7 +67,8 @@ int64_t Count(const std::vector<int64_t>& batch_shape) {
 }
 
 ffi::Error Run(ffi::ThreadPool& pool, const std::vector<int64_t>& batch_shape, Batch* batch) {
-  ParallelFor(pool, Count(batch_shape), batch->cost_per_element(), batch->group_size(), [&](int64_t begin, int64_t end) { batch->run(begin, end); });
+  ParallelFor(pool, Count(batch_shape), batch->cost_per_element(), batch->group_size(),
+              [&](int64_t begin, int64_t end) { batch->run(begin, end); });
   const std::string failure = batch->failure(batch_shape);
   return failure.empty() ? ffi::Error::Success() : ffi::Error(ffi::ErrorCode::kInvalidArgument, failure);
 }
@@ -79,26 +80,24 @@ std::vector<int64_t> BatchShape(const ffi::Buffer<kType>& matrices) {
 }
 
 template <ffi::DataType kType, ffi::DataType kComplexType, typename T>
-ffi::Error RunQz(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> b, ffi::ResultBuffer<kType> s,
-                 ffi::ResultBuffer<kType> t, ffi::ResultBuffer<kType> q, ffi::ResultBuffer<kType> z,
-                 ffi::ResultBuffer<kComplexType> alpha, ffi::ResultBuffer<kType> beta, int64_t fill_failures) {
+ffi::Error RunQz(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> b, ffi::ResultBuffer<kType> s, ffi::ResultBuffer<kType> t,
+                 ffi::ResultBuffer<kType> q, ffi::ResultBuffer<kType> z, ffi::ResultBuffer<kComplexType> alpha,
+                 ffi::ResultBuffer<kType> beta, int64_t fill_failures) {
   QzBatch<T> batch(static_cast<int>(a.dimensions().back()), Count(BatchShape(a)), a.typed_data(), b.typed_data(), {}, {},
-                   {s->typed_data(), t->typed_data(), q->typed_data(), z->typed_data(), alpha->typed_data(),
-                    beta->typed_data()},
+                   {s->typed_data(), t->typed_data(), q->typed_data(), z->typed_data(), alpha->typed_data(), beta->typed_data()},
                    fill_failures != 0, ForkOf(pool));
   return Run(pool, BatchShape(a), &batch);
 }
 
 template <ffi::DataType kType, ffi::DataType kComplexType, typename T>
-ffi::Error RunReorder(ffi::ThreadPool pool, ffi::Buffer<kType> s, ffi::Buffer<kType> t, ffi::Buffer<kType> q,
-                      ffi::Buffer<kType> z, ffi::Buffer<ffi::DataType::S32> labels, ffi::ResultBuffer<kType> s_reordered,
-                      ffi::ResultBuffer<kType> t_reordered, ffi::ResultBuffer<kType> q_reordered,
-                      ffi::ResultBuffer<kType> z_reordered, ffi::ResultBuffer<kComplexType> alpha,
+ffi::Error RunReorder(ffi::ThreadPool pool, ffi::Buffer<kType> s, ffi::Buffer<kType> t, ffi::Buffer<kType> q, ffi::Buffer<kType> z,
+                      ffi::Buffer<ffi::DataType::S32> labels, ffi::ResultBuffer<kType> s_reordered, ffi::ResultBuffer<kType> t_reordered,
+                      ffi::ResultBuffer<kType> q_reordered, ffi::ResultBuffer<kType> z_reordered, ffi::ResultBuffer<kComplexType> alpha,
                       ffi::ResultBuffer<kType> beta, int64_t fill_failures) {
-  ReorderBatch<T> batch(static_cast<int>(s.dimensions().back()),
-                        {s.typed_data(), t.typed_data(), q.typed_data(), z.typed_data()}, labels.typed_data(),
-                        {s_reordered->typed_data(), t_reordered->typed_data(), q_reordered->typed_data(),
-                         z_reordered->typed_data(), alpha->typed_data(), beta->typed_data()},
+  ReorderBatch<T> batch(static_cast<int>(s.dimensions().back()), {s.typed_data(), t.typed_data(), q.typed_data(), z.typed_data()},
+                        labels.typed_data(),
+                        {s_reordered->typed_data(), t_reordered->typed_data(), q_reordered->typed_data(), z_reordered->typed_data(),
+                         alpha->typed_data(), beta->typed_data()},
                         fill_failures != 0);
   return Run(pool, BatchShape(s), &batch);
 }
@@ -106,8 +105,7 @@ ffi::Error RunReorder(ffi::ThreadPool pool, ffi::Buffer<kType> s, ffi::Buffer<kT
 template <ffi::DataType kType, ffi::DataType, typename T>
 ffi::Error RunSchur(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::ResultBuffer<kType> t, ffi::ResultBuffer<kType> z,
                     int64_t fill_failures) {
-  SchurBatch<T> batch(static_cast<int>(a.dimensions().back()), a.typed_data(), {t->typed_data(), z->typed_data()},
-                      fill_failures != 0);
+  SchurBatch<T> batch(static_cast<int>(a.dimensions().back()), a.typed_data(), {t->typed_data(), z->typed_data()}, fill_failures != 0);
   return Run(pool, BatchShape(a), &batch);
 }
 
@@ -171,11 +169,11 @@ auto BindSchur() {
       .template Attr<int64_t>("fill_failures");
 }
 
-#define TFQZ_HANDLER(op, Op, dtype, kType, kComplexType, T)                                                   \
+#define TFQZ_HANDLER(op, Op, dtype, kType, kComplexType, T)                                                          \
   XLA_FFI_DEFINE_HANDLER(tfqz_##op##_##dtype, (Run##Op<kType, kComplexType, T>), (Bind##Op<kType, kComplexType>())); \
   XLA_FFI_REGISTER_HANDLER(XLA_FFI_GetApi(), "tfqz_" #op "_" #dtype, "Host", tfqz_##op##_##dtype)
-#define TFQZ_HANDLERS(dtype, kType, kComplexType, T)          \
-  TFQZ_HANDLER(qz, Qz, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T); \
+#define TFQZ_HANDLERS(dtype, kType, kComplexType, T)                                           \
+  TFQZ_HANDLER(qz, Qz, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);           \
   TFQZ_HANDLER(reorder, Reorder, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T); \
   TFQZ_HANDLER(schur, Schur, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T)
 TFQZ_HANDLERS(float, F32, C64, float);

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/synchronization/notification.h"
-#include "algorithms/batch.h"
+#include "algorithms/batches.h"
 #include "ops/registration.h"
 #include "ops/shapes.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -105,8 +105,8 @@ class ReorderKernel : public OpKernel {
   void Compute(OpKernelContext* context) override {
     const TensorShape& matrix = context->input(0).shape();
     const TensorShape& vector = context->input(4).shape();
-    OP_REQUIRES_OK(context, CheckFactorShapes({matrix, context->input(1).shape(), context->input(2).shape(),
-                                               context->input(3).shape()}, vector));
+    OP_REQUIRES_OK(context,
+                   CheckFactorShapes({matrix, context->input(1).shape(), context->input(2).shape(), context->input(3).shape()}, vector));
     const int64_t n = matrix.dim_size(matrix.dims() - 1);
     TensorShape batch_shape = vector;
     batch_shape.RemoveLastDims(1);
@@ -114,8 +114,8 @@ class ReorderKernel : public OpKernel {
     OP_REQUIRES_OK(context, AllocateFactors(context, batch_shape, n, &reordered));
     if (n == 0 || batch_shape.num_elements() == 0) return;
     const auto data = [&](int i) { return context->input(i).flat<T>().data(); };
-    ReorderBatch<T> batch(static_cast<int>(n), {data(0), data(1), data(2), data(3)},
-                          context->input(4).flat<int32_t>().data(), reordered, fill_failures_);
+    ReorderBatch<T> batch(static_cast<int>(n), {data(0), data(1), data(2), data(3)}, context->input(4).flat<int32_t>().data(), reordered,
+                          fill_failures_);
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
   }
 
@@ -137,8 +137,8 @@ class SchurKernel : public OpKernel {
     if (a.NumElements() == 0) return;
     TensorShape batch_shape = a.shape();
     batch_shape.RemoveLastDims(2);
-    SchurBatch<T> batch(static_cast<int>(a.dim_size(a.dims() - 1)), a.flat<T>().data(),
-                        {t->flat<T>().data(), z->flat<T>().data()}, fill_failures_);
+    SchurBatch<T> batch(static_cast<int>(a.dim_size(a.dims() - 1)), a.flat<T>().data(), {t->flat<T>().data(), z->flat<T>().data()},
+                        fill_failures_);
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
   }
 
@@ -177,8 +177,8 @@ class SolveTriangularKernel : public OpKernel {
 
   void Compute(OpKernelContext* context) override {
     const TensorShape& shape = context->input(0).shape();
-    OP_REQUIRES_OK(context, CheckEqualShapes({"s", "t", "first", "second"}, {shape, context->input(1).shape(),
-                                             context->input(2).shape(), context->input(3).shape()}));
+    OP_REQUIRES_OK(context, CheckEqualShapes({"s", "t", "first", "second"},
+                                             {shape, context->input(1).shape(), context->input(2).shape(), context->input(3).shape()}));
     Tensor *first, *second;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &first));
     OP_REQUIRES_OK(context, context->allocate_output(1, shape, &second));
@@ -186,8 +186,8 @@ class SolveTriangularKernel : public OpKernel {
     const auto data = [&](int i) { return context->input(i).flat<T>().data(); };
     TensorShape batch_shape = shape;
     batch_shape.RemoveLastDims(2);
-    TriangularBatch<T> batch(static_cast<int>(shape.dim_size(shape.dims() - 1)), adjoint_, ordinary_, data(0), data(1),
-                             {data(2), data(3)}, {first->flat<T>().data(), second->flat<T>().data()});
+    TriangularBatch<T> batch(static_cast<int>(shape.dim_size(shape.dims() - 1)), adjoint_, ordinary_, data(0), data(1), {data(2), data(3)},
+                             {first->flat<T>().data(), second->flat<T>().data()});
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
   }
 
@@ -214,14 +214,17 @@ class QzGradientKernel : public OpKernel {
     const auto data = [&](int i) { return context->input(i).flat<T>().data(); };
     const int count = context->num_inputs();
     const bool eigenvalues = count > 8;
-    const Cotangents<T> cotangents = {data(4), data(5), data(6), data(7),
+    const Cotangents<T> cotangents = {data(4),
+                                      data(5),
+                                      data(6),
+                                      data(7),
                                       eigenvalues ? context->input(count - 2).flat<std::complex<Real<T>>>().data() : nullptr,
                                       eigenvalues ? data(count - 1) : nullptr};
     TensorShape batch_shape = shape;
     batch_shape.RemoveLastDims(2);
     const int n = static_cast<int>(shape.dim_size(shape.dims() - 1));
-    QzGradientBatch<T> batch(n, batch_shape.num_elements(), apart_, {data(0), data(1), data(2), data(3)}, cotangents, {a->flat<T>().data(), b->flat<T>().data()},
-                             ForkOf(context));
+    QzGradientBatch<T> batch(n, batch_shape.num_elements(), apart_, {data(0), data(1), data(2), data(3)}, cotangents,
+                             {a->flat<T>().data(), b->flat<T>().data()}, ForkOf(context));
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
   }
 

@@ -24,8 +24,8 @@ absl::Status QzShape(InferenceContext* context) {
   TF_RETURN_IF_ERROR(SquareMatrices(context, context->input(0), &n_a, &batch_a));
   TF_RETURN_IF_ERROR(SquareMatrices(context, context->input(1), &n_b, &batch_b));
   TF_RETURN_IF_ERROR(context->Merge(n_a, n_b, &n));
-  TF_RETURN_IF_ERROR(tensorflow::shape_inference::BroadcastBinaryOpOutputShapeFnHelper(
-      context, batch_a, batch_b, /*incompatible_shape_error=*/true, &batch));
+  TF_RETURN_IF_ERROR(tensorflow::shape_inference::BroadcastBinaryOpOutputShapeFnHelper(context, batch_a, batch_b,
+                                                                                       /*incompatible_shape_error=*/true, &batch));
   TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Matrix(n, n), &matrix));
   TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Vector(n), &vector));
   for (int factor = 0; factor < 4; ++factor) context->set_output(factor, matrix);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "algorithms/batch.h"
+#include "pencil/lapack.h"
 #include "tensorflow/core/util/matmul_bcast.h"
 
 namespace tfqz {

@@ -7,7 +7,7 @@
 
 #include "ops/body.h"
 #include "ops/registration.h"
-#include "ops/shapes.h"
+#include "ops/xla_operands.h"
 #include "tensorflow/compiler/tf2xla/lib/broadcast.h"
 #include "tensorflow/compiler/tf2xla/shape_util.h"
 #include "tensorflow/compiler/tf2xla/type_util.h"
@@ -25,133 +25,6 @@ namespace {
 using tensorflow::TensorShape;
 using tensorflow::XlaCompiler;
 using tensorflow::XlaOpKernelContext;
-
-absl::Status StaticShape(XlaOpKernelContext* context, int input, TensorShape* shape) {
-  const absl::StatusOr<xla::Shape> xla_shape = context->InputXlaShape(input);
-  return xla_shape.ok() ? tensorflow::XLAShapeToTensorShape(*xla_shape, shape) : xla_shape.status();
-}
-
-// What an op makes of its inputs before the work: operands of one batch shape, whose first is [..., n, n]. Its outputs are `kFactors`
-// matrices of that shape and dtype, then vectors, of the dtypes that it gives for that one.
-struct Operands {
-  std::vector<xla::XlaOp> values;
-  std::vector<TensorShape> shapes;
-};
-using Types = std::vector<xla::PrimitiveType>;
-
-struct NoVectors {
-  static Types Vectors(xla::PrimitiveType) { return {}; }
-};
-struct AlphaAndBeta {
-  static Types Vectors(xla::PrimitiveType type) {
-    const bool single = type == xla::F32 || type == xla::C64;
-    return {single ? xla::C64 : xla::C128, type};
-  }
-};
-
-// A pencil, checked and broadcast.
-struct Qz : AlphaAndBeta {
-  static constexpr int kFactors = 4;
-  static constexpr const char* kOp = "Tfqz>Qz";
-  static constexpr const char* kTarget = "tfqz_qz_";
-  static constexpr const char* kCall = "tfqz.qz";
-
-  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
-    TensorShape a_shape, b_shape;
-    TF_RETURN_IF_ERROR(StaticShape(context, 0, &a_shape));
-    TF_RETURN_IF_ERROR(StaticShape(context, 1, &b_shape));
-    TF_RETURN_IF_ERROR(CheckShapes(a_shape, b_shape));
-    const tensorflow::MatMulBCast broadcast(a_shape.dim_sizes(), b_shape.dim_sizes());
-    const int64_t n = a_shape.dim_size(a_shape.dims() - 1);
-    TensorShape matrix = broadcast.output_batch_shape();
-    matrix.AddDim(n);
-    matrix.AddDim(n);
-    for (int i = 0; i < 2; ++i) {
-      const auto value = tensorflow::BroadcastTo(context->Input(i), Sizes(matrix));
-      TF_RETURN_IF_ERROR(value.status());
-      operands->values.push_back(*value);
-      operands->shapes.push_back(matrix);
-    }
-    return absl::OkStatus();
-  }
-};
-
-absl::Status AllInputs(XlaOpKernelContext* context, Operands* operands) {
-  for (int i = 0; i < context->num_inputs(); ++i) {
-    TensorShape shape;
-    TF_RETURN_IF_ERROR(StaticShape(context, i, &shape));
-    operands->values.push_back(context->Input(i));
-    operands->shapes.push_back(shape);
-  }
-  return absl::OkStatus();
-}
-
-// Factors and labels.
-struct Reorder : AlphaAndBeta {
-  static constexpr int kFactors = 4;
-  static constexpr const char* kOp = "Tfqz>Reorder";
-  static constexpr const char* kTarget = "tfqz_reorder_";
-  static constexpr const char* kCall = "tfqz.ordqz";
-
-  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
-    TF_RETURN_IF_ERROR(AllInputs(context, operands));
-    return CheckFactorShapes({operands->shapes.begin(), operands->shapes.end() - 1}, operands->shapes.back());
-  }
-};
-
-// A matrix, checked.
-struct Schur : NoVectors {
-  static constexpr int kFactors = 2;
-  static constexpr const char* kOp = "Tfqz>Schur";
-  static constexpr const char* kTarget = "tfqz_schur_";
-  static constexpr const char* kCall = "tfqz.schur";
-
-  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
-    TensorShape shape;
-    TF_RETURN_IF_ERROR(StaticShape(context, 0, &shape));
-    operands->values.push_back(context->Input(0));
-    operands->shapes.push_back(shape);
-    return CheckShape(shape);
-  }
-};
-
-// Orthonormal columns and how many. TensorFlow ops on every device.
-struct Basis {
-  static constexpr int kFactors = 1;
-  static constexpr const char* kOp = "Tfqz>Basis";
-  static constexpr const char* kCall = "tfqz.deflating_subspace";
-
-  static Types Vectors(xla::PrimitiveType) { return {xla::S32}; }
-
-  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
-    TF_RETURN_IF_ERROR(AllInputs(context, operands));
-    return CheckBasisShapes(operands->shapes[0], operands->shapes[1]);
-  }
-};
-
-// Coefficients and right-hand sides. TensorFlow ops on every device: a program of XLA fuses them with what is around.
-struct SolveTriangular : NoVectors {
-  static constexpr int kFactors = 2;
-  static constexpr const char* kOp = "Tfqz>SolveTriangular";
-  static constexpr const char* kCall = "tfqz";
-
-  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
-    TF_RETURN_IF_ERROR(AllInputs(context, operands));
-    return CheckEqualShapes({"s", "t", "first", "second"}, operands->shapes);
-  }
-};
-
-// Factors and cotangents. TensorFlow ops on every device, too.
-struct QzGradient : NoVectors {
-  static constexpr int kFactors = 2;
-  static constexpr const char* kOp = "Tfqz>QzGradient";
-  static constexpr const char* kCall = "tfqz";
-
-  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
-    TF_RETURN_IF_ERROR(AllInputs(context, operands));
-    return CheckGradientShapes(operands->shapes);
-  }
-};
 
 // Leaves the work to the two classes below.
 template <typename Op>
@@ -200,7 +73,8 @@ class BodyKernel : public OpXlaKernel<Op> {
   absl::Status Work(XlaOpKernelContext* context, const Operands& operands, const std::vector<xla::Shape>& shapes,
                     std::vector<xla::XlaOp>* results) override {
     if (body_.empty()) {
-      return absl::UnimplementedError(std::string("`") + Op::kCall + "` must be called inside the function that XLA compiles; "
+      return absl::UnimplementedError(std::string("`") + Op::kCall +
+                                      "` must be called inside the function that XLA compiles; "
                                       "got an op that carries no TensorFlow ops for it");
     }
     const int64_t n = shapes[0].dimensions().back();
@@ -262,11 +136,11 @@ class CpuKernel : public BodyKernel<Op> {
     for (std::size_t i = 0; i < operands.values.size(); ++i) {
       layouts.push_back(this->RowMajor(context->input_xla_type(i), operands.shapes[i]));
     }
-    const xla::XlaOp tuple = xla::CustomCallWithLayout(
-        context->builder(), target, operands.values, xla::ShapeUtil::MakeTupleShape(shapes), layouts,
-        fill_failures_ ? "{fill_failures = 1 : i64}" : "{fill_failures = 0 : i64}", /*has_side_effect=*/false,
-        /*output_operand_aliasing=*/{}, /*literal=*/nullptr, xla::CustomCallSchedule::SCHEDULE_NONE,
-        xla::CustomCallApiVersion::API_VERSION_TYPED_FFI);
+    const xla::XlaOp tuple =
+        xla::CustomCallWithLayout(context->builder(), target, operands.values, xla::ShapeUtil::MakeTupleShape(shapes), layouts,
+                                  fill_failures_ ? "{fill_failures = 1 : i64}" : "{fill_failures = 0 : i64}", /*has_side_effect=*/false,
+                                  /*output_operand_aliasing=*/{}, /*literal=*/nullptr, xla::CustomCallSchedule::SCHEDULE_NONE,
+                                  xla::CustomCallApiVersion::API_VERSION_TYPED_FFI);
     for (std::size_t i = 0; i < shapes.size(); ++i) results->push_back(xla::GetTupleElement(tuple, i));
     return absl::OkStatus();
   }
@@ -298,12 +172,11 @@ class CheckXlaKernel : public tensorflow::XlaOpKernel {
     OP_REQUIRES_OK(context, StaticShape(context, 1, &of_got));
     OP_REQUIRES(context, shape == of_got, absl::InvalidArgumentError("`got` must have the shape of `failing`"));
     const auto row_major = [&](xla::PrimitiveType type) { return xla::ShapeUtil::MakeShapeWithDescendingLayout(type, Sizes(shape)); };
-    context->SetOutput(0, xla::CustomCallWithLayout(context->builder(), "tfqz_check", {context->Input(0), context->Input(1)},
-                                                    row_major(xla::PRED), {row_major(xla::PRED), row_major(xla::S32)},
-                                                    "{text = " + Quoted(text_) + "}", /*has_side_effect=*/false,
-                                                    /*output_operand_aliasing=*/{}, /*literal=*/nullptr,
-                                                    xla::CustomCallSchedule::SCHEDULE_NONE,
-                                                    xla::CustomCallApiVersion::API_VERSION_TYPED_FFI));
+    context->SetOutput(0, xla::CustomCallWithLayout(
+                              context->builder(), "tfqz_check", {context->Input(0), context->Input(1)}, row_major(xla::PRED),
+                              {row_major(xla::PRED), row_major(xla::S32)}, "{text = " + Quoted(text_) + "}", /*has_side_effect=*/false,
+                              /*output_operand_aliasing=*/{}, /*literal=*/nullptr, xla::CustomCallSchedule::SCHEDULE_NONE,
+                              xla::CustomCallApiVersion::API_VERSION_TYPED_FFI));
   }
 
  private:
@@ -343,8 +216,11 @@ bool RegisterOthers() {
   return registered;
 }
 
-[[maybe_unused]] const bool registered[] = {RegisterOthers(), Kernels<Qz>::Register(), Kernels<Reorder>::Register(),
-                                            Kernels<Schur>::Register(), Kernels<Basis, BodyKernel>::Register(),
+[[maybe_unused]] const bool registered[] = {RegisterOthers(),
+                                            Kernels<Qz>::Register(),
+                                            Kernels<Reorder>::Register(),
+                                            Kernels<Schur>::Register(),
+                                            Kernels<Basis, BodyKernel>::Register(),
                                             Kernels<SolveTriangular, BodyKernel>::Register(),
                                             Kernels<QzGradient, BodyKernel>::Register()};
 

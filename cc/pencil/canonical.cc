@@ -187,10 +187,10 @@ void alpha_beta(Matrix<T> S, Matrix<T> T_, std::complex<Real<T>>* alpha, T* beta
   }
 }
 
-#define TFQZ_INSTANTIATE(T)                                                      \
+#define TFQZ_INSTANTIATE(T)                                                       \
   template void split_real_blocks<T>(Matrix<T>, Matrix<T>, Matrix<T>, Matrix<T>); \
-  template void canonicalize<T>(Matrix<T>, Matrix<T>, Matrix<T>, Matrix<T>);     \
-  template void canonicalize_schur<T>(Matrix<T>, Matrix<T>);                     \
+  template void canonicalize<T>(Matrix<T>, Matrix<T>, Matrix<T>, Matrix<T>);      \
+  template void canonicalize_schur<T>(Matrix<T>, Matrix<T>);                      \
   template void alpha_beta<T>(Matrix<T>, Matrix<T>, std::complex<Real<T>>*, T*)
 TFQZ_INSTANTIATE(float);
 TFQZ_INSTANTIATE(double);

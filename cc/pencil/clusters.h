@@ -11,8 +11,8 @@
 
 namespace tfqz {
 
-// Of `Clusters::crowded`: how near, chordal, others count, one in six on a sphere with n of them; and how small the product of an eigenvalue's
-// distances from these may be. In single precision less than that would be a crowd in many an ordinary pencil.
+// Of `Clusters::crowded`: how near, chordal, others count, one in six on a sphere with n of them; and how small the product of an
+// eigenvalue's distances from these may be. In single precision less than that would be a crowd in many an ordinary pencil.
 template <typename R>
 R neighbourhood(int n) {
   return R(0.4) / std::sqrt(R(n));

@@ -44,21 +44,17 @@ struct Outcome {
 extern "C" void scipy_openblas_set_num_threads(int count);
 
 // xGGES and xGGES3 have the same arguments; real and complex ones differ in how alpha is returned.
-#define TFQZ_DECLARE_REAL(routine, Real)                                                                          \
-  extern "C" void routine(const char* jobvsl, const char* jobvsr, const char* sort, void* selctg,                \
-                          const LapackInt* n, Real* a, const LapackInt* lda, Real* b, const LapackInt* ldb,      \
-                          LapackInt* sdim, Real* alphar, Real* alphai, Real* beta, Real* vsl,                    \
-                          const LapackInt* ldvsl, Real* vsr, const LapackInt* ldvsr, Real* work,                 \
-                          const LapackInt* lwork, LapackInt* bwork, LapackInt* info, std::size_t, std::size_t,   \
-                          std::size_t)
-#define TFQZ_DECLARE_COMPLEX(routine, Real)                                                                       \
-  extern "C" void routine(const char* jobvsl, const char* jobvsr, const char* sort, void* selctg,                \
-                          const LapackInt* n, std::complex<Real>* a, const LapackInt* lda,                       \
-                          std::complex<Real>* b, const LapackInt* ldb, LapackInt* sdim,                          \
-                          std::complex<Real>* alpha, std::complex<Real>* beta, std::complex<Real>* vsl,          \
-                          const LapackInt* ldvsl, std::complex<Real>* vsr, const LapackInt* ldvsr,               \
-                          std::complex<Real>* work, const LapackInt* lwork, Real* rwork, LapackInt* bwork,       \
-                          LapackInt* info, std::size_t, std::size_t, std::size_t)
+#define TFQZ_DECLARE_REAL(routine, Real)                                                                                                \
+  extern "C" void routine(const char* jobvsl, const char* jobvsr, const char* sort, void* selctg, const LapackInt* n, Real* a,          \
+                          const LapackInt* lda, Real* b, const LapackInt* ldb, LapackInt* sdim, Real* alphar, Real* alphai, Real* beta, \
+                          Real* vsl, const LapackInt* ldvsl, Real* vsr, const LapackInt* ldvsr, Real* work, const LapackInt* lwork,     \
+                          LapackInt* bwork, LapackInt* info, std::size_t, std::size_t, std::size_t)
+#define TFQZ_DECLARE_COMPLEX(routine, Real)                                                                                               \
+  extern "C" void routine(const char* jobvsl, const char* jobvsr, const char* sort, void* selctg, const LapackInt* n,                     \
+                          std::complex<Real>* a, const LapackInt* lda, std::complex<Real>* b, const LapackInt* ldb, LapackInt* sdim,      \
+                          std::complex<Real>* alpha, std::complex<Real>* beta, std::complex<Real>* vsl, const LapackInt* ldvsl,           \
+                          std::complex<Real>* vsr, const LapackInt* ldvsr, std::complex<Real>* work, const LapackInt* lwork, Real* rwork, \
+                          LapackInt* bwork, LapackInt* info, std::size_t, std::size_t, std::size_t)
 TFQZ_DECLARE_REAL(scipy_sgges_, float);
 TFQZ_DECLARE_REAL(scipy_dgges_, double);
 TFQZ_DECLARE_REAL(scipy_sgges3_, float);
@@ -71,16 +67,14 @@ TFQZ_DECLARE_COMPLEX(scipy_zgges3_, double);
 #undef TFQZ_DECLARE_COMPLEX
 
 // xGEES: the ordinary Schur form, of the same two kinds.
-#define TFQZ_DECLARE_REAL(routine, Real)                                                                          \
-  extern "C" void routine(const char* jobvs, const char* sort, void* select, const LapackInt* n, Real* a,        \
-                          const LapackInt* lda, LapackInt* sdim, Real* wr, Real* wi, Real* vs,                   \
-                          const LapackInt* ldvs, Real* work, const LapackInt* lwork, LapackInt* bwork,           \
-                          LapackInt* info, std::size_t, std::size_t)
-#define TFQZ_DECLARE_COMPLEX(routine, Real)                                                                       \
-  extern "C" void routine(const char* jobvs, const char* sort, void* select, const LapackInt* n,                 \
-                          std::complex<Real>* a, const LapackInt* lda, LapackInt* sdim, std::complex<Real>* w,   \
-                          std::complex<Real>* vs, const LapackInt* ldvs, std::complex<Real>* work,               \
-                          const LapackInt* lwork, Real* rwork, LapackInt* bwork, LapackInt* info, std::size_t,   \
+#define TFQZ_DECLARE_REAL(routine, Real)                                                                                            \
+  extern "C" void routine(const char* jobvs, const char* sort, void* select, const LapackInt* n, Real* a, const LapackInt* lda,     \
+                          LapackInt* sdim, Real* wr, Real* wi, Real* vs, const LapackInt* ldvs, Real* work, const LapackInt* lwork, \
+                          LapackInt* bwork, LapackInt* info, std::size_t, std::size_t)
+#define TFQZ_DECLARE_COMPLEX(routine, Real)                                                                                              \
+  extern "C" void routine(const char* jobvs, const char* sort, void* select, const LapackInt* n, std::complex<Real>* a,                  \
+                          const LapackInt* lda, LapackInt* sdim, std::complex<Real>* w, std::complex<Real>* vs, const LapackInt* ldvs,   \
+                          std::complex<Real>* work, const LapackInt* lwork, Real* rwork, LapackInt* bwork, LapackInt* info, std::size_t, \
                           std::size_t)
 TFQZ_DECLARE_REAL(scipy_sgees_, float);
 TFQZ_DECLARE_REAL(scipy_dgees_, double);
@@ -90,10 +84,10 @@ TFQZ_DECLARE_COMPLEX(scipy_zgees_, double);
 #undef TFQZ_DECLARE_COMPLEX
 
 // xTGEXC moves a diagonal block of a generalized Schur form up or down; only real ones take a workspace.
-#define TFQZ_DECLARE_TGEXC(routine, T, ...)                                                                      \
-  extern "C" void routine(const LapackInt* wantq, const LapackInt* wantz, const LapackInt* n, T* a,              \
-                          const LapackInt* lda, T* b, const LapackInt* ldb, T* q, const LapackInt* ldq, T* z,    \
-                          const LapackInt* ldz, LapackInt* ifst, LapackInt* ilst, __VA_ARGS__ LapackInt* info)
+#define TFQZ_DECLARE_TGEXC(routine, T, ...)                                                                                               \
+  extern "C" void routine(const LapackInt* wantq, const LapackInt* wantz, const LapackInt* n, T* a, const LapackInt* lda, T* b,           \
+                          const LapackInt* ldb, T* q, const LapackInt* ldq, T* z, const LapackInt* ldz, LapackInt* ifst, LapackInt* ilst, \
+                          __VA_ARGS__ LapackInt* info)
 #define TFQZ_WORK(T) T *work, const LapackInt *lwork,
 TFQZ_DECLARE_TGEXC(scipy_stgexc_, float, TFQZ_WORK(float));
 TFQZ_DECLARE_TGEXC(scipy_dtgexc_, double, TFQZ_WORK(double));
@@ -104,33 +98,30 @@ TFQZ_DECLARE_TGEXC(scipy_ztgexc_, std::complex<double>, );
 
 // xGGBAL permutes a pencil to make it more nearly triangular, xGGBAK takes the permutation back; xGEQRF, xORMQR (or xUNMQR) and xORGQR
 // (or xUNGQR) are Householder's QR decomposition.
-#define TFQZ_DECLARE_QR(letter, orthogonal, T)                                                                    \
-  extern "C" void scipy_##letter##ggbal_(const char* job, const LapackInt* n, T* a, const LapackInt* lda, T* b,   \
-                                         const LapackInt* ldb, LapackInt* ilo, LapackInt* ihi, Real<T>* lscale,   \
-                                         Real<T>* rscale, Real<T>* work, LapackInt* info, std::size_t);           \
-  extern "C" void scipy_##letter##ggbak_(const char* job, const char* side, const LapackInt* n,                   \
-                                         const LapackInt* ilo, const LapackInt* ihi, const Real<T>* lscale,       \
-                                         const Real<T>* rscale, const LapackInt* m, T* v, const LapackInt* ldv,   \
-                                         LapackInt* info, std::size_t, std::size_t);                              \
-  extern "C" void scipy_##letter##geqrf_(const LapackInt* m, const LapackInt* n, T* a, const LapackInt* lda,      \
-                                         T* tau, T* work, const LapackInt* lwork, LapackInt* info);               \
-  extern "C" void scipy_##letter##orthogonal##mqr_(                                                               \
-      const char* side, const char* trans, const LapackInt* m, const LapackInt* n, const LapackInt* k,            \
-      const T* a, const LapackInt* lda, const T* tau, T* c, const LapackInt* ldc, T* work,                        \
-      const LapackInt* lwork, LapackInt* info, std::size_t, std::size_t);                                         \
-  extern "C" void scipy_##letter##orthogonal##gqr_(const LapackInt* m, const LapackInt* n, const LapackInt* k,    \
-                                                   T* a, const LapackInt* lda, const T* tau, T* work,             \
-                                                   const LapackInt* lwork, LapackInt* info)
+#define TFQZ_DECLARE_QR(letter, orthogonal, T)                                                                                             \
+  extern "C" void scipy_##letter##ggbal_(const char* job, const LapackInt* n, T* a, const LapackInt* lda, T* b, const LapackInt* ldb,      \
+                                         LapackInt* ilo, LapackInt* ihi, Real<T>* lscale, Real<T>* rscale, Real<T>* work, LapackInt* info, \
+                                         std::size_t);                                                                                     \
+  extern "C" void scipy_##letter##ggbak_(const char* job, const char* side, const LapackInt* n, const LapackInt* ilo,                      \
+                                         const LapackInt* ihi, const Real<T>* lscale, const Real<T>* rscale, const LapackInt* m, T* v,     \
+                                         const LapackInt* ldv, LapackInt* info, std::size_t, std::size_t);                                 \
+  extern "C" void scipy_##letter##geqrf_(const LapackInt* m, const LapackInt* n, T* a, const LapackInt* lda, T* tau, T* work,              \
+                                         const LapackInt* lwork, LapackInt* info);                                                         \
+  extern "C" void scipy_##letter##orthogonal##mqr_(                                                                                        \
+      const char* side, const char* trans, const LapackInt* m, const LapackInt* n, const LapackInt* k, const T* a, const LapackInt* lda,   \
+      const T* tau, T* c, const LapackInt* ldc, T* work, const LapackInt* lwork, LapackInt* info, std::size_t, std::size_t);               \
+  extern "C" void scipy_##letter##orthogonal##gqr_(const LapackInt* m, const LapackInt* n, const LapackInt* k, T* a, const LapackInt* lda, \
+                                                   const T* tau, T* work, const LapackInt* lwork, LapackInt* info)
 TFQZ_DECLARE_QR(s, or, float);
 TFQZ_DECLARE_QR(d, or, double);
 TFQZ_DECLARE_QR(c, un, std::complex<float>);
 TFQZ_DECLARE_QR(z, un, std::complex<double>);
 #undef TFQZ_DECLARE_QR
 
-#define TFQZ_DECLARE_GEMM(routine, T)                                                                             \
-  extern "C" void routine(const char* transa, const char* transb, const LapackInt* m, const LapackInt* n,         \
-                          const LapackInt* k, const T* alpha, const T* a, const LapackInt* lda, const T* b,       \
-                          const LapackInt* ldb, const T* beta, T* c, const LapackInt* ldc, std::size_t, std::size_t)
+#define TFQZ_DECLARE_GEMM(routine, T)                                                                                              \
+  extern "C" void routine(const char* transa, const char* transb, const LapackInt* m, const LapackInt* n, const LapackInt* k,      \
+                          const T* alpha, const T* a, const LapackInt* lda, const T* b, const LapackInt* ldb, const T* beta, T* c, \
+                          const LapackInt* ldc, std::size_t, std::size_t)
 TFQZ_DECLARE_GEMM(scipy_sgemm_, float);
 TFQZ_DECLARE_GEMM(scipy_dgemm_, double);
 TFQZ_DECLARE_GEMM(scipy_cgemm_, std::complex<float>);
@@ -140,24 +131,24 @@ TFQZ_DECLARE_GEMM(scipy_zgemm_, std::complex<double>);
 // What differs between the dtypes: the routines and their names.
 template <typename T>
 struct Lapack;
-#define TFQZ_LAPACK(T, letter, orthogonal, transposed)          \
-  template <>                                                    \
-  struct Lapack<T> {                                             \
-    static constexpr auto gges = scipy_##letter##gges_;          \
-    static constexpr auto gges3 = scipy_##letter##gges3_;        \
-    static constexpr auto tgexc = scipy_##letter##tgexc_;        \
-    static constexpr auto gees = scipy_##letter##gees_;          \
-    static constexpr auto gemm = scipy_##letter##gemm_;          \
-    static constexpr auto ggbal = scipy_##letter##ggbal_;        \
-    static constexpr auto ggbak = scipy_##letter##ggbak_;        \
-    static constexpr auto geqrf = scipy_##letter##geqrf_;        \
+#define TFQZ_LAPACK(T, letter, orthogonal, transposed)              \
+  template <>                                                       \
+  struct Lapack<T> {                                                \
+    static constexpr auto gges = scipy_##letter##gges_;             \
+    static constexpr auto gges3 = scipy_##letter##gges3_;           \
+    static constexpr auto tgexc = scipy_##letter##tgexc_;           \
+    static constexpr auto gees = scipy_##letter##gees_;             \
+    static constexpr auto gemm = scipy_##letter##gemm_;             \
+    static constexpr auto ggbal = scipy_##letter##ggbal_;           \
+    static constexpr auto ggbak = scipy_##letter##ggbak_;           \
+    static constexpr auto geqrf = scipy_##letter##geqrf_;           \
     static constexpr auto ormqr = scipy_##letter##orthogonal##mqr_; \
     static constexpr auto orgqr = scipy_##letter##orthogonal##gqr_; \
-    static constexpr const char* adjoint = transposed;           \
-    static constexpr const char* gges_name = #letter "gges";     \
-    static constexpr const char* gges3_name = #letter "gges3";   \
-    static constexpr const char* tgexc_name = #letter "tgexc";   \
-    static constexpr const char* gees_name = #letter "gees";     \
+    static constexpr const char* adjoint = transposed;              \
+    static constexpr const char* gges_name = #letter "gges";        \
+    static constexpr const char* gges3_name = #letter "gges3";      \
+    static constexpr const char* tgexc_name = #letter "tgexc";      \
+    static constexpr const char* gees_name = #letter "gees";        \
   }
 TFQZ_LAPACK(float, s, or, "T");
 TFQZ_LAPACK(double, d, or, "T");

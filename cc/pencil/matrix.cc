@@ -35,10 +35,7 @@ void transpose(const T* from, std::size_t from_stride, T* to, std::size_t to_str
 
 template <typename T>
 Matrices<T>::Matrices(int n, int count)
-    : n_(n),
-      leading_(padded_leading_dimension<T>(n)),
-      size_(static_cast<std::size_t>(leading_) * n),
-      buffer_(new T[count * size_]) {}
+    : n_(n), leading_(padded_leading_dimension<T>(n)), size_(static_cast<std::size_t>(leading_) * n), buffer_(new T[count * size_]) {}
 
 template <typename T>
 void read(const T* from, Matrix<T> to) {
@@ -93,12 +90,12 @@ bool all_finite(Matrix<T> matrix) {
   return true;
 }
 
-#define TFQZ_INSTANTIATE(T)                  \
-  template class Matrices<T>;                \
-  template void read<T>(const T*, Matrix<T>); \
-  template void write<T>(Matrix<T>, T*);     \
-  template double normalize<T>(Matrix<T>);   \
-  template void multiply<T>(Matrix<T>, double); \
+#define TFQZ_INSTANTIATE(T)                           \
+  template class Matrices<T>;                         \
+  template void read<T>(const T*, Matrix<T>);         \
+  template void write<T>(Matrix<T>, T*);              \
+  template double normalize<T>(Matrix<T>);            \
+  template void multiply<T>(Matrix<T>, double);       \
   template bool all_finite<T>(const T*, std::size_t); \
   template bool all_finite<T>(Matrix<T>)
 TFQZ_INSTANTIATE(float);

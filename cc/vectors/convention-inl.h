@@ -1,6 +1,6 @@
 // What stands around the triangular equations in the derivative of the QZ decomposition: the cotangents of the factors, those that the
-// canonical form adds, and the eigenvalues'. tfqz/_derivative/formula.py and tfqz/_form/eigenvalues.py have the formulas, and the reasons, under the
-// same names; this is one text for a single pencil (N a number) and for several in lockstep (N one number of each, lanes-inl.h).
+// canonical form adds, and the eigenvalues'. tfqz/_derivative/formula.py and tfqz/_form/eigenvalues.py have the formulas, and the reasons,
+// under the same names; this is one text for a single pencil (N a number) and for several in lockstep (N one number of each, lanes-inl.h).
 #if defined(TFQZ_CONVENTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TFQZ_CONVENTION_INL_H_
 #undef TFQZ_CONVENTION_INL_H_
@@ -13,79 +13,11 @@
 #include <limits>
 #include <type_traits>
 
-#include "vectors/lanes-inl.h"
+#include "vectors/numbers-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tfqz {
 namespace HWY_NAMESPACE {
-
-// ---- The arithmetic of lanes-inl.h for plain numbers
-
-template <typename R>
-using IfReal = std::enable_if_t<std::is_floating_point_v<R>, R>;
-template <typename R>
-HWY_INLINE IfReal<R> real(R x) { return x; }
-template <typename R>
-HWY_INLINE IfReal<R> conj(R x) { return x; }
-template <typename R>
-HWY_INLINE IfReal<R> size(R x) { return std::abs(x); }
-template <typename R>
-HWY_INLINE R size(std::complex<R> x) { return std::max(std::abs(x.real()), std::abs(x.imag())); }
-template <typename R>
-HWY_INLINE IfReal<R> select(bool mask, R yes, R no) { return mask ? yes : no; }
-template <typename R>
-HWY_INLINE IfReal<R> masked(bool mask, R x) { return mask ? x : R(0); }
-template <typename R>
-HWY_INLINE std::complex<R> masked(bool mask, std::complex<R> x) { return mask ? x : std::complex<R>(0); }
-template <typename R>
-HWY_INLINE std::enable_if_t<std::is_floating_point_v<R>, bool> is_zero(R x) { return x == 0; }
-
-template <typename R>
-HWY_INLINE Lanes<R> imag(Lanes<std::complex<R>> x) { return x.im; }
-
-// Of plain numbers' masks: `&` of two bool is an int.
-HWY_INLINE bool any(bool x) { return x; }
-HWY_INLINE bool any(int x) { return x != 0; }
-
-// N is T, or Lanes<T>: its real numbers, and those that are the same for all lanes.
-template <typename N>
-struct RealPart {
-  using type = Real<N>;
-};
-template <typename T>
-struct RealPart<Lanes<T>> {
-  using type = Lanes<Real<T>>;
-};
-template <typename R>
-HWY_INLINE void set(double x, R* number) { *number = static_cast<R>(x); }
-template <typename R>
-HWY_INLINE void set(double x, Lanes<R>* number) { *number = all_lanes(static_cast<R>(x)); }
-template <typename V>
-HWY_INLINE V constant(double x) {
-  V number;
-  set(x, &number);
-  return number;
-}
-
-// x / y, and 0 where x = 0 or y = 0.
-template <typename V>
-HWY_INLINE V divide(V x, V y) {
-  const auto nothing = is_zero(x) | is_zero(y);
-  return masked(!nothing, x / select(nothing, constant<V>(1), y));
-}
-
-// ---- n x n numbers, row by row
-
-template <typename N>
-class Field {
- public:
-  Field(N* entries, int n) : entries_(entries), n_(n) {}
-  N& operator()(int i, int j) const { return entries_[static_cast<std::size_t>(i) * n_ + j]; }
-
- private:
-  N* entries_;
-  int n_;
-};
 
 // A diagonal block [p0 q; r s0] of S of which T's is diag(a, d), balanced: [p q; r s] with p = p0 rho, s = s0 / rho, rho = sqrt(d / a)
 // has the eigenvalues alpha where beta is sqrt(a d); y is their imaginary part.
@@ -128,8 +60,8 @@ class Convention {
   Field<N> G_W, G_Y;
 
   // `work`: room for 5 n numbers.
-  Convention(int n, Field<const N> S, Field<const N> T_, Field<const N> Q, Field<const N> Z, Field<N> Sb, Field<N> Tb,
-             Field<const N> Qb, Field<const N> Zb, Field<N> G_W, Field<N> G_Y, V* work)
+  Convention(int n, Field<const N> S, Field<const N> T_, Field<const N> Q, Field<const N> Z, Field<N> Sb, Field<N> Tb, Field<const N> Qb,
+             Field<const N> Zb, Field<N> G_W, Field<N> G_Y, V* work)
       : S(S), T_(T_), Q(Q), Z(Z), Sb(Sb), Tb(Tb), Qb(Qb), Zb(Zb), G_W(G_W), G_Y(G_Y), n_(n), noise_(work), maxima_(work + n) {}
 
   // Whether a 2 x 2 block starts in row j.

@@ -73,53 +73,93 @@ inline constexpr int kStride = kLanes<T> * (kComplex<T> ? 2 : 1);
 // ---- Real numbers
 
 template <typename R>
-HWY_INLINE Lanes<R> operator+(Lanes<R> x, Lanes<R> y) { return {hn::Add(x.v, y.v)}; }
+HWY_INLINE Lanes<R> operator+(Lanes<R> x, Lanes<R> y) {
+  return {hn::Add(x.v, y.v)};
+}
 template <typename R>
-HWY_INLINE Lanes<R> operator-(Lanes<R> x, Lanes<R> y) { return {hn::Sub(x.v, y.v)}; }
+HWY_INLINE Lanes<R> operator-(Lanes<R> x, Lanes<R> y) {
+  return {hn::Sub(x.v, y.v)};
+}
 template <typename R>
-HWY_INLINE Lanes<R> operator*(Lanes<R> x, Lanes<R> y) { return {hn::Mul(x.v, y.v)}; }
+HWY_INLINE Lanes<R> operator*(Lanes<R> x, Lanes<R> y) {
+  return {hn::Mul(x.v, y.v)};
+}
 template <typename R>
-HWY_INLINE Lanes<R> operator/(Lanes<R> x, Lanes<R> y) { return {hn::Div(x.v, y.v)}; }
+HWY_INLINE Lanes<R> operator/(Lanes<R> x, Lanes<R> y) {
+  return {hn::Div(x.v, y.v)};
+}
 template <typename R>
-HWY_INLINE Lanes<R> operator-(Lanes<R> x) { return {hn::Neg(x.v)}; }
+HWY_INLINE Lanes<R> operator-(Lanes<R> x) {
+  return {hn::Neg(x.v)};
+}
 
 // x y + z and z - x y.
 template <typename R>
-HWY_INLINE Lanes<R> mul_add(Lanes<R> x, Lanes<R> y, Lanes<R> z) { return {hn::MulAdd(x.v, y.v, z.v)}; }
+HWY_INLINE Lanes<R> mul_add(Lanes<R> x, Lanes<R> y, Lanes<R> z) {
+  return {hn::MulAdd(x.v, y.v, z.v)};
+}
 template <typename R>
-HWY_INLINE Lanes<R> neg_mul_add(Lanes<R> x, Lanes<R> y, Lanes<R> z) { return {hn::NegMulAdd(x.v, y.v, z.v)}; }
+HWY_INLINE Lanes<R> neg_mul_add(Lanes<R> x, Lanes<R> y, Lanes<R> z) {
+  return {hn::NegMulAdd(x.v, y.v, z.v)};
+}
 
 template <typename R>
-HWY_INLINE Lanes<R> sqrt(Lanes<R> x) { return {hn::Sqrt(x.v)}; }
+HWY_INLINE Lanes<R> sqrt(Lanes<R> x) {
+  return {hn::Sqrt(x.v)};
+}
 template <typename R>
-HWY_INLINE Lanes<R> abs(Lanes<R> x) { return {hn::Abs(x.v)}; }
+HWY_INLINE Lanes<R> abs(Lanes<R> x) {
+  return {hn::Abs(x.v)};
+}
 template <typename R>
-HWY_INLINE Lanes<R> max(Lanes<R> x, Lanes<R> y) { return {hn::Max(x.v, y.v)}; }
+HWY_INLINE Lanes<R> max(Lanes<R> x, Lanes<R> y) {
+  return {hn::Max(x.v, y.v)};
+}
 template <typename R>
-HWY_INLINE Lanes<R> min(Lanes<R> x, Lanes<R> y) { return {hn::Min(x.v, y.v)}; }
+HWY_INLINE Lanes<R> min(Lanes<R> x, Lanes<R> y) {
+  return {hn::Min(x.v, y.v)};
+}
 
 template <typename R>
-HWY_INLINE Mask<R> operator<(Lanes<R> x, Lanes<R> y) { return {hn::Lt(x.v, y.v)}; }
+HWY_INLINE Mask<R> operator<(Lanes<R> x, Lanes<R> y) {
+  return {hn::Lt(x.v, y.v)};
+}
 template <typename R>
-HWY_INLINE Mask<R> operator<=(Lanes<R> x, Lanes<R> y) { return {hn::Le(x.v, y.v)}; }
+HWY_INLINE Mask<R> operator<=(Lanes<R> x, Lanes<R> y) {
+  return {hn::Le(x.v, y.v)};
+}
 template <typename R>
-HWY_INLINE Mask<R> operator==(Lanes<R> x, Lanes<R> y) { return {hn::Eq(x.v, y.v)}; }
+HWY_INLINE Mask<R> operator==(Lanes<R> x, Lanes<R> y) {
+  return {hn::Eq(x.v, y.v)};
+}
 
 // ---- Masks
 
 template <typename R>
-HWY_INLINE Mask<R> operator&(Mask<R> x, Mask<R> y) { return {hn::And(x.m, y.m)}; }
+HWY_INLINE Mask<R> operator&(Mask<R> x, Mask<R> y) {
+  return {hn::And(x.m, y.m)};
+}
 template <typename R>
-HWY_INLINE Mask<R> operator|(Mask<R> x, Mask<R> y) { return {hn::Or(x.m, y.m)}; }
+HWY_INLINE Mask<R> operator|(Mask<R> x, Mask<R> y) {
+  return {hn::Or(x.m, y.m)};
+}
 template <typename R>
-HWY_INLINE Mask<R> operator!(Mask<R> x) { return {hn::Not(x.m)}; }
+HWY_INLINE Mask<R> operator!(Mask<R> x) {
+  return {hn::Not(x.m)};
+}
 template <typename R>
-HWY_INLINE bool any(Mask<R> x) { return !hn::AllFalse(Tag<R>(), x.m); }
+HWY_INLINE bool any(Mask<R> x) {
+  return !hn::AllFalse(Tag<R>(), x.m);
+}
 
 template <typename R>
-HWY_INLINE Lanes<R> select(Mask<R> mask, Lanes<R> yes, Lanes<R> no) { return {hn::IfThenElse(mask.m, yes.v, no.v)}; }
+HWY_INLINE Lanes<R> select(Mask<R> mask, Lanes<R> yes, Lanes<R> no) {
+  return {hn::IfThenElse(mask.m, yes.v, no.v)};
+}
 template <typename R>
-HWY_INLINE Lanes<R> masked(Mask<R> mask, Lanes<R> x) { return {hn::IfThenElseZero(mask.m, x.v)}; }
+HWY_INLINE Lanes<R> masked(Mask<R> mask, Lanes<R> x) {
+  return {hn::IfThenElseZero(mask.m, x.v)};
+}
 
 // ---- Complex numbers
 
@@ -132,13 +172,17 @@ HWY_INLINE Lanes<std::complex<R>> operator-(Lanes<std::complex<R>> x, Lanes<std:
   return {x.re - y.re, x.im - y.im};
 }
 template <typename R>
-HWY_INLINE Lanes<std::complex<R>> operator-(Lanes<std::complex<R>> x) { return {-x.re, -x.im}; }
+HWY_INLINE Lanes<std::complex<R>> operator-(Lanes<std::complex<R>> x) {
+  return {-x.re, -x.im};
+}
 template <typename R>
 HWY_INLINE Lanes<std::complex<R>> operator*(Lanes<std::complex<R>> x, Lanes<std::complex<R>> y) {
   return {neg_mul_add(x.im, y.im, x.re * y.re), mul_add(x.im, y.re, x.re * y.im)};
 }
 template <typename R>
-HWY_INLINE Lanes<std::complex<R>> operator*(Lanes<R> x, Lanes<std::complex<R>> y) { return {x * y.re, x * y.im}; }
+HWY_INLINE Lanes<std::complex<R>> operator*(Lanes<R> x, Lanes<std::complex<R>> y) {
+  return {x * y.re, x * y.im};
+}
 
 template <typename R>
 HWY_INLINE Lanes<std::complex<R>> mul_add(Lanes<std::complex<R>> x, Lanes<std::complex<R>> y, Lanes<std::complex<R>> z) {
@@ -169,46 +213,76 @@ HWY_INLINE Lanes<std::complex<R>> masked(Mask<R> mask, Lanes<std::complex<R>> x)
 // ---- What reads the same for both
 
 template <typename R>
-HWY_INLINE Lanes<R> divided(Lanes<R> x, Lanes<R> y) { return x / y; }
+HWY_INLINE Lanes<R> divided(Lanes<R> x, Lanes<R> y) {
+  return x / y;
+}
 template <typename R>
-HWY_INLINE Lanes<std::complex<R>> divided(Lanes<std::complex<R>> x, Lanes<R> y) { return {x.re / y, x.im / y}; }
+HWY_INLINE Lanes<std::complex<R>> divided(Lanes<std::complex<R>> x, Lanes<R> y) {
+  return {x.re / y, x.im / y};
+}
 
 template <typename R>
-HWY_INLINE Lanes<R> real(Lanes<R> x) { return x; }
+HWY_INLINE Lanes<R> real(Lanes<R> x) {
+  return x;
+}
 template <typename R>
-HWY_INLINE Lanes<R> real(Lanes<std::complex<R>> x) { return x.re; }
+HWY_INLINE Lanes<R> real(Lanes<std::complex<R>> x) {
+  return x.re;
+}
 
 template <typename R>
-HWY_INLINE Lanes<R> conj(Lanes<R> x) { return x; }
+HWY_INLINE Lanes<R> conj(Lanes<R> x) {
+  return x;
+}
 template <typename R>
-HWY_INLINE Lanes<std::complex<R>> conj(Lanes<std::complex<R>> x) { return {x.re, -x.im}; }
+HWY_INLINE Lanes<std::complex<R>> conj(Lanes<std::complex<R>> x) {
+  return {x.re, -x.im};
+}
 
 // |x|^2.
 template <typename R>
-HWY_INLINE Lanes<R> abs2(Lanes<R> x) { return x * x; }
+HWY_INLINE Lanes<R> abs2(Lanes<R> x) {
+  return x * x;
+}
 template <typename R>
-HWY_INLINE Lanes<R> abs2(Lanes<std::complex<R>> x) { return mul_add(x.re, x.re, x.im * x.im); }
+HWY_INLINE Lanes<R> abs2(Lanes<std::complex<R>> x) {
+  return mul_add(x.re, x.re, x.im * x.im);
+}
 
 // |x| up to a factor of sqrt(2), without squares.
 template <typename R>
-HWY_INLINE Lanes<R> size(Lanes<R> x) { return abs(x); }
+HWY_INLINE Lanes<R> size(Lanes<R> x) {
+  return abs(x);
+}
 template <typename R>
-HWY_INLINE Lanes<R> size(Lanes<std::complex<R>> x) { return max(abs(x.re), abs(x.im)); }
+HWY_INLINE Lanes<R> size(Lanes<std::complex<R>> x) {
+  return max(abs(x.re), abs(x.im));
+}
 
 template <typename R>
-HWY_INLINE Mask<R> is_zero(Lanes<R> x) { return {hn::Eq(x.v, hn::Zero(Tag<R>()))}; }
+HWY_INLINE Mask<R> is_zero(Lanes<R> x) {
+  return {hn::Eq(x.v, hn::Zero(Tag<R>()))};
+}
 template <typename R>
-HWY_INLINE Mask<R> is_zero(Lanes<std::complex<R>> x) { return is_zero(x.re) & is_zero(x.im); }
+HWY_INLINE Mask<R> is_zero(Lanes<std::complex<R>> x) {
+  return is_zero(x.re) & is_zero(x.im);
+}
 
 // 0 where x is finite, else NaN.
 template <typename R>
-HWY_INLINE Lanes<R> unless_finite(Lanes<R> x) { return x - x; }
+HWY_INLINE Lanes<R> unless_finite(Lanes<R> x) {
+  return x - x;
+}
 template <typename R>
-HWY_INLINE Lanes<R> unless_finite(Lanes<std::complex<R>> x) { return (x.re - x.re) + (x.im - x.im); }
+HWY_INLINE Lanes<R> unless_finite(Lanes<std::complex<R>> x) {
+  return (x.re - x.re) + (x.im - x.im);
+}
 
 // The same number in every lane; a real number as one of type T.
 template <typename R>
-HWY_INLINE Lanes<R> all_lanes(R x) { return {hn::Set(Tag<R>(), x)}; }
+HWY_INLINE Lanes<R> all_lanes(R x) {
+  return {hn::Set(Tag<R>(), x)};
+}
 template <typename T>
 HWY_INLINE Lanes<T> widened(Lanes<Real<T>> x) {
   if constexpr (kComplex<T>) {
@@ -218,7 +292,9 @@ HWY_INLINE Lanes<T> widened(Lanes<Real<T>> x) {
   }
 }
 template <typename T>
-HWY_INLINE Lanes<T> number(Real<T> x) { return widened<T>(all_lanes(x)); }
+HWY_INLINE Lanes<T> number(Real<T> x) {
+  return widened<T>(all_lanes(x));
+}
 
 // From and to memory that is aligned for vectors: kStride<T> real numbers.
 template <typename T>
@@ -231,7 +307,9 @@ HWY_INLINE Lanes<T> load(const Real<T>* from) {
   }
 }
 template <typename R>
-HWY_INLINE void store(Lanes<R> x, R* to) { hn::Store(x.v, Tag<R>(), to); }
+HWY_INLINE void store(Lanes<R> x, R* to) {
+  hn::Store(x.v, Tag<R>(), to);
+}
 template <typename R>
 HWY_INLINE void store(Lanes<std::complex<R>> x, R* to) {
   store(x.re, to);

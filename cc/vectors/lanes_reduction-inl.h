@@ -71,7 +71,7 @@ HWY_INLINE Lanes<T> tall_reflector(LanesMatrix<T> X, int row, int column, int co
 template <typename T>
 void triangularize(const Group<T>& group, Real<T>* vectors) {
   const int n = group.n;
-  Real<T> *scaled = vectors, *adjoint = vectors + n * kStride<T>;
+  Real<T>*scaled = vectors, *adjoint = vectors + n * kStride<T>;
   for (int k = 0; k + 1 < n; ++k) {
     const int count = n - k;
     const Lanes<T> first = tall_reflector(group.T_, k, k, count, scaled, adjoint);

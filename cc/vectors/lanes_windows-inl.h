@@ -66,9 +66,10 @@ HWY_INLINE Mask<typename P::Number> is_complex_pair(const P& group, int k) {
   return finite & (mul_add(half, half, (rs * dt) * neg_mul_add(ps, mt, (over_s * q) * at)) < zero);
 }
 
-// Drops what is negligible: s_{j+1,j} beside its neighbours on the diagonal, t_jj beside the norm of T in a window (LAPACK's rules). Below eps^4 an
-// entry is nothing beside matrices of norm 1: products that underflow must not keep an iteration going. Then finds the last unfinished
-// window of each lane, no lower than the one before, and what is to be done there. A lane in which something is not finite has failed.
+// Drops what is negligible: s_{j+1,j} beside its neighbours on the diagonal, t_jj beside the norm of T in a window (LAPACK's rules). Below
+// eps^4 an entry is nothing beside matrices of norm 1: products that underflow must not keep an iteration going. Then finds the last
+// unfinished window of each lane, no lower than the one before, and what is to be done there. A lane in which something is not finite has
+// failed.
 template <typename P>
 void find_windows(const P& group, Lanes<Real<typename P::Number>> zero_beta, Windows<typename P::Number>* windows) {
   using T = typename P::Number;

@@ -63,8 +63,8 @@ HWY_INLINE Lanes<R> inverse_or_zero(Lanes<R> x) {
 
 // E in place of P, F in place of R, for complex S and T.
 template <typename R>
-void solve_adjoint(int n, Field<const Lanes<std::complex<R>>> S, Field<const Lanes<std::complex<R>>> T_,
-                   Field<Lanes<std::complex<R>>> E, Field<Lanes<std::complex<R>>> F) {
+void solve_adjoint(int n, Field<const Lanes<std::complex<R>>> S, Field<const Lanes<std::complex<R>>> T_, Field<Lanes<std::complex<R>>> E,
+                   Field<Lanes<std::complex<R>>> F) {
   using N = Lanes<std::complex<R>>;
   for (int j = n - 2; j >= 0; --j) {
     for (int i = j + 1; i < n; ++i) {
@@ -116,9 +116,7 @@ class RealEquations {
   };
 
   // Whether a block starts in row k.
-  HWY_INLINE Mask<R> starts(int k) const {
-    return k >= 0 && k + 1 < n_ ? !is_zero(S(k + 1, k)) : is_zero(constant<V>(1));
-  }
+  HWY_INLINE Mask<R> starts(int k) const { return k >= 0 && k + 1 < n_ ? !is_zero(S(k + 1, k)) : is_zero(constant<V>(1)); }
 
   // Centres of blocks and what else M_1 and N_1 have: half the difference of the diagonal, y.
   bool find_blocks() {

@@ -36,8 +36,7 @@ class GradientInLockstep : public LockstepGradient<T> {
 
   int lanes() const override { return kLanes<T>; }
 
-  std::uint64_t operator()(const ConstFactors<T>* factors, const Cotangents<T>* cotangents, const Pair<T>* pencils,
-                           int count) override {
+  std::uint64_t operator()(const ConstFactors<T>* factors, const Cotangents<T>* cotangents, const Pair<T>* pencils, int count) override {
     V *work = vectors_, *alphab_re = work + 5 * n_, *alphab_im = alphab_re + n_, *betab = alphab_im + n_;
     for (int i = 0; i < 8; ++i) {
       pack(count, field(i), [&](int k) {

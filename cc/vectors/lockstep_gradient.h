@@ -23,8 +23,7 @@ class LockstepGradient {
   // Does `count` pencils, at least one and at most as many as there are lanes; all of them have cotangents of alpha and beta, or none.
   // What comes out for a pencil depends neither on the others nor on its place. Bit i of the result: pencil i is left out, for it has
   // eigenvalues that coincide, or entries far from 1, or is `crowded` (clusters.h) and these cotangents are for eigenvalues.
-  virtual std::uint64_t operator()(const ConstFactors<T>* factors, const Cotangents<T>* cotangents, const Pair<T>* pencils,
-                                   int count) = 0;
+  virtual std::uint64_t operator()(const ConstFactors<T>* factors, const Cotangents<T>* cotangents, const Pair<T>* pencils, int count) = 0;
 };
 
 template <typename T>

@@ -20,7 +20,9 @@ enum class Adjoint { kNone, kFirst, kSecond };
 
 // x y + z, conj(x) y + z or x conj(y) + z.
 template <Adjoint kAdjoint, typename R>
-HWY_INLINE Lanes<R> add_product(Lanes<R> x, Lanes<R> y, Lanes<R> z) { return mul_add(x, y, z); }
+HWY_INLINE Lanes<R> add_product(Lanes<R> x, Lanes<R> y, Lanes<R> z) {
+  return mul_add(x, y, z);
+}
 template <Adjoint kAdjoint, typename R>
 HWY_INLINE Lanes<std::complex<R>> add_product(Lanes<std::complex<R>> x, Lanes<std::complex<R>> y, Lanes<std::complex<R>> z) {
   if constexpr (kAdjoint == Adjoint::kNone) {

@@ -12,7 +12,7 @@
 
 #include "vectors/lanes_canonical-inl.h"
 #include "vectors/lanes_iteration-inl.h"
-#include "vectors/lines-inl.h"
+#include "vectors/lines_postponed-inl.h"
 #include "vectors/qz_iteration.h"
 
 HWY_BEFORE_NAMESPACE();

@@ -1,13 +1,14 @@
 // The widths of vectors that this library has code for: the one list of them.
 //
-// Vectors of 16 bytes are on any machine. x86 has 32 (AVX2 with FMA) and 64 (AVX-512) besides; which of them a machine has is asked when the
-// library is first used (simd.h).
+// Vectors of 16 bytes are on any machine. x86 has 32 (AVX2 with FMA) and 64 (AVX-512) besides; which of them a machine has is asked when
+// the library is first used (simd.h).
 //
 //  - Pencils in lockstep, a lane each (lockstep_*.cc), take all three: twice the lanes are twice the pencils.
 //  - The gradient in lockstep and the iteration of one pencil leave 64 out: the former was no faster with it, for its operands come from
 //    memory; the latter has too few independent operations between its dependent ones, and g++ spills registers. Machines with AVX-512 run
 //    their 32 byte code.
-//  - Code without explicit vectors (triangular.cc, eigenvectors.cc) is compiled for all three by the compiler, except by clang, which has no
+//  - Code without explicit vectors (triangular.cc, eigenvectors.cc) is compiled for all three by the compiler, except by clang, which has
+//  no
 //    `flatten` beside `target_clones`, and under AddressSanitizer, which is not initialised when the loader chooses a clone.
 #ifndef TFQZ_VECTORS_WIDTHS_H_
 #define TFQZ_VECTORS_WIDTHS_H_

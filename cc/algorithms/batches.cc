@@ -1,0 +1,288 @@
+#include "algorithms/batches.h"
+
+#include <algorithm>
+#include <complex>
+#include <limits>
+#include <memory>
+#include <utility>
+
+#include "algorithms/choose_simd.h"
+#include "vectors/lockstep.h"
+#include "vectors/lockstep_gradient.h"
+
+namespace tfqz {
+namespace {
+
+// Up to here two pencils in lockstep take no longer than one after the other, and a full vector of them a third to a half of that; up to
+// the larger size a full vector takes less.
+constexpr int kLargestTwoInLockstep = 32, kLargestInLockstep = 64;
+// From here on two threads gain for one pencil, and for its gradient.
+constexpr int kSmallestForked = 128, kSmallestGradientForked = 64;
+// Of the gradient: beyond this its matrices leave the cache.
+constexpr int kLargestGradientInLockstep = 32;
+
+std::string said(const Outcome& outcome) {
+  const std::string routine = std::string("LAPACK's ") + outcome.routine;
+  if (outcome.info == Outcome::kNotFinite) return routine + " returned NaN or Inf";
+  return routine + " returned info = " + std::to_string(outcome.info);
+}
+
+// The place of one element in arrays of factors.
+template <typename T>
+Factors<T> at(const Factors<T>& all, int n, int64_t index) {
+  const auto matrix = [&](T* factor) { return factor == nullptr ? nullptr : factor + index * n * n; };
+  return {matrix(all.s), matrix(all.t), matrix(all.q), matrix(all.z), all.alpha + index * n, all.beta + index * n};
+}
+
+template <typename T>
+void fill_matrix(T* matrix, int n) {
+  std::fill_n(matrix, static_cast<std::size_t>(n) * n, T(std::numeric_limits<Real<T>>::quiet_NaN()));
+}
+
+template <typename T>
+std::string not_finite(const T* a, const T* b, int n) {
+  const std::size_t size = static_cast<std::size_t>(n) * n;
+  if (!all_finite(a, size)) return "`a` must be finite; got NaN or Inf";
+  if (!all_finite(b, size)) return "`b` must be finite; got NaN or Inf";
+  return "";
+}
+
+template <typename T>
+void fill(const Factors<T>& factors, int n) {
+  const Real<T> nan = std::numeric_limits<Real<T>>::quiet_NaN();
+  for (T* matrix : {factors.s, factors.t, factors.q, factors.z}) {
+    if (matrix != nullptr) fill_matrix(matrix, n);
+  }
+  std::fill_n(factors.alpha, n, std::complex<Real<T>>(nan, nan));
+  std::fill_n(factors.beta, n, T(nan));
+}
+
+}  // namespace
+
+template <typename T>
+QzBatch<T>::QzBatch(int n, int64_t elements, const T* a, const T* b, std::vector<int64_t> a_indices, std::vector<int64_t> b_indices,
+                    const Factors<T>& factors, bool fill_failures, Fork fork)
+    : Batch(fill_failures),
+      n_(n),
+      a_(a),
+      b_(b),
+      a_indices_(std::move(a_indices)),
+      b_indices_(std::move(b_indices)),
+      factors_(factors),
+      fork_(elements == 1 && n >= kSmallestForked ? std::move(fork) : one_after_the_other()) {
+  std::string problem;
+  const Simd* simd = choose_simd(&problem);
+  if (!problem.empty()) refuse(problem);
+  simd_ = simd;
+  if (simd == nullptr) return;
+  in_lockstep_ = (n <= kLargestTwoInLockstep && elements > 1) || (n <= kLargestInLockstep && elements >= lanes<T>(*simd));
+}
+
+template <typename T>
+int64_t QzBatch<T>::cost_per_element() const {
+  const int64_t n = n_;
+  if (!in_lockstep_) return 3000 + 20 * n * n * n;  // some 60 n^3 flops
+  return (300 + 30 * n * n + 5 * n * n * n / 2) * static_cast<int64_t>(sizeof(T)) / 8;
+}
+
+template <typename T>
+Batch::Worker QzBatch<T>::make_worker() const {
+  const auto solver = std::make_shared<QzSolver<T>>(n_, simd_, fork_);
+  return [this, solver](int64_t index) -> std::string {
+    const T *a = a_of(index), *b = b_of(index);
+    const std::string problem = not_finite(a, b, n_);
+    if (!problem.empty()) return problem;
+    const Outcome outcome = (*solver)(a, b, at(factors_, n_, index));
+    return outcome.info == 0 ? "" : "`a`, `b` must be a pencil on which QZ converges; " + said(outcome);
+  };
+}
+
+template <typename T>
+Batch::GroupWorker QzBatch<T>::make_group_worker() const {
+  if (!in_lockstep_) return Batch::make_group_worker();
+  struct Workspace {
+    std::unique_ptr<LockstepQz<T>> lockstep;
+    std::vector<const T*> a, b;
+    std::vector<Factors<T>> factors;
+    std::vector<int64_t> indices;
+  };
+  const auto space = std::make_shared<Workspace>();
+  space->lockstep = make_lockstep<T>(*simd_, n_);
+  return together_and_the_rest([this, space](int64_t first, int64_t count, std::string* problems) {
+    space->a.clear(), space->b.clear(), space->factors.clear(), space->indices.clear();
+    for (int64_t i = 0; i < count; ++i) {
+      const T *a = a_of(first + i), *b = b_of(first + i);
+      problems[i] = not_finite(a, b, n_);
+      if (!problems[i].empty()) continue;
+      space->a.push_back(a);
+      space->b.push_back(b);
+      space->factors.push_back(at(factors_, n_, first + i));
+      space->indices.push_back(i);
+    }
+    const int finite = static_cast<int>(space->indices.size());
+    if (finite == 0) return std::uint64_t{0};
+    const std::uint64_t failed = (*space->lockstep)(space->a.data(), space->b.data(), space->factors.data(), finite);
+    std::uint64_t left = 0;
+    for (int k = 0; k < finite; ++k) left |= (failed >> k & 1) << space->indices[k];
+    return left;
+  });
+}
+
+template <typename T>
+void QzBatch<T>::fill_with_nan(int64_t index) const {
+  fill(at(factors_, n_, index), n_);
+}
+
+template <typename T>
+Batch::Worker ReorderBatch<T>::make_worker() const {
+  const auto reorderer = std::make_shared<Reorderer<T>>(n_);
+  return [this, reorderer](int64_t index) -> std::string {
+    const int64_t matrix = index * n_ * n_;
+    const ConstFactors<T> factors = {factors_.s + matrix, factors_.t + matrix, factors_.q + matrix, factors_.z + matrix};
+    // NaN is what an element is filled with whose decomposition failed.
+    if (!all_finite(factors.s, static_cast<std::size_t>(n_) * n_)) return "`s` must be finite; got NaN or Inf";
+    const Outcome outcome = (*reorderer)(factors, labels_ + index * n_, at(reordered_, n_, index));
+    if (outcome.info == 0) return "";
+    return "`a`, `b` must be a pencil whose eigenvalues can be put in the order of `sort`, and this one is too ill-conditioned; " +
+           said(outcome);
+  };
+}
+
+template <typename T>
+void ReorderBatch<T>::fill_with_nan(int64_t index) const {
+  fill(at(reordered_, n_, index), n_);
+}
+
+template <typename T>
+Batch::Worker SchurBatch<T>::make_worker() const {
+  const auto solver = std::make_shared<SchurSolver<T>>(n_);
+  return [this, solver](int64_t index) -> std::string {
+    const int64_t matrix = index * n_ * n_;
+    if (!all_finite(a_ + matrix, static_cast<std::size_t>(n_) * n_)) return "`a` must be finite; got NaN or Inf";
+    const Outcome outcome = (*solver)(a_ + matrix, {factors_.t + matrix, factors_.z + matrix});
+    return outcome.info == 0 ? "" : "`a` must be a matrix on which QR iterations converge; " + said(outcome);
+  };
+}
+
+template <typename T>
+void SchurBatch<T>::fill_with_nan(int64_t index) const {
+  const int64_t matrix = index * n_ * n_;
+  for (T* factor : {factors_.t, factors_.z}) fill_matrix(factor + matrix, n_);
+}
+
+template <typename T>
+Batch::Worker BasisBatch<T>::make_worker() const {
+  const auto finder = std::make_shared<BasisFinder<T>>(n_);
+  return [this, finder](int64_t index) -> std::string {
+    const int64_t matrix = index * n_ * n_;
+    (*finder)(x_ + matrix, std::clamp(counts_[index], 0, n_), bases_ + matrix, rows_ + index * n_);
+    return "";
+  };
+}
+
+template <typename T>
+Batch::Worker TriangularBatch<T>::make_worker() const {
+  const auto solver = std::make_shared<TriangularSolver<T>>(n_, adjoint_, ordinary_);
+  return [this, solver](int64_t index) -> std::string {
+    const int64_t matrix = index * n_ * n_;
+    (*solver)(s_ + matrix, t_ + matrix, {right_hand_sides_.first + matrix, right_hand_sides_.second + matrix},
+              {unknowns_.first + matrix, unknowns_.second + matrix});
+    return "";
+  };
+}
+
+template <typename T>
+QzGradientBatch<T>::QzGradientBatch(int n, int64_t elements, bool apart, const ConstFactors<T>& factors, const Cotangents<T>& cotangents,
+                                    const Pair<T>& pencils, Fork fork)
+    : Batch(/*fill_failures=*/false),
+      n_(n),
+      apart_(apart),
+      factors_(factors),
+      cotangents_(cotangents),
+      pencils_(pencils),
+      fork_(elements == 1 && n >= kSmallestGradientForked ? std::move(fork) : one_after_the_other()) {
+  std::string problem;
+  const Simd* simd = choose_simd(&problem);
+  if (!problem.empty()) refuse(problem);
+  if (elements == 1 || n > kLargestGradientInLockstep || simd == nullptr) return;
+  simd_ = simd;
+  group_size_ = make_lockstep_gradient<T>(*simd, 1)->lanes();
+}
+
+template <typename T>
+int64_t QzGradientBatch<T>::cost_per_element() const {
+  const int64_t n = n_;
+  if (simd_ == nullptr) return 2000 + 50 * n * n + n * n * n;
+  return (100 + 10 * n * n + n * n * n) * static_cast<int64_t>(sizeof(T)) / 8;
+}
+
+template <typename T>
+ConstFactors<T> QzGradientBatch<T>::factors_of(int64_t index) const {
+  const int64_t matrix = index * n_ * n_;
+  return {factors_.s + matrix, factors_.t + matrix, factors_.q + matrix, factors_.z + matrix};
+}
+
+template <typename T>
+Cotangents<T> QzGradientBatch<T>::cotangents_of(int64_t index) const {
+  const int64_t matrix = index * n_ * n_, vector = index * n_;
+  const auto& c = cotangents_;
+  const bool eigenvalues = c.alpha != nullptr;
+  return {c.s + matrix,
+          c.t + matrix,
+          c.q + matrix,
+          c.z + matrix,
+          eigenvalues ? c.alpha + vector : nullptr,
+          eigenvalues ? c.beta + vector : nullptr};
+}
+
+template <typename T>
+Pair<T> QzGradientBatch<T>::pencil_of(int64_t index) const {
+  const int64_t matrix = index * n_ * n_;
+  return {pencils_.first + matrix, pencils_.second + matrix};
+}
+
+template <typename T>
+Batch::Worker QzGradientBatch<T>::make_worker() const {
+  const auto gradient = std::make_shared<QzGradient<T>>(n_, apart_, fork_);
+  return [this, gradient](int64_t index) -> std::string {
+    (*gradient)(factors_of(index), cotangents_of(index), pencil_of(index));
+    return "";
+  };
+}
+
+template <typename T>
+Batch::GroupWorker QzGradientBatch<T>::make_group_worker() const {
+  if (simd_ == nullptr) return Batch::make_group_worker();
+  struct Workspace {
+    std::unique_ptr<LockstepGradient<T>> lockstep;
+    std::vector<ConstFactors<T>> factors;
+    std::vector<Cotangents<T>> cotangents;
+    std::vector<Pair<T>> pencils;
+  };
+  const auto space = std::make_shared<Workspace>();
+  space->lockstep = make_lockstep_gradient<T>(*simd_, n_);
+  return together_and_the_rest([this, space](int64_t first, int64_t count, std::string*) {
+    space->factors.clear(), space->cotangents.clear(), space->pencils.clear();
+    for (int64_t index = first; index < first + count; ++index) {
+      space->factors.push_back(factors_of(index));
+      space->cotangents.push_back(cotangents_of(index));
+      space->pencils.push_back(pencil_of(index));
+    }
+    return (*space->lockstep)(space->factors.data(), space->cotangents.data(), space->pencils.data(), static_cast<int>(count));
+  });
+}
+
+#define TFQZ_INSTANTIATE(T)          \
+  template class QzBatch<T>;         \
+  template class ReorderBatch<T>;    \
+  template class SchurBatch<T>;      \
+  template class BasisBatch<T>;      \
+  template class TriangularBatch<T>; \
+  template class QzGradientBatch<T>
+TFQZ_INSTANTIATE(float);
+TFQZ_INSTANTIATE(double);
+TFQZ_INSTANTIATE(std::complex<float>);
+TFQZ_INSTANTIATE(std::complex<double>);
+#undef TFQZ_INSTANTIATE
+
+}  // namespace tfqz
