@@ -159,24 +159,15 @@ def linearised_model(parameters):
 def stable_solution(A, B, states):
     """G, H of the stable solution x = G k, k' = H k of B E_t x' = A x, where k is the first `states` variables of x.
 
-    QZ finds the eigenvalues in no particular order, so the stable subspace is put together from the eigenvectors of the
-    stable ones, by back substitution in S and T. These must be distinct; the others, of which many may be infinite, needn't
-    be: G and H don't depend on their order, so they have derivatives all the same.
+    X and Y span the right and the left deflating subspace of the stable eigenvalues: A X and B X lie in the span of Y, so x = X w with
+    w' = W w, Y^T B X W = Y^T A X. Their derivative needs the stable eigenvalues to differ from the others, of which many may be infinite,
+    and nothing else. More or fewer than `states` stable eigenvalues are an error.
     """
-    S, T, _, Z = tfqz.qz(A, B, output="complex")
-    s, t = tf.linalg.diag_part(S), tf.linalg.diag_part(T)
-    stable = np.flatnonzero(tf.abs(s) < tf.abs(t))
-    if len(stable) != states:
-        raise ValueError(f"one stable solution takes {states} stable eigenvalues; got {len(stable)}")
-    eigenvectors = []
-    for j in stable:
-        M = t[j] * S - s[j] * T  # 0 at (j, j)
-        above = -tf.linalg.triangular_solve(M[:j, :j], M[:j, j : j + 1], lower=False)
-        eigenvectors.append(tf.concat([above, tf.eye(S.shape[0] - j, 1, dtype=S.dtype)], axis=0))
-    X = Z @ tf.concat(eigenvectors, axis=1)
+    stable = tfqz.deflating_subspace(A, B, "iuc", dimension=states)
+    X, Y_T = stable.right, tf.transpose(stable.left)
+    W = tf.linalg.solve(Y_T @ B @ X, Y_T @ A @ X)
     K = X[:states]
-    roots = tf.gather(s, stable) / tf.gather(t, stable)
-    return tf.math.real(X @ tf.linalg.inv(K)), tf.math.real(K * roots @ tf.linalg.inv(K))
+    return X @ tf.linalg.inv(K), K @ W @ tf.linalg.inv(K)
 
 
 def decision_rules(parameters):

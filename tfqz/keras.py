@@ -7,6 +7,8 @@ Inputs keep their precision, whatever the layer's dtype policy says: a float64 p
 float16 or bfloat16, as the layers of a mixed-precision model give it, is cast to float32, and the outputs stay float32.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -16,6 +18,7 @@ from tfqz._api.eigvals import eigvals as _eigvals
 from tfqz._api.qz import QZ as _Factors
 from tfqz._api.qz import qz as _qz
 from tfqz._form import checks
+from tfqz._form.types import Backend, OnFailure, Output
 
 _HALF = ("float16", "bfloat16")
 
@@ -68,7 +71,7 @@ class QZ(_PencilLayer):
       tf.errors.InvalidArgumentError: as `tfqz.qz`, when the model runs.
     """
 
-    def __init__(self, output="real", backend=None, on_failure="raise", **kwargs):
+    def __init__(self, output: Output = "real", backend: Backend | None = None, on_failure: OnFailure = "raise", **kwargs: Any) -> None:
         super().__init__(backend=backend, on_failure=on_failure, **kwargs)
         self.output_form = checks.choice("output", output, checks.OUTPUTS)
 
@@ -105,7 +108,7 @@ class GeneralizedEigenvalues(_PencilLayer):
       As the layer `QZ`.
     """
 
-    def __init__(self, homogeneous=False, backend=None, on_failure="raise", **kwargs):
+    def __init__(self, homogeneous: bool = False, backend: Backend | None = None, on_failure: OnFailure = "raise", **kwargs: Any) -> None:
         super().__init__(backend=backend, on_failure=on_failure, **kwargs)
         self.homogeneous = bool(homogeneous)
 

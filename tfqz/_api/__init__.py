@@ -1,0 +1,9 @@
+"""The public functions, a module for each; `tfqz/__init__.py` gives them their public names.
+
+They check arguments (`_form/checks.py`), ask a backend for values, and attach derivatives to these (`_derivative/registration.py`).
+
+    qz, ordqz, eigvals, schur, subspaces   the decompositions and what users take from them
+    diagnosis                              `sensitivity` and `gauge_residual`: how well a gradient is defined
+    selection                              what `sort` means
+    selfcheck                              `python -m tfqz`
+"""

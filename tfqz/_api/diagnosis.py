@@ -1,5 +1,6 @@
 """`tfqz.sensitivity` and `tfqz.gauge_residual`: how well a gradient is defined, at a pencil and for a loss."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -11,6 +12,7 @@ from tfqz._derivative.gradient import right_hand_sides
 from tfqz._form import blocks, canonical, checks, eigenvalues, tolerances
 from tfqz._form.blocks import masked
 from tfqz._form.products import matmul
+from tfqz._form.types import Matrix, not_converted
 
 
 class Sensitivity(NamedTuple):
@@ -21,8 +23,8 @@ class Sensitivity(NamedTuple):
     amplification: tf.Tensor
 
 
-@tf.autograph.experimental.do_not_convert
-def sensitivity(s, t, q=None, z=None, *, name=None):
+@not_converted
+def sensitivity(s: Matrix, t: Matrix, q: Matrix | None = None, z: Matrix | None = None, *, name: str | None = None) -> Sensitivity:
     """How far neighbouring eigenvalues of a generalized Schur form are apart, and what that does to gradients.
 
     Entry j is about eigenvalues j and j + 1, with S and T divided by their Frobenius norms. Nothing depends on q and z: they may be
@@ -114,8 +116,8 @@ def _unit(xs):
     return [x / blocks.of_dtype(safe, x.dtype) for x in xs], norm
 
 
-@tf.autograph.experimental.do_not_convert
-def gauge_residual(factors, cotangents, *, name=None):
+@not_converted
+def gauge_residual(factors: Sequence[Matrix], cotangents: Sequence[Matrix | None], *, name: str | None = None) -> tf.Tensor:
     """How much of a cotangent acts on what the decomposition does not determine; 0 up to rounding for a loss that has a derivative.
 
     Where eigenvalues coincide any mixture of their columns is as good a decomposition, where t_jj = 0 (complex dtypes) any phase of

@@ -5,10 +5,19 @@ import tensorflow as tf
 from tfqz import _backends
 from tfqz._derivative import registration
 from tfqz._form import blocks, checks, eigenvalues
+from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
 
 
-@tf.autograph.experimental.do_not_convert
-def eigvals(a, b, homogeneous_eigvals=False, *, backend=None, on_failure="raise", name=None):
+@not_converted
+def eigvals(
+    a: Matrix,
+    b: Matrix,
+    homogeneous_eigvals: bool = False,
+    *,
+    backend: Backend | None = None,
+    on_failure: OnFailure = "raise",
+    name: str | None = None,
+) -> tf.Tensor:
     """Generalized eigenvalues of a pencil, or of a batch: the lambda for which a x = lambda b x has a solution x.
 
     They come from QZ, in the order in which it finds them, and so does their gradient: for a simple eigenvalue with right and left

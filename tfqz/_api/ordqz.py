@@ -1,6 +1,6 @@
 """`tfqz.ordqz`, the QZ decomposition with its eigenvalues in a chosen order."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 import tensorflow as tf
@@ -9,6 +9,7 @@ from tfqz import _backends
 from tfqz._api import selection
 from tfqz._derivative import registration
 from tfqz._form import blocks, checks
+from tfqz._form.types import Backend, Matrix, OnFailure, Output, Sort, not_converted
 
 
 class OrdQZ(NamedTuple):
@@ -34,8 +35,49 @@ class OrdQZSdim(NamedTuple):
     sdim: tf.Tensor
 
 
-@tf.autograph.experimental.do_not_convert
-def ordqz(a, b, sort="lhp", output="real", *, tolerance=0.0, return_sdim=False, backend=None, on_failure="raise", name=None):
+@overload
+def ordqz(
+    a: Matrix,
+    b: Matrix,
+    sort: Sort = "lhp",
+    output: Output = "real",
+    *,
+    tolerance: float = 0.0,
+    return_sdim: Literal[False] = False,
+    backend: Backend | None = None,
+    on_failure: OnFailure = "raise",
+    name: str | None = None,
+) -> OrdQZ: ...
+
+
+@overload
+def ordqz(
+    a: Matrix,
+    b: Matrix,
+    sort: Sort = "lhp",
+    output: Output = "real",
+    *,
+    tolerance: float = 0.0,
+    return_sdim: Literal[True],
+    backend: Backend | None = None,
+    on_failure: OnFailure = "raise",
+    name: str | None = None,
+) -> OrdQZSdim: ...
+
+
+@not_converted
+def ordqz(
+    a: Matrix,
+    b: Matrix,
+    sort: Sort = "lhp",
+    output: Output = "real",
+    *,
+    tolerance: float = 0.0,
+    return_sdim: bool = False,
+    backend: Backend | None = None,
+    on_failure: OnFailure = "raise",
+    name: str | None = None,
+) -> OrdQZ | OrdQZSdim:
     """QZ decomposition of a pencil, or of a batch, with chosen eigenvalues in the upper left corner.
 
     As `tfqz.qz`, canonical form included, but for the order of the eigenvalues: those that `sort` selects come first, and those

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfqz import _backends
 from tfqz._derivative import registration
 from tfqz._form import blocks, checks
+from tfqz._form.types import Backend, Matrix, OnFailure, Output, not_converted
 
 
 class QZ(NamedTuple):
@@ -18,9 +19,16 @@ class QZ(NamedTuple):
     z: tf.Tensor
 
 
-# Like all public functions without Python's control flow on tensors: AutoGraph's conversion would add about a third to the first trace.
-@tf.autograph.experimental.do_not_convert
-def qz(a, b, output="real", *, backend=None, on_failure="raise", name=None):
+@not_converted
+def qz(
+    a: Matrix,
+    b: Matrix,
+    output: Output = "real",
+    *,
+    backend: Backend | None = None,
+    on_failure: OnFailure = "raise",
+    name: str | None = None,
+) -> QZ:
     """QZ (generalized Schur) decomposition of a pencil, or of a batch: a = q s z^H and b = q t z^H.
 
     q and z are unitary, s and t upper triangular, t with a real diagonal >= 0. The generalized eigenvalues are s_jj / t_jj;

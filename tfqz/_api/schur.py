@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfqz import _backends
 from tfqz._derivative import registration
 from tfqz._form import blocks, checks
+from tfqz._form.types import Backend, Matrix, OnFailure, Output, not_converted
 
 
 class Schur(NamedTuple):
@@ -16,8 +17,10 @@ class Schur(NamedTuple):
     z: tf.Tensor
 
 
-@tf.autograph.experimental.do_not_convert
-def schur(a, output="real", *, backend=None, on_failure="raise", name=None):
+@not_converted
+def schur(
+    a: Matrix, output: Output = "real", *, backend: Backend | None = None, on_failure: OnFailure = "raise", name: str | None = None
+) -> Schur:
     """Schur decomposition of a matrix, or of a batch: a = z t z^H, z unitary and t upper triangular, with the eigenvalues on its diagonal.
 
     With `output="real"`, t of a real matrix is quasi upper triangular: each complex pair of eigenvalues has a 2 x 2 block [p b; c p]

@@ -10,6 +10,7 @@ from tfqz._api import ordqz, selection
 from tfqz._derivative import bases, failed, registration
 from tfqz._form import blocks, checks
 from tfqz._form.products import matmul
+from tfqz._form.types import Backend, Matrix, OnFailure, Output, Sort, not_converted
 
 
 class DeflatingSubspace(NamedTuple):
@@ -23,8 +24,19 @@ class DeflatingSubspace(NamedTuple):
     dimension: tf.Tensor
 
 
-@tf.autograph.experimental.do_not_convert
-def deflating_subspace(a, b, sort="lhp", output="real", *, dimension=None, tolerance=0.0, backend=None, on_failure="raise", name=None):
+@not_converted
+def deflating_subspace(
+    a: Matrix,
+    b: Matrix,
+    sort: Sort = "lhp",
+    output: Output = "real",
+    *,
+    dimension: int | None = None,
+    tolerance: float = 0.0,
+    backend: Backend | None = None,
+    on_failure: OnFailure = "raise",
+    name: str | None = None,
+) -> DeflatingSubspace:
     """The right and left deflating subspaces of a pencil, or of a batch, for the eigenvalues that `sort` selects.
 
     A pair of subspaces X, Y of equal dimension with a X and b X in Y; on X the pencil has the selected eigenvalues. The derivative
