@@ -74,8 +74,8 @@ class BuildOpLibrary(build_ext):
 
 
 def in_parallel(compile_all, object_names, version):
-    """What compiles only what has changed, several files at a time, as many as there are processors or the environment variable MAX_JOBS says
-    (a file takes up to 1.8 GB)."""
+    """What compiles only what has changed, several files at a time: as many as there are processors, or as the environment variable
+    MAX_JOBS says (a file takes up to 1.8 GB)."""
 
     def compile_each(sources, **options):
         flags, jobs = options.pop("extra_postargs"), int(os.environ.get("MAX_JOBS", os.cpu_count()))

@@ -29,7 +29,7 @@ class Case:
         away from 0, a != d in 2 x 2 blocks, no ties in the columns of Z (`oracles.separation` above 0.05), in the real
         and in the complex form.
     reorders: zeros in special places let QZ find the eigenvalues in an order that the smallest perturbation changes. A
-        difference of two decompositions says nothing then; `oracles.mp_gradient` keeps the order.
+        difference of two decompositions says nothing then; `many_digits.gradient` keeps the order.
     singular_pencil: det(A - lambda B) vanishes identically.
     infinite: how many eigenvalues are infinite; None if rounding decides (a defective one, or a singular pencil).
     extreme: entries so far from 1 that their squares may leave the range, of single precision at least.

@@ -1,4 +1,4 @@
-"""References that share no code with the package: central differences, SciPy's QZ made canonical, QZ at 50 digits.
+"""References that share no code with the package: central differences, SciPy's QZ made canonical.
 
 All take and return NumPy arrays of one pencil, and factors in SciPy's order S, T, Q, Z with A = Q S Z^H, B = Q T Z^H.
 <X, Y> = Re tr(X^H Y); the gradient of a real f is the G with df = <G, dX>, so for X = U + i V it is df/dU + i df/dV.
@@ -48,10 +48,10 @@ def central_gradient(f, a, b, step=None):
         steps.append(step * scale)
         return 0
 
-    _by_entries(collect, a, b)
+    by_entries(collect, a, b)
     values = np.asarray(f(*(np.stack(x) for x in zip(*moved)))).reshape(-1, 2)
     derivatives = iter((values[:, 0] - values[:, 1]) / (2 * np.array(steps)))
-    return _by_entries(lambda *_: next(derivatives), a, b)
+    return by_entries(lambda *_: next(derivatives), a, b)
 
 
 def _relative_step(dtype, order):
@@ -66,7 +66,7 @@ def _power_of_two(x):
     return float(2.0 ** np.round(np.log2(x)))
 
 
-def _by_entries(directional, a, b):
+def by_entries(directional, a, b):
     """Collects `directional(da, db, scale)` over all unit directions, imaginary ones included where `a` is complex."""
     gradients = np.zeros_like(a), np.zeros_like(b)
     for which, x in enumerate((a, b)):
@@ -133,7 +133,7 @@ def _largest(column):
 def _singular_vectors(block):
     """U and V of the SVD block = U diag(a, d) V^T, a >= d, of a real 2 x 2 block."""
     if block.dtype == object:
-        u, _, vh = (_to_numpy(x) for x in mp.svd_r(mp.matrix(block.tolist())))
+        u, _, vh = (np.array(x.tolist(), dtype=object) for x in mp.svd_r(mp.matrix(block.tolist())))
     else:
         u, _, vh = np.linalg.svd(block)
     return u, vh.T
@@ -282,82 +282,6 @@ def structure_error(s, t):
 
 
 def eigenvalue_order(s, t):
-    """The eigenvalues alpha / beta in the order of the diagonal of S and T: what `mp_qz` needs to follow a given QZ."""
+    """The eigenvalues alpha / beta in the order of the diagonal of S and T: what `many_digits.qz` needs to follow a given QZ."""
     alpha, beta = homogeneous_eigenvalues(s, t)
     return alpha / beta
-
-
-def mp_qz(a, b, order, output="real", digits=50):
-    """The canonical (s, t, q, z) of a pencil with nonsingular B and distinct eigenvalues, as arrays of mpmath numbers.
-
-    Eigenvectors X of B^-1 A in the given order span the deflating subspaces, so with the QR decompositions X = Z R and
-    B Z = Q T, Q^H A Z is upper triangular too. In the real form Re x and Im x stand for a complex pair; the SVD of
-    T's block is left to `canonical`.
-    """
-    real = output == "real" and _is_real(a) and _is_real(b)
-    n = len(a)
-    with mp.workdps(digits):
-        A, B = mp.matrix(a.tolist()), mp.matrix(b.tolist())
-        eigenvalues, vectors = mp.eig(mp.inverse(B) * A)
-        unused = list(range(n))
-
-        def take(target):
-            nearest = min(unused, key=lambda i: abs(eigenvalues[i] - target))
-            unused.remove(nearest)
-            return nearest
-
-        columns, below = [], []  # `below`: rows of S with a subdiagonal entry
-        while len(columns) < n:
-            target = mp.mpmathify(complex(order[len(columns)]))
-            nearest = take(target)
-            x = list(vectors[:, nearest])
-            if not real:
-                columns.append(x)
-            elif target.imag == 0:
-                pivot = max(x, key=abs)  # the eigenvector is real up to a phase
-                columns.append([mp.re(entry / pivot) for entry in x])
-            else:
-                take(mp.conj(target))
-                columns += [mp.re(entry) for entry in x], [mp.im(entry) for entry in x]
-                below.append(len(columns) - 1)
-        Z, _ = mp.qr(mp.matrix(columns).T)
-        Q, T = mp.qr(B * Z)
-        s, t, q, z = (_to_numpy(M) for M in (Q.H * A * Z, T, Q, Z))
-        for i in range(n):
-            t[i, :i] = s[i, : i - (i in below)] = mp.mpf(0)
-        return canonical(s, t, q, z)
-
-
-def mp_directional(cotangents, a, b, da, db, order, output="real", digits=50):
-    """The derivative of <Sb, S> + <Tb, T> + <Qb, Q> + <Zb, Z> along (da, db), to about 30 of 50 digits.
-
-    `cotangents` = (Sb, Tb, Qb, Zb). A central difference: a step of a third of the digits balances truncation and
-    rounding. `order` as in `mp_qz`, so no perturbation reorders the eigenvalues.
-    """
-    with mp.workdps(digits):
-        step = mp.mpf(10) ** (-(digits // 3))
-
-        def functional(h):
-            moved = (x.astype(object) + h * dx.astype(object) for x, dx in ((a, da), (b, db)))
-            factors = mp_qz(*moved, order, output, digits)
-            terms = (np.conj(c).astype(object) * x for c, x in zip(cotangents, factors))
-            return mp.re(sum(term.sum() for term in terms))
-
-        return float((functional(step) - functional(-step)) / (2 * step))
-
-
-def mp_gradient(cotangents, a, b, order, output="real", digits=50):
-    """The gradient (Ab, Bb) of the functional of `mp_directional`, to double precision."""
-
-    def directional(da, db, scale):
-        return mp_directional(cotangents, a, b, scale * da, scale * db, order, output, digits) / scale
-
-    return _by_entries(directional, a, b)
-
-
-def _to_numpy(matrix):
-    return np.array(matrix.tolist(), dtype=object)
-
-
-def _is_real(x):
-    return not any(isinstance(entry, (complex, mp.mpc)) for entry in np.ravel(x).tolist())

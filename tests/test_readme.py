@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-PAGES = ["README.md", "docs/differentiability.md"]
+PAGES = ["README.md", "docs/differentiability.md", "docs/architecture.md", "CONTRIBUTING.md", "cc/README.md"]
 
 
 def blocks(page):

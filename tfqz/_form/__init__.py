@@ -1,11 +1,11 @@
 """What pencils and their factors look like, and how TensorFlow computes with them. It knows no other room.
 
-    checks        which arguments are accepted, and what is said of others
-    blocks        2 x 2 diagonal blocks; diagonals, bands, masks, rotations
-    canonical     the canonical form of factors
-    eigenvalues   alpha and beta of a form, their cotangents, and which of them coincide
-    tolerances    every tolerance, with its name and reason
-    products      products of matrices that no device rounds to fewer bits
-    traces        functions that are traced once for all sizes
-    types         the types of arguments that public functions share
+checks        which arguments are accepted, and what is said of others
+blocks        2 x 2 diagonal blocks; diagonals, bands, masks, rotations
+canonical     the canonical form of factors
+eigenvalues   alpha and beta of a form, their cotangents, and which of them coincide
+tolerances    every tolerance, with its name and reason
+products      products of matrices that no device rounds to fewer bits
+traces        functions that are traced once for all sizes
+types         the types of arguments that public functions share
 """
