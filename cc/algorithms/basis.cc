@@ -7,30 +7,9 @@
 #include <complex>
 #include <limits>
 
+#include "algorithms/arithmetic.h"
+
 namespace tfqz {
-namespace {
-
-template <typename R>
-R square(R x) {
-  return x * x;
-}
-template <typename R>
-R square(std::complex<R> x) {
-  return x.real() * x.real() + x.imag() * x.imag();
-}
-
-// a b without what std::complex does about infinities, which keeps loops from becoming vectors.
-template <typename R>
-R product(R a, R b) {
-  return a * b;
-}
-template <typename R>
-std::complex<R> product(std::complex<R> a, std::complex<R> b) {
-  return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
-}
-
-}  // namespace
-
 template <typename T>
 BasisFinder<T>::BasisFinder(int n) : n_(n), matrices_(n, 1), X_(matrices_[0]), lengths_(n), v_(n), product_(n) {}
 
@@ -55,7 +34,7 @@ int BasisFinder<T>::longest_row(int first, int end) {
   std::fill(lengths_.begin(), lengths_.end(), R(0));
   for (int j = first; j < end; ++j) {
     const T* x = X_.column(j);
-    for (int i = 0; i < n_; ++i) lengths_[i] += square(x[i]);
+    for (int i = 0; i < n_; ++i) lengths_[i] += squared(x[i]);
   }
   const R reach = kReach * *std::max_element(lengths_.begin(), lengths_.end());
   const auto found = std::find_if(lengths_.begin(), lengths_.end(), [reach](R length) { return length >= reach; });

@@ -78,7 +78,7 @@ def taken_apart(S, T, runs_only=False):
 
 def runs_taken_apart(T):
     """T and which pairs, the same with `runs_only` for the factor of an ordinary Schur form: the pencil (T, I), whose I stays."""
-    x, y, norms = _over_norms(T, tf.eye(tf.shape(T)[-1], batch_shape=tf.shape(T)[:-2], dtype=T.dtype))
+    x, y, norms = _over_norms(T, blocks.identity_like(T))
     distance, pairs = _distances(x, y, blocks.starts(T), runs_only=True)
     return T + tf.linalg.diag(tf.cast(distance * norms[0], T.dtype)), pairs
 
