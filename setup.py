@@ -48,7 +48,9 @@ class BuildOpLibrary(build_ext):
             # Where pip puts the two beside tfqz; elsewhere (an editable install) the loader loads them first.
             "-Wl,-rpath,$ORIGIN/../tensorflow:$ORIGIN/../scipy_openblas32/lib",
         ]
-        self.compiler.compile = in_parallel(self.compiler.compile, self.compiler.object_filenames, tf.__version__)
+        # By itself setuptools asks only whether a file is newer than the library; flags and TensorFlow's version count as well.
+        self.force = True
+        self.compiler.compile = in_parallel(self.compiler, tf.__version__)
         super().build_extension(ext)
         record = {
             "tensorflow": tf.__version__,
@@ -73,27 +75,30 @@ class BuildOpLibrary(build_ext):
                 self.copy_file(built, wanted)
 
 
-def in_parallel(compile_all, object_names, version):
+def in_parallel(compiler, version):
     """What compiles only what has changed, several files at a time: as many as there are processors, or as the environment variable
     MAX_JOBS says (a file takes up to 1.8 GB)."""
+    compile_all = compiler.compile
 
     def compile_each(sources, **options):
         flags, jobs = options.pop("extra_postargs"), int(os.environ.get("MAX_JOBS", os.cpu_count()))
 
         def compile_one(source):
-            (object_name,) = object_names([source], output_dir=options["output_dir"])
+            (object_name,) = compiler.object_filenames([source], output_dir=options["output_dir"])
             headers, record = Path(f"{object_name}.d"), Path(f"{object_name}.flags")
             # Kernels do little themselves, and TensorFlow's headers much. The user's flags come last, so that they win.
             chosen = [*flags, "-O1" if "ops" in Path(source).parts else "-O3", *shlex.split(os.environ.get("CXXFLAGS", ""))]
-            described = json.dumps([chosen, options["include_dirs"], options["macros"], os.environ.get("CXX"), version])
+            described = json.dumps([compiler.compiler_so_cxx, chosen, options["include_dirs"], options["macros"], version])
             if not is_current(Path(object_name), headers, record, described):
+                record.unlink(missing_ok=True)  # until the object is whole
                 # Not -MMD: what a system's header includes counts as the system's there, and Highway's includes our files.
                 compile_all([source], extra_postargs=[*chosen, "-MD", "-MF", str(headers)], **options)
                 record.write_text(described)
             return object_name
 
         with concurrent.futures.ThreadPoolExecutor(max(jobs, 1)) as pool:
-            return list(pool.map(compile_one, sources))
+            # Those with TensorFlow's headers first: they take longest.
+            return list(pool.map(compile_one, sorted(sources, key=lambda source: ("ops" not in Path(source).parts, source))))
 
     return compile_each
 
@@ -121,8 +126,7 @@ setup(
     ext_modules=[
         Extension(
             "tfqz.libtfqz",
-            # Those with TensorFlow's headers first: they take longest.
-            sources=sorted((str(path) for path in Path("cc").rglob("*.cc")), key=lambda path: ("ops" not in path, path)),
+            sources=sorted(str(path) for path in Path("cc").rglob("*.cc")),
             depends=sorted(str(path) for path in Path("cc").rglob("*.h")),
             include_dirs=["cc"],
             language="c++",
