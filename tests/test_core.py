@@ -37,22 +37,28 @@ def compile_all(folder, sources, *flags):
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
-    """From `driver`, a flag for the test program, and whether anything `converges` in vectors, to the program."""
+    """From `driver`, a flag for the test program, and whether anything `converges` in vectors, to the program: linked with a static
+    library of what knows nothing of TensorFlow, and with LAPACK."""
     folder = tmp_path_factory.mktemp("core")
     iterating = [path for path in SOURCES if path.name.startswith(("lockstep_", "qz_iteration_"))]
     common = compile_all(folder, [path for path in SOURCES if path not in iterating], SANITIZERS)
 
     @functools.cache
-    def in_vectors(converges):
+    def archive(converges):
         # What compiles in seconds; with the other sanitizer, or optimised, vectors take minutes.
-        return compile_all(folder, iterating, "-O0", "-fsanitize=address", *([] if converges else ["-DTFQZ_SWEEPS=0"]))
+        in_vectors = compile_all(folder, iterating, "-O0", "-fsanitize=address", *([] if converges else ["-DTFQZ_SWEEPS=0"]))
+        library = folder / f"libtfqz_core_{converges}.a"
+        subprocess.run(["ar", "rcs", library, *common, *in_vectors], check=True)
+        return library
 
     def link(driver="-DLAPACK", converges=True):
         program = folder / f"core_test{driver}{converges}"
-        objects = [*common, *in_vectors(converges), *compile_all(folder, [ROOT / "tests/core_test.cc"], SANITIZERS, driver)]
+        main = compile_all(folder, [ROOT / "tests/core_test.cc"], SANITIZERS, driver)
+        # All of it, whether the program calls it or not: the linker finds everything in LAPACK.
+        core = ["-Wl,--whole-archive", archive(converges), "-Wl,--no-whole-archive"]
         libraries = scipy_openblas32.get_lib_dir()
         openblas = [f"-L{libraries}", "-lscipy_openblas", f"-Wl,-rpath,{libraries}"]
-        subprocess.run(["g++", SANITIZERS, *objects, "-o", program, *openblas], check=True)
+        subprocess.run(["g++", SANITIZERS, *main, *core, "-o", program, *openblas], check=True)
         return program
 
     return link
