@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
-#include <new>
 
 #include "pencil/clusters.h"
 #include "vectors/convention-inl.h"
@@ -29,7 +28,7 @@ template <typename T>
 class GradientInLockstep : public LockstepGradient<T> {
  public:
   explicit GradientInLockstep(int n) : n_(n), size_(static_cast<std::size_t>(n) * n) {
-    buffer_.reset(static_cast<char*>(::operator new(10 * size_ * sizeof(N) + 14 * n * sizeof(V), std::align_val_t{kAlignment})));
+    buffer_ = aligned_array<R>(10 * size_ * kStride<T> + 14 * n * kStride<R>);
     fields_ = reinterpret_cast<N*>(buffer_.get());
     vectors_ = reinterpret_cast<V*>(fields_ + 10 * size_);
   }
@@ -80,9 +79,6 @@ class GradientInLockstep : public LockstepGradient<T> {
   using N = Lanes<T>;
   using V = Lanes<R>;
   static constexpr int kParts = kComplex<T> ? 2 : 1;
-  struct Free {
-    void operator()(char* memory) const { ::operator delete(memory, std::align_val_t{kAlignment}); }
-  };
 
   Field<N> field(int i) const { return {&fields_[i * size_], n_}; }
   static R& lane_of(V* x, int lane) { return reinterpret_cast<R*>(x)[lane]; }
@@ -209,7 +205,7 @@ class GradientInLockstep : public LockstepGradient<T> {
 
   const int n_;
   const std::size_t size_;
-  std::unique_ptr<char, Free> buffer_;
+  AlignedArray<R> buffer_;
   N* fields_;
   V* vectors_;
 };
