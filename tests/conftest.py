@@ -32,6 +32,9 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "random-200" in item.name and "graph" in item.name:
             item.add_marker(pytest.mark.skip(reason="half a minute in TensorFlow's ops; test_xla.py compiles it"))
+        words = [word for mark in item.iter_markers("slow_if") for word in mark.args]
+        if any(word in item.name for word in words) or ("random-60" in item.name and "graph" in item.name):
+            item.add_marker(pytest.mark.slow)
     # Modules of slow tests first: at the end there should be nothing long that one process is left with.
     slow = collections.defaultdict(list)
     for item in items:

@@ -28,6 +28,7 @@ def test_a_batch_is_its_pencils(dtype, backend, rng):
             assert equal(factor[index], pair[1], backend)
 
 
+@pytest.mark.slow_if("graph")
 @pytest.mark.parametrize("shapes", [([3, 1], [2]), ([], [4]), ([2, 1, 3], [5, 1]), ([1], [1])])
 def test_batch_shapes_broadcast(shapes, backend, rng):
     """Values as of the broadcast arrays, gradients summed over what was broadcast."""
@@ -56,6 +57,7 @@ def test_empty_and_tiny(shape, dtype, backend, rng):
         assert np.allclose(factors.q * factors.s, a * factors.z) and np.all(factors.z.numpy() == 1)
 
 
+@pytest.mark.slow_if("graph", "scipy")
 def test_unknown_static_shapes(backend, rng):
     """Nothing but the dtype known when the graph is made; values and gradients as in eager code."""
     a, b = deviates(rng, (3, 1, 4, 4), "float64"), deviates(rng, (2, 4, 4), "float64")

@@ -98,6 +98,7 @@ def test_no_convergence(dtype, backend, monkeypatch):
             wrap(lambda a, b: tfqz.qz(a, b, backend=backend))(np.stack([b, a, a]), b)
 
 
+@pytest.mark.slow
 def test_no_convergence_in_few_sweeps(monkeypatch, rng):
     """No pencil is known that needs the sweeps that are allowed: fewer for this test."""
     few = tf.function(graph.factorize_or_tell.__wrapped__)

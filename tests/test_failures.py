@@ -36,6 +36,7 @@ def second(f, a, b):
     return gradients(lambda a, b: tf.add_n([tf.reduce_sum(x * WEIGHTS) for x in gradients(f, a, b)]), a, b)
 
 
+@pytest.mark.slow_if("scipy", "graph", "function")
 @pytest.mark.parametrize("how", ["eager", "function"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_masked(name, how, backend):
@@ -109,6 +110,7 @@ def test_training_goes_on():
     assert all(np.isfinite(w).all() for w in model.get_weights())
 
 
+@pytest.mark.slow_if("graph")
 @pytest.mark.parametrize("how", ["eager", "function", "xla"])
 def test_another_dimension(how, backend):
     """An error that says how many there are, and where, in programs that XLA compiles for the CPU too."""

@@ -74,6 +74,7 @@ def well_separated(dtype, n, output):
     return max((draw(seed) for seed in range(20)), key=lambda x: oracles.separation(*oracles.scipy_qz(*x, output)))
 
 
+@pytest.mark.slow_if("graph")
 @pytest.mark.parametrize("n", [4, 8, 16, 30])
 @pytest.mark.parametrize("dtype, output", [("float64", "real"), ("float64", "complex"), ("complex128", "complex")])
 def test_directional_derivative_up_to_n_30(dtype, output, n, backend, rng):
@@ -86,6 +87,7 @@ def test_directional_derivative_up_to_n_30(dtype, output, n, backend, rng):
     assert min(abs(derivative - x) for x in by_step) < 1e-6 * abs(derivative)
 
 
+@pytest.mark.slow_if("graph", "scipy")
 @pytest.mark.parametrize("dtype, output", [("float64", "real"), ("complex128", "complex"), ("float64", "complex")])
 def test_fifty_digits(dtype, output, backend, rng):
     (case,) = [case for case in cases.CASES if case.name == "random-4"]
@@ -111,6 +113,7 @@ def test_fifty_digits_where_differences_change_the_order(name, dtype, backend, r
     assert abs(derivative - expected) < 1e5 * np.finfo(dtype).eps * abs(expected)
 
 
+@pytest.mark.slow_if("graph-float64")
 @pytest.mark.parametrize("infinite", [0, 1])
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 def test_round_trip(dtype, infinite, backend, rng):

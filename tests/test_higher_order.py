@@ -70,6 +70,7 @@ def only_native_eagerly(backend, in_graph):
         pytest.skip("half a minute for the derivatives that all backends share")
 
 
+@pytest.mark.slow_if("-graph]", "-scipy]")
 @pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
 @pytest.mark.parametrize("dtype, output", [("float64", "real"), ("complex128", "complex")])
 def test_derivatives(dtype, output, in_graph, backend):
@@ -110,6 +111,7 @@ def test_second_derivatives_of_a_function_differentiated_outside():
     assert close(problem.second(problem.a, problem.b), [x.numpy() for x in inside], 1e-12)
 
 
+@pytest.mark.slow_if("scipy")
 @pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
 def test_jacobians(in_graph, backend, rng):
     """tape.jacobian and tape.batch_jacobian, vectorised and not, against central differences."""

@@ -14,7 +14,7 @@ import tfqz
 from tfqz._backends import native
 
 VARIABLE = "TFQZ_SIMD"
-LARGEST = 64  # as in cc/batch.cc
+LARGEST = 64  # as in cc/algorithms/batches.cc
 
 pytestmark = pytest.mark.skipif(native.why_not() is not None, reason=str(native.why_not()))
 

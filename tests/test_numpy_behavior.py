@@ -66,7 +66,7 @@ def value_and_gradient(function):
     "conversion, mode, dtypes, backend",
     [
         # Tracing an op of the library traces what it carries for XLA as well.
-        ("all", "graph", "float64", "native"),
+        pytest.param("all", "graph", "float64", "native", marks=pytest.mark.slow),
         pytest.param("safe", "graph", "float64,complex64", "native", marks=pytest.mark.slow),
         pytest.param("safe", "eager", "complex128", "native", marks=pytest.mark.slow),
         pytest.param("all", "eager", "float32", "scipy", marks=pytest.mark.slow),

@@ -171,6 +171,7 @@ def test_second_derivatives(dtype, rng):
     assert along(gradient(derivative, a, b), (ea, eb)) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_backends_agree(rng):
     for dtype in cases.ALL:
         a, b = deviates(rng, (3, 6, 6), dtype), deviates(rng, (6, 6), dtype)
@@ -203,6 +204,7 @@ def test_batches_broadcast_and_count_for_themselves(backend, rng):
     assert np.allclose(whole[1][1], parts[1][1] + parts[4][1])
 
 
+@pytest.mark.slow_if("float64")
 @pytest.mark.parametrize("dtype, compiled_backend", [("float64", "native"), ("complex128", "native"), ("float64", "graph")])
 def test_under_xla(dtype, compiled_backend, rng):
     """Values and gradient of a compiled step are the eager ones."""

@@ -70,6 +70,7 @@ def test_a_refused_exchange(backend, monkeypatch):
     assert np.array_equal(np.diag(filled[0][0]), [1, 2, 3, 4])
 
 
+@pytest.mark.slow_if("graph")
 def test_a_singular_pencil_whose_eigenvalues_change(backend):
     """scipy#9001: eigenvalues 0/0 near rounding, which an exchange makes others. Those selected are in front, or it is an error."""
     m, p = np.zeros((8, 8)), np.diag([0.0] * 5 + [1] * 3)
@@ -99,6 +100,7 @@ def test_a_singular_pencil_whose_eigenvalues_change(backend):
             assert np.array_equal(s[0], np.eye(8))
 
 
+@pytest.mark.slow_if("graph")
 def test_an_eigenvalue_that_an_exchange_changed(backend, monkeypatch):
     """Labels that no longer hold are an error with the batch element, or NaN in it alone; rounding at a boundary is none."""
     calls = []
@@ -129,6 +131,7 @@ def test_an_eigenvalue_that_an_exchange_changed(backend, monkeypatch):
         tf.function(lambda: tfqz.ordqz(a, b, sort, backend=backend))()
 
 
+@pytest.mark.slow_if("graph")
 @pytest.mark.parametrize("dtype", cases.ALL)
 def test_infinite_eigenvalues_stay_infinite(dtype, backend, rng):
     """Wherever they go."""

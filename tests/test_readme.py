@@ -47,6 +47,7 @@ def test_files_that_are_named_exist(page):
     assert [name for name in named if not (ROOT / name).exists() and not (ROOT / page).parent.joinpath(name).exists()] == []
 
 
+@pytest.mark.slow
 def test_self_check():
     """`python -m tfqz` exits with 0 and tables every dtype."""
     done = subprocess.run([sys.executable, "-m", "tfqz"], capture_output=True, text=True, cwd="/")

@@ -127,6 +127,7 @@ def test_an_infinite_eigenvalue_is_in_no_half_plane(count, backend):
         assert np.all(found.sdim == 2) and np.all(np.count_nonzero(found.beta == 0, axis=-1) == 1)
 
 
+@pytest.mark.slow_if("complex128")
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 def test_half_of_the_finite_eigenvalues_are_stable(dtype, backend, rng):
     """Entries of size 100 beside R = I and E = I, or beside a random E."""

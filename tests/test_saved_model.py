@@ -103,6 +103,7 @@ def trained(tmp_path_factory):
     return before, after
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", SAVED, indirect=True)
 @pytest.mark.parametrize("process", ["the same process", *FIRST_LINES])
 def test_trained_on(trained, process, backend):

@@ -93,6 +93,7 @@ def assert_close(got, expected, tolerance=1e-10):
     assert np.abs(np.asarray(got) - np.asarray(expected)).max() < tolerance * np.abs(expected).max()
 
 
+@pytest.mark.slow_if("graph", "scipy")
 @pytest.mark.parametrize("how", ["eager", "function", "function inside"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_tapes_and_accumulators(name, how, backend):
@@ -115,6 +116,7 @@ def test_tapes_and_accumulators(name, how, backend):
         assert_close(wrap(along(along(f)))(A), np.sum(second.numpy() * E))
 
 
+@pytest.mark.slow_if("graph", "scipy")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_vectorized(name, backend):
     """Values and gradients of one op for all iterations are those of one for each, and so are gradients inside, and Jacobians."""
@@ -188,6 +190,7 @@ PROGRAMS = {
 }
 
 
+@pytest.mark.slow_if("graph", "scipy")
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_programs(program, backend):
     """In a tf.function: what the plain way gives, second derivatives too."""
@@ -198,6 +201,7 @@ def test_programs(program, backend):
         assert_close(tf.function(gradient(dotted(gradient(made))))(A), gradient(dotted(gradient(plain)))(A), 1e-8)
 
 
+@pytest.mark.slow_if("graph", "scipy")
 def test_saved_and_loaded(backend, tmp_path):
     """A loaded function has first and second derivatives, by tapes and accumulators."""
     if backend == "scipy":

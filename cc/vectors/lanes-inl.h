@@ -16,6 +16,9 @@
 #include <new>
 #include <type_traits>
 
+// Before Highway, which it tells what to leave out.
+#include "vectors/widths.h"
+
 #include "hwy/highway.h"
 #include "pencil/lapack.h"
 

@@ -1,5 +1,5 @@
 """The solver of the coupled triangular equations (2) and (3) in TensorFlow ops: what XLA compiles, and what works without the op
-library. `_derivative/equations.py` says what they are and calls it; cc/triangular.h is the same in C++.
+library. `_derivative/equations.py` says what they are and calls it; cc/algorithms/triangular.h is the same in C++.
 
 Element (i, j) stands in a 2 x 2 system whose determinant is delta_ij = s_ii t_jj - s_jj t_ii (up to conjugation) and
 needs only elements further from the diagonal in (2), closer to it in (3). The order of work: column of blocks after column of

@@ -119,7 +119,7 @@ def split_real(S, T, Q, Z):
     """The factors, real, [..., n, n], of which T's blocks are diagonal, without 2 x 2 blocks whose eigenvalues are real, or so near to a
     double one that the rounding errors of their entries decide. No phases or signs are kept. Without a derivative.
 
-    The same arithmetic as split_real in cc/lanes_canonical-inl.h, where the reasons are.
+    The same arithmetic as split_real in cc/vectors/lanes_canonical-inl.h, where the reasons are.
     """
     p, q, low, u = bands(S)
     t_1, _, _, t_2 = bands(T)

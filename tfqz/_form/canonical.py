@@ -1,6 +1,6 @@
 """The canonical form in TensorFlow operations, for the backends that don't get it from the C++ core.
 
-The rules, which `cc/canonical.h` has too:
+The rules, which `cc/pencil/canonical.h` has too:
 
  1. t_jj is real and >= 0; where t_jj = 0 (an infinite eigenvalue) s_jj is real and >= 0; where both are 0 the largest entry
     of column j of Q is real and positive.

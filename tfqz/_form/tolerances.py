@@ -17,7 +17,7 @@ def tie(dtype):
     """Two entries of a column count as equally large if their moduli differ by less than this, relative.
 
     Rounding must not choose the entry of Z that the canonical form makes positive. The value stands in
-    `cc/canonical.cc` too.
+    `cc/pencil/canonical.cc` too.
     """
     return 1024 * epsilon(dtype)
 
@@ -54,7 +54,7 @@ def equal_block_entries(dtype):
 
 def block_entries(dtype):
     """The entries of a 2 x 2 block have rounding errors below this, relative: eigenvalues that these may make real count as real. The value
-    stands in `cc/lanes_canonical-inl.h` and `cc/canonical.cc` too."""
+    stands in `cc/vectors/lanes_canonical-inl.h` and `cc/pencil/canonical.cc` too."""
     return 4 * epsilon(dtype)
 
 
