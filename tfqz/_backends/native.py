@@ -92,7 +92,8 @@ def _call(name, matrices, function, vectors=(), numbers=(), lists=None, **attrib
 
 @functools.cache
 def _body(function, matrices, vectors, numbers):
-    """What an op in a graph carries for XLA, as cc/ops/body.h says: the same in TensorFlow ops. `matrices`, `vectors`, `numbers`: dtypes."""
+    """What an op in a graph carries for XLA, as cc/ops/body.h says: the same in TensorFlow ops. `matrices`, `vectors`, `numbers`:
+    dtypes."""
     with tf.init_scope():
         dtypes_by_rank = {3: matrices, 2: vectors, 1: numbers}
         inputs = [tf.TensorSpec([None] * rank, dtype) for rank, dtypes in dtypes_by_rank.items() for dtype in dtypes]
