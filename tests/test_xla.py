@@ -183,6 +183,15 @@ def run(code, **environment):
 
 
 @pytest.mark.slow
+def test_with_the_settings_of_users():
+    """All others are compiled at XLA's lowest level (conftest.py): values and derivatives at its own one, in a process of its own."""
+    chosen = "test_train_step_and_second_derivative and native and (float32 or float64-real or complex128)"
+    command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider", __file__, "-k", chosen]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"XLA_FLAGS": ""})
+    assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout
+
+
+@pytest.mark.slow
 def test_imported_after_the_first_compilation_and_loaded_twice():
     run("""
 import pathlib, shutil, tempfile

@@ -28,6 +28,7 @@ __all__ = [
 
 
 def __getattr__(name):
+    """The submodule `keras`, imported when it is first used; AttributeError for other names."""
     # `tfqz.keras` on first use: TensorFlow doesn't import Keras either before it is used.
     if name == "keras":
         from importlib import import_module

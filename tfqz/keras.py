@@ -126,6 +126,7 @@ class GeneralizedEigenvalues(_PencilLayer):
 
 
 def _pair(inputs):
+    """The two inputs of a layer; ValueError for anything else."""
     if isinstance(inputs, (list, tuple)) and len(inputs) == 2:
         return inputs
     got = f"{len(inputs)} of them" if isinstance(inputs, (list, tuple)) else f"a {type(inputs).__name__}"

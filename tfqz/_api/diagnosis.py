@@ -60,6 +60,7 @@ def sensitivity(s: Matrix, t: Matrix, q: Matrix | None = None, z: Matrix | None 
 
 @differentiable
 def _sensitivity(S, T):
+    """separation, dif and amplification, [..., n - 1] each, real; S, T: [..., n, n]."""
     if not S.dtype.is_complex:
         G, H = tf.unstack(blocks.triangularize(S, T), num=2)
         S, T = (matmul(G, matmul(blocks.to_complex(X), H), adjoint_a=True) for X in (S, T))
@@ -106,6 +107,7 @@ def _over_norm(X):
 
 
 def _inner(xs, ys):
+    """The sum of <x, y> over pairs of matrices, [...], complex where these are."""
     return tf.add_n([tf.reduce_sum(tf.math.conj(x) * y, axis=[-2, -1]) for x, y in zip(xs, ys)])
 
 
@@ -162,6 +164,7 @@ def gauge_residual(factors: Sequence[Matrix], cotangents: Sequence[Matrix | None
 
 @differentiable
 def _gauge_residual(S, T, Q, Z, Sb, Tb, Qb, Zb):
+    """What `gauge_residual` returns, [...], real, of factors and cotangents, [..., n, n] each."""
     # Of norm 1, so that no square overflows.
     norms = [blocks.of_dtype(blocks.largest(X), X.dtype) for X in (S, T)]
     S, T, Sb, Tb = S / norms[0], T / norms[1], Sb * norms[0], Tb * norms[1]
@@ -188,4 +191,5 @@ def _gauge_residual(S, T, Q, Z, Sb, Tb, Qb, Zb):
 
 
 def _square(X):
+    """The squared Frobenius norm of [..., n, n]: [...], real."""
     return tf.reduce_sum(tf.abs(X) ** 2, axis=[-2, -1])

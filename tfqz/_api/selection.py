@@ -40,6 +40,7 @@ def labels(sort, tolerance, alpha, beta, S):
 
 @traced
 def _in_pairs(labels, S):
+    """Labels, [..., n], of which both eigenvalues of a 2 x 2 block of S have the larger one."""
     start = blocks.starts(S)
     larger = tf.where(start, tf.maximum(labels, following(labels)), labels)
     return tf.where(preceding(start), preceding(larger), larger)
@@ -77,6 +78,7 @@ def _over_lengths(alpha, beta, norms):
 
 
 def _largest(x):
+    """The largest modulus of [..., n], or 1 where all are 0: [..., 1], real."""
     largest = tf.reduce_max(tf.abs(x), axis=-1, keepdims=True)
     return tf.where(largest > 0, largest, tf.ones_like(largest))
 
@@ -98,6 +100,7 @@ def _keyword(module, sort, tolerance, alpha, beta):
 
 
 def _called(sort, alpha, beta):
+    """What the callable `sort` returns, as a tensor [..., n] of booleans or integers; TypeError or ValueError for anything else."""
     found = tf.convert_to_tensor(sort(alpha, beta), name="sort")
     if not (found.dtype.is_bool or found.dtype.is_integer):
         raise TypeError(f"`sort` must return booleans or integers; got {found.dtype.name}")

@@ -43,6 +43,7 @@ def choose(name=None):
 
 
 def _required(name):
+    """The backend of that name; RuntimeError with the reason if it doesn't load."""
     reason = BACKENDS[name].why_not()
     if reason is not None:
         raise RuntimeError(f"`backend` must be one that loads; got {name!r}: {reason}")
@@ -53,6 +54,7 @@ _warned = set()
 
 
 def _warn_once(reason):
+    """Warns of the fallback, once for each reason in a process."""
     if reason not in _warned:
         _warned.add(reason)
         warnings.warn(f"tfqz falls back to the slower backend 'scipy': {reason}", RuntimeWarning, stacklevel=4)

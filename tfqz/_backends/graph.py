@@ -104,12 +104,14 @@ def schur_or_tell(A):
 
 
 def _flat(x):
+    """[batch, n, n] of [..., n, n]."""
     flat = tf.reshape(x, tf.concat([[tf.reduce_prod(tf.shape(x)[:-2])], tf.shape(x)[-2:]], axis=0))
     flat.set_shape([None, None, None])
     return flat
 
 
 def _finish(factors, problems, batch):
+    """S, T, Q, Z in canonical form, alpha, beta and the problems, with the dimensions `batch`, of factors [batch, n, n]."""
     factors = canonical.canonicalize(*factors)
     results = [*factors, *eigenvalues.alpha_beta(*factors[:2])]
     finite = tf.reduce_all(tf.stack([_is_finite(x) for x in factors] + [_is_finite(x[:, None]) for x in results[4:]]), axis=0)
@@ -127,6 +129,7 @@ def _nan_where_failed(results, problems, batch):
 
 
 def _checked(outputs, problems, on_failure, shape):
+    """The outputs, in eager code and graphs with an error for the first element that has a problem, and with their static shapes."""
     if on_failure == "raise":
         with tf.control_dependencies(_assertions(problems)):
             outputs = [tf.identity(output) for output in outputs]
@@ -136,6 +139,7 @@ def _checked(outputs, problems, on_failure, shape):
 
 
 def _is_finite(x):
+    """[...]: whether all entries of [..., n, n] are finite."""
     parts = [tf.math.real(x), tf.math.imag(x)] if x.dtype.is_complex else [x]
     return tf.reduce_all(tf.stack([tf.reduce_all(tf.math.is_finite(part), axis=[-2, -1]) for part in parts]), axis=0)
 
@@ -158,10 +162,12 @@ def _pencil_assertions(a, b):
 
 
 def _square_assertions(a):
+    """Assertions, a list, that `a` is [..., n, n], where its static shape doesn't tell."""
     return [] if a.shape.is_fully_defined() else [_square_assertion("a", tf.shape(a), ["got", tf.shape(a)])]
 
 
 def _square_assertion(name, shape, got):
+    """An assertion that the last two sizes of `shape` are equal; the error names the argument and what was `got`."""
     # Of rank 0 or 1 the last two sizes are, with these in front, different ones.
     last = tf.concat([[-1, -2], shape], axis=0)[-2:]
     return tf.debugging.Assert(tf.equal(last[0], last[1]), [f"`{name}` must be square, [..., n, n];", *got])

@@ -76,6 +76,7 @@ def attach(values, arguments, rule):
 
 @functools.cache
 def _with_flags(function, **flags):
+    """`function` with these options; the same object for the same ones, so that `_body` finds what it has made."""
     return lambda *inputs: function(*inputs, **flags)
 
 
@@ -132,6 +133,7 @@ def _load_openblas():
 
 
 def _openblas_version():
+    """The version of scipy-openblas32, a string."""
     try:
         return importlib.metadata.version("scipy-openblas32")
     except importlib.metadata.PackageNotFoundError:
@@ -140,10 +142,12 @@ def _openblas_version():
 
 @functools.cache
 def _record():
+    """What `built.json` says that the library was built against, a dict."""
     return json.loads(RECORD.read_text()) if RECORD.exists() else {}
 
 
 def _remedy():
+    """What to do where the library doesn't load, for error messages."""
     return "install tfqz again with `pip install --force-reinstall --no-deps --no-build-isolation tfqz`"
 
 

@@ -128,6 +128,7 @@ def _drop_negligible_betas(a, b, s, t):
 
 
 def _zero_beta(t):
+    """The bound up to which t_jj is 0 where rounding has touched it: LAPACK's, the precision times the Frobenius norm of t."""
     largest = np.abs(t).max(initial=0)
     return np.finfo(t.dtype).eps * np.linalg.norm(t / largest) * largest if largest > 0 else 0
 
@@ -204,6 +205,7 @@ def _one_schur(a, where):
 
 
 def _check_finite(name, x, where):
+    """Raises the error about NaN or Inf in the argument `name` of a batch element."""
     if not np.isfinite(x).all():
         raise ValueError(checks.FINITE.format(name=name, where=where))
 

@@ -50,6 +50,8 @@ _OWN = 1000  # from here on places are of rules that this process alone has
 
 
 class _Rule(NamedTuple):
+    """What is registered for the name of a rule."""
+
     pullback: Callable
     arguments: int  # how many there are
     broadcast: bool  # whether the batch shapes of the first two may be smaller ones than those of the values
@@ -78,6 +80,7 @@ def register_rule(name, arguments, broadcast=False, batch_first=True):
 
 
 def _add(name, pullback, arguments, broadcast, batch_first, place):
+    """Registers a rule; its place must be free."""
     assert place not in _names
     _rules[name] = _Rule(pullback, arguments, broadcast, batch_first, place)
     _names[place] = name
@@ -115,6 +118,7 @@ def recorded(make, arguments, pullback):
 
 
 def _behind_barrier(values, arguments, name):
+    """The values behind TensorFlow's `XlaOptimizationBarrier`, which carries them, the arguments and the place of the rule."""
     operands = [tf.zeros([0, _rules[name].place], tf.bool), *values, *arguments]
     count = len(values)
     if tf.executing_eagerly():
@@ -136,6 +140,7 @@ def _behind_barrier(values, arguments, name):
 
 
 def _gradient_of_barrier(inputs, outputs, cotangents):
+    """Cotangents of a barrier's inputs: by its rule, or, of somebody else's barrier, those of its outputs."""
     rule = rule_of_barrier(inputs[0])
     if rule is None:  # somebody else's
         return list(cotangents)
@@ -212,4 +217,5 @@ def _vjp(function, count, *tensors):
 
 
 def _varies(x):
+    """Whether a tensor can have a derivative: not an integer or a boolean."""
     return x.dtype.is_floating or x.dtype.is_complex

@@ -36,6 +36,7 @@ def basis(X, projector, count, native):
 
 @register_rule("Basis", arguments=2)
 def _pullback(arguments, values, cotangents, native):
+    """Pb, [..., n, n], the cotangent of the projector, by the adjoint of (1) and (2); None for the chosen rows."""
     (P, rows), (B,), (Bb,) = arguments, values, cotangents
     inside = rows >= 0
     Bb = blocks.masked(inside[..., None, :], Bb)

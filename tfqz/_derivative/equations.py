@@ -112,6 +112,7 @@ def _solve_one(S, right_hand_side, native, adjoint):
 
 @register_rule("Solve", arguments=4)
 def _solve_pullback(arguments, values, cotangents, native):
+    """Of (2): its adjoint is (3). Cotangents of S, T, M, N, [..., n, n]."""
     S, T, _, _ = arguments
     X, V = values
     E, F = solve_adjoint(S, T, *cotangents, native)
@@ -120,6 +121,7 @@ def _solve_pullback(arguments, values, cotangents, native):
 
 @register_rule("SolveAdjoint", arguments=4)
 def _solve_adjoint_pullback(arguments, values, cotangents, native):
+    """Of (3): its adjoint is (2). Cotangents of S, T, P, R, [..., n, n]."""
     S, T, _, _ = arguments
     E, F = values
     X, V = solve(S, T, *cotangents, native)
@@ -128,6 +130,7 @@ def _solve_adjoint_pullback(arguments, values, cotangents, native):
 
 @register_rule("SolveOrdinary", arguments=2)
 def _solve_ordinary_pullback(arguments, values, cotangents, native):
+    """Cotangents of S and M, [..., n, n]."""
     (S, _), (X,) = arguments, values
     E = solve_ordinary_adjoint(S, *cotangents, native)
     return [*_coefficient_cotangents(X, X, [E]), E]
@@ -135,6 +138,7 @@ def _solve_ordinary_pullback(arguments, values, cotangents, native):
 
 @register_rule("SolveOrdinaryAdjoint", arguments=2)
 def _solve_ordinary_adjoint_pullback(arguments, values, cotangents, native):
+    """Cotangents of S and P, [..., n, n]."""
     (S, _), (E,) = arguments, values
     X = solve_ordinary(S, *cotangents, native)
     return [*_coefficient_cotangents(X, X, [E]), X]

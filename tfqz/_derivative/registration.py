@@ -30,11 +30,13 @@ def _native(a, b, on_failure, **flags):
 
 
 def _pullback_of_op(pencil, outputs, cotangents, apart, ratios):
+    """Cotangents of the pencil, [..., n, n], from those of the six outputs of the op `Tfqz>Qz`."""
     count = 6 if apart else 4  # nothing depends on alpha and beta then
     return _of_pencil(pencil, outputs, cotangents[:count], native=True, apart=apart, ratios=ratios)
 
 
 def _without_gradient(backend, a, b, on_failure):
+    """[S, T, Q, Z, alpha, beta] that tapes see nothing of."""
     return backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)
 
 
@@ -60,22 +62,26 @@ def schur_factors(a, backend, on_failure):
 
 @register_rule("Schur", arguments=1)
 def _pullback_of_schur(arguments, values, cotangents, native):
+    """The cotangent of the matrix, [..., n, n], in a list."""
     return [schur.pullback(*values, *cotangents, native=native)]
 
 
 @register_rule("Qz", arguments=2, broadcast=True)
 @register_rule("OrdQz", arguments=2, broadcast=True)
 def _pullback(arguments, values, cotangents, native):
+    """Cotangents of the pencil from those of S, T, Q, Z, [..., n, n]."""
     return _of_pencil(arguments, values, cotangents, native)
 
 
 @register_rule("Eigvals", arguments=2, broadcast=True)
 def _pullback_taken_apart(arguments, values, cotangents, native):
+    """Cotangents of the pencil from those of alpha and beta, [..., n], in which eigenvalues that coincide are taken apart."""
     return _of_pencil(arguments, values, cotangents, native, apart=True)
 
 
 @register_rule("Ratios", arguments=2, broadcast=True)
 def _pullback_of_ratios(arguments, values, cotangents, native):
+    """The same for functions of alpha / beta."""
     return _of_pencil(arguments, values, cotangents, native, apart=True, ratios=True)
 
 
@@ -101,6 +107,7 @@ def _pullback_of_gradient(inputs, outputs, cotangents, **flags):
 
 
 def _broadcast(x, like):
+    """x, [..., n, n], with the batch dimensions of `like`."""
     if x.shape.is_fully_defined() and x.shape == like.shape:
         return x
     return tf.broadcast_to(x, tf.shape(like))
@@ -108,6 +115,7 @@ def _broadcast(x, like):
 
 @register_rule("Blocks", arguments=3, broadcast=True)
 def _pullback_of_blocks(arguments, values, cotangents, native):
+    """Cotangents of the pencil, of functions of the deflating subspaces; None for their dimension."""
     *pencil, count = arguments
     return [*_unbroadcast(pencil, subspaces.pullback(*values, count, *cotangents, native=native)), None]
 
@@ -128,6 +136,7 @@ def _gradient_of_gradient_op(op, *cotangents):
 
 
 def _flags(op):
+    """The options of an op that its gradient has too."""
     return {name: op.get_attr(name) for name in ("apart", "ratios")}
 
 

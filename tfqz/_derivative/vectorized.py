@@ -15,10 +15,12 @@ except ImportError:
 
 
 def _with_all_stacked(op):
+    """A converter: all inputs get the iterations as their first dimension."""
     return _again(op, _stacked(op, range(op.num_inputs)))
 
 
 def _of_pencil(op):
+    """A converter of ops whose first two inputs broadcast."""
     return _again(op, _pencil(op, 0))
 
 
@@ -42,6 +44,7 @@ def _behind_barrier(op):
 
 
 def _arguments(op, rule):
+    """The inputs behind the values, the arguments of the rule, with the iterations as a batch dimension."""
     if not rule.batch_first:
         raise _pfor.ConversionNotImplementedError("the iterations would not be a batch")
     first = op.num_inputs - rule.arguments

@@ -301,6 +301,7 @@ def roll(x, shift, axis):
 
 
 def _padded(x, before, after, axis):
+    """x with zeros before and after along an axis."""
     if x.shape.rank is None:
         return tf.pad(x, tf.one_hot(tf.rank(x) + axis, tf.rank(x), dtype=tf.int32)[:, None] * [before, after])
     paddings = [[0, 0]] * x.shape.rank
@@ -309,6 +310,7 @@ def _padded(x, before, after, axis):
 
 
 def _rank(x):
+    """The number of dimensions, an int or a tensor."""
     return tf.rank(x) if x.shape.rank is None else x.shape.rank
 
 

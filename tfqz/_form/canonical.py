@@ -73,16 +73,19 @@ def ties(X):
 
 
 def _largest(X):
+    """[..., n]: the largest entry of each column, the one that `is_largest` chooses."""
     return tf.reduce_sum(is_largest(X) * X, axis=-2)
 
 
 def _with_positive_largest(Z):
+    """Z, [..., n, n], whose largest entries are real and positive up to rounding, without that rounding."""
     if not Z.dtype.is_complex:
         return Z
     return tf.where(tf.equal(is_largest(Z), 1), _modulus(Z), Z)
 
 
 def _modulus(x):
+    """|x| in the dtype of x."""
     return tf.cast(tf.abs(x), x.dtype)
 
 

@@ -114,4 +114,5 @@ def batch_element(index):
 
 
 def text(shape):
+    """A static shape as error messages have it."""
     return "(unknown rank)" if shape.rank is None else str(tuple(shape.as_list()))

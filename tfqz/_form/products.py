@@ -26,6 +26,7 @@ def triangular_solve(x, y, **options):
 
 
 def _in_wider(function, x, y, options):
+    """function(x, y) in double precision, rounded to single; of double precision as it is."""
     wider = _WIDER.get(x.dtype)
     if wider is None:
         return function(x, y, **options)

@@ -33,4 +33,5 @@ def traced(function):
 
 
 def _sizes(rank):
+    """As many unknown sizes as dimensions, or None for an unknown number of these."""
     return None if rank is None else [None] * rank
