@@ -15,7 +15,7 @@ test: $(VENV)/installed
 
 # In two runs: what TensorFlow and XLA keep of thousands of programs is given back between them.
 test-all: test
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow --durations=20
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/run.py
