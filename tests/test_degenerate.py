@@ -207,3 +207,13 @@ def test_an_eigenvalue_between_equal_ones(count, dtype, cluster, backend, rng):
         outer = np.outer(left[:, here], right[:, here].conj()) / np.conj(left[:, here].conj() @ b @ right[:, here])
         outer = outer * (1 if dtype == "float64" else 1 - 2j)
         assert relative_error(gradient(f, a, b), [np.asarray(outer, dtype), np.asarray(-ratio * outer, dtype)]) < bound
+
+
+@pytest.mark.parametrize("defective", [False, True])
+def test_trace_of_coinciding_pairs(defective, backend, rng):
+    """The sum of all eigenvalues is tr(B^-1 A), by B -(B^-1 A B^-1)^T: with B = I, where T's block of a pair is a multiple of I."""
+    block, none = np.array([[1, 2], [-3, 0.5]]), np.zeros((2, 2))
+    p = np.linalg.qr(rng.standard_normal((4, 4)))[0]
+    a = tf.constant(p @ np.block([[block, np.eye(2) * defective], [none, block]]) @ p.T)
+    ab, bb = gradient(lambda a, b: tf.reduce_sum(tf.math.real(tfqz.eigvals(a, b, backend=backend))), a, tf.eye(4, dtype=a.dtype))
+    assert np.abs(ab - np.eye(4)).max() < 1e-6 and np.abs(bb + a.numpy().T).max() < 1e-5

@@ -204,3 +204,10 @@ def test_library_of_another_tensorflow(monkeypatch, tmp_path):
         native._load.cache_clear(), native._record.cache_clear()
     assert f"built against TensorFlow 2.20.1, and TensorFlow {tf.__version__} is running" in reason
     assert "pip install" in reason
+
+
+def test_the_element_of_a_batch_of_batches(backend):
+    a = np.tile(np.eye(4), (2, 3, 1, 1))
+    a[1, 1, 0, 0] = np.nan
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"`a` must be finite; got NaN or Inf in batch element \[1, 1\]"):
+        tfqz.qz(a, np.eye(4), backend=backend)

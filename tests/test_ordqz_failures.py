@@ -143,3 +143,13 @@ def test_infinite_eigenvalues_stay_infinite(dtype, backend, rng):
         _, _, alpha, beta, _, _, sdim = numpy_ordqz(a, b, sort, backend=backend, return_sdim=True)
         assert np.array_equal(np.count_nonzero(beta == 0, axis=-1), before)
         assert np.array_equal(np.count_nonzero(selected(sort, alpha, beta), axis=-1), sdim)
+
+
+def test_infinite_eigenvalues_that_pairs_pass_stay_infinite(backend, rng):
+    """Complex pairs come first: a block of two rows passes rows whose t_jj is 0."""
+    a, b = deviates(rng, (40, 5, 5), "float64"), deviates(rng, (40, 5, 5), "float64")
+    b[:, :, 0] = 0
+    before = np.count_nonzero(tfqz.eigvals(a, b, True, backend=backend)[:, 1] == 0, axis=-1)
+    _, _, alpha, beta, _, _ = numpy_ordqz(a, b, lambda alpha, beta: tf.abs(tf.math.imag(alpha)) > 0, backend=backend)
+    assert np.all(before == 1) and np.array_equal(np.count_nonzero(beta == 0, axis=-1), before)
+    assert np.any(np.imag(alpha[:, 0]) != 0)
