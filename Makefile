@@ -38,7 +38,7 @@ $(VENV)/installed: setup.py pyproject.toml $(wildcard cc/*/*)
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[test]"
 	touch $@
 
-# Those of the extra `lint`; to look at the code nothing need be built.
+# To look at the code nothing need be built.
 $(VENV)/linters: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "ruff>=0.14" "clang-format>=21"

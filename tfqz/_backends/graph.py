@@ -96,7 +96,7 @@ def schur_or_tell(A):
     A = _flat(A)
     problems = tf.where(_is_finite(A), 0, _INFINITE_A)
     A = blocks.masked(tf.equal(problems, 0)[:, None, None], A)
-    S, T, Q, Z, converged = iteration.qz(A, tf.eye(tf.shape(A)[-1], batch_shape=tf.shape(A)[:1], dtype=A.dtype))
+    S, T, Q, Z, converged = iteration.qz(A, blocks.identity_like(A))
     problems = tf.where(tf.equal(problems, 0) & ~converged, _NO_QR_CONVERGENCE, problems)
     # T is diagonal and of modulus 1 up to rounding: with it taken into Q both unitary factors are the same.
     S, _, _, Z = canonical.canonicalize(S, T, Q, Z)

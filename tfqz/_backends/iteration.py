@@ -94,7 +94,7 @@ def _to_hessenberg_triangular(A, B, n):
     """S upper Hessenberg, T upper triangular. The entry (i, j) of S goes for j = 0, 1, ... and i = n - 1, ..., j + 2."""
     Q, T = tf.linalg.qr(B)
     S = matmul(Q, A, adjoint_a=True)
-    factors = Factors(tf.stack([S, T], axis=2), tf.linalg.adjoint(Q), tf.eye(tf.shape(S)[-1], batch_shape=tf.shape(S)[:1], dtype=S.dtype))
+    factors = Factors(tf.stack([S, T], axis=2), tf.linalg.adjoint(Q), blocks.identity_like(S))
 
     def step(i, j, factors):
         above = tf.fill(tf.shape(factors.ST)[:1], i - 1)

@@ -54,7 +54,7 @@ class Simple:
         self._Q, self._Z, self.norms = Q, Z, [norm[..., 0] for norm in norms]
         rows = tf.stack(tf.unstack(_sides(triangular), num=2, axis=1), axis=-2)
         inverse = tf.stack([inverse, _flipped(tf.math.conj(inverse))])
-        eye = tf.eye(tf.shape(inverse)[-1], batch_shape=tf.shape(inverse)[:-2], dtype=inverse.dtype)
+        eye = blocks.identity_like(inverse)
         vectors = _substitute(rows, _sides_of_ratios(ratios), inverse, tf.zeros_like(inverse), eye)
         squares = tf.reduce_sum(square(vectors), axis=-2)
         length = tf.sqrt(squares[0]) * tf.reverse(tf.sqrt(squares[1]), [-1])
