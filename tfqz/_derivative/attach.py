@@ -43,6 +43,20 @@ RULES = (
     "Ratios",
     "MovingRatios",
     "MovingVectors",
+    "Complement",
+    "NullSpaces",
+    "Gap",
+    "GapAdjoint",
+    "CompressedQz",
+    "CompressedEigvals",
+    "CompressedRatios",
+    "CompressedBlocks",
+    "CompressedFrames",
+    "TruncatedQz",
+    "TruncatedEigvals",
+    "TruncatedRatios",
+    "TruncatedBlocks",
+    "TruncatedFrames",
 )
 
 
