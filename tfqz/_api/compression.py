@@ -43,6 +43,11 @@ class Compression(NamedTuple):
         found = self.with_gradient(self.extended(factors), backend, "Qz")
         return found if self.kind == "Truncated" else _with_complement(self.whole[0], *found, backend)
 
+    def eigenvalues(self, outputs, backend, ratios=False):
+        """alpha and beta, differentiable, from S, T, Q, Z, alpha, beta of the square pencil. `ratios`: as in `registration.eigenvalues`."""
+        values = [*self.extended(outputs[:4], in_canonical_form=False), *outputs[4:]]
+        return self.with_gradient(values, backend, "Ratios" if ratios else "Eigvals")[4:]
+
 
 @traced
 def canonical_form(S, T, Q, Z):

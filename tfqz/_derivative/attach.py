@@ -45,6 +45,8 @@ RULES = (
     "MovingVectors",
     "Complement",
     "NullSpaces",
+    "SolveUpper",
+    "SolveLower",
     "Gap",
     "GapAdjoint",
     "CompressedQz",

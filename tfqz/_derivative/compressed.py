@@ -92,12 +92,34 @@ def _moved(S, T, Q, Z, A, A1, B1, Zb, V, L, R, lower=False):
     X = blocks.masked(any_beside, _beside(Z, Zb + matmul(through_A, A1)))
     V = blocks.masked(any_beside, V)
     rows = blocks.masked(convention.zero_beta(T)[..., :, None], V)
-    H = tf.linalg.band_part(T + matmul(rows, S), *((-1, 0) if lower else (0, -1)))
-    F = triangular_solve(blocks.regular(H), tf.linalg.adjoint(X), lower=lower, adjoint=True)
+    H = blocks.regular(T + matmul(rows, S))
+    F = _solved(tf.linalg.adjoint(H), tf.linalg.adjoint(X), lower=not lower)
     E = matmul(rows, F, adjoint_a=True)
     B1 = B1 - matmul(E, matmul(V, through_A, adjoint_b=True), adjoint_b=True)
     L = blocks.masked(any_beside, L)
     return E, F - matmul(L, F), B1 - matmul(matmul(L, B1), R)
+
+
+def _solved(H, X, lower):
+    """H^-1 X for a triangular H, as a function of any H: frames that turn make the pencil between them full."""
+    values = triangular_solve(tf.stop_gradient(H), tf.stop_gradient(X), lower=lower)
+    return attach_gradient("SolveLower" if lower else "SolveUpper", [H, X], [values], native=False)[0]
+
+
+@register_rule("SolveUpper", arguments=2)
+def _pullback_of_upper(arguments, values, cotangents, native):
+    return _pullback_of_solved(arguments, values, cotangents, lower=True)
+
+
+@register_rule("SolveLower", arguments=2)
+def _pullback_of_lower(arguments, values, cotangents, native):
+    return _pullback_of_solved(arguments, values, cotangents, lower=False)
+
+
+def _pullback_of_solved(arguments, values, cotangents, lower):
+    """Cotangents of H and X; `lower`: a Python bool, whether H^H is."""
+    found = _solved(tf.linalg.adjoint(arguments[0]), *cotangents, lower=lower)
+    return [-matmul(found, *values, adjoint_b=True), found]
 
 
 def _beside(Z, X):

@@ -138,18 +138,24 @@ def _pullback_of_compressed(arguments, values, cotangents, native, kind, base):
     S, T, Q, Z, *eigenvalues = values
     *of_factors, Qb, Zb = cotangents[:4]
     A, B = (_broadcast(x, S) for x in arguments[:2])
-    if base == "Frames":
-        A1 = B1 = tf.zeros_like(S)
-    elif eigenvalues:
-        flags = {"apart": True, "ratios": base == "Ratios"}
-        pencil = _between_frames(arguments[:2], others, values[:4], native, kind)
-        none = [tf.zeros_like(S)] * 4
+    identity = blocks.identity_like(S)
+    if eigenvalues:
+        Q, Z = attach_gradient(kind + "Frames", [*arguments[:2], *others], [tf.stop_gradient(x) for x in values[:4]], native)[2:]
         Qb, Zb = tf.zeros_like(Q), tf.zeros_like(Z)
-        A1, B1 = _of_pencil(pencil, [S, T, *[blocks.identity_like(S)] * 2, *eigenvalues], [*none, *cotangents[4:]], native, **flags)
+    if eigenvalues or base == "Frames":
+        S, T = _between_frames(S, T, Q, Z, A, B)
+    if eigenvalues:
+        values, cotangents = [S, T, identity, identity, *eigenvalues], [*[tf.zeros_like(S)] * 4, *cotangents[4:]]
+        A1, B1 = _of_pencil([S, T], values, cotangents, native, apart=True, ratios=base == "Ratios")
+    elif base == "Frames":
+        A1 = B1 = tf.zeros_like(S)
     else:
         Qi, Zi, Zb = compressed.inside(S, T, Q, Z, *of_factors, Qb, Zb, phases=base == "Qz")
-        inner = [S, T, *[blocks.identity_like(S)] * 2], [*of_factors, Qi, Zi]
-        A1, B1 = subspaces.pullback(*inner[0], count, *inner[1], native=native) if count is not None else _of_pencil([S, T], *inner, native)
+        values, cotangents = [S, T, identity, identity], [*of_factors, Qi, Zi]
+        if base == "Qz":
+            A1, B1 = _of_pencil([S, T], values, cotangents, native)
+        else:
+            A1, B1 = subspaces.pullback(*values, count, *cotangents, native=native)
     if kind == "Compressed":
         m, n = A.shape[-2:]
         sides = {"right": None in (m, n) or m < n, "left": None in (m, n) or m > n}
@@ -159,12 +165,12 @@ def _pullback_of_compressed(arguments, values, cotangents, native, kind, base):
     return [*_unbroadcast(arguments[:2], found), *[None] * (len(arguments) - 2)]
 
 
-def _between_frames(pencil, others, factors, native, kind):
-    """Q^H A Z and Q^H B Z, [..., p, p], as functions of A and B, with the part of Q and Z that only what they span has."""
-    good = failed.succeeded(factors[0])[..., None, None]
-    frames = attach_gradient(kind + "Frames", [*pencil, *others], [tf.stop_gradient(x) for x in factors], native)
-    A, B, Q, Z = (blocks.masked(good, x) for x in [*(_broadcast(x, factors[0]) for x in pencil), *frames[2:]])
-    return [matmul(matmul(Q, x, adjoint_a=True), Z) for x in (A, B)]
+def _between_frames(S, T, Q, Z, A, B):
+    """S and T as what Q^H A Z and Q^H B Z are, for frames Q and Z that are functions of what they span."""
+    good = failed.succeeded(S)[..., None, None]
+    A, B, Q, Z = (blocks.masked(good, x) for x in (A, B, Q, Z))
+    between = [matmul(matmul(Q, x, adjoint_a=True), Z) for x in (A, B)]
+    return [tf.stop_gradient(x) + (y - tf.stop_gradient(y)) for x, y in zip((S, T), between)]
 
 
 for _kind, _base in itertools.product(("Compressed", "Truncated"), ("Qz", "Eigvals", "Ratios", "Blocks", "Frames")):
