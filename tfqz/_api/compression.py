@@ -41,7 +41,7 @@ class Compression(NamedTuple):
     def factors(self, factors, backend):
         """S, T, Q, Z of the whole pencil, differentiable, from those of the square one."""
         found = self.with_gradient(self.extended(factors), backend, "Qz")
-        return found if self.kind == "Truncated" else _with_complement(self.whole[0], *found, backend)
+        return found if self.kind == "Truncated" else _with_complement(self.whole, *found, backend)
 
     def eigenvalues(self, outputs, backend, ratios=False):
         """alpha and beta, differentiable, from S, T, Q, Z, alpha, beta of the square pencil. `ratios`: as in `registration.eigenvalues`."""
@@ -71,14 +71,22 @@ def compress(a, b, rank, rank_of_b, backend, on_failure):
     A, B = tf.stop_gradient(a), tf.stop_gradient(b)
     left = right = None
     unknown = m is None or n is None
+    p = None if unknown else min(m, n)
     if unknown or m < n:
-        right, found = backend.compress(A, B, rank_of_b, on_failure)
+        right, found = _shaped(backend.compress(A, B, rank_of_b, on_failure), a, b, [n, p], [])
         A, B = matmul(A, right), _of_rank(matmul(B, right), found)
     if unknown or m > n:
         adjoints = [tf.linalg.adjoint(tf.stop_gradient(x)) for x in (a, b)]
-        left, found = backend.compress(*adjoints, rank_of_b, on_failure)
+        left, found = _shaped(backend.compress(*adjoints, rank_of_b, on_failure), a, b, [m, p], [])
         A, B = matmul(left, A, adjoint_a=True), tf.linalg.adjoint(_of_rank(tf.linalg.adjoint(matmul(left, B, adjoint_a=True)), found))
-    return Compression((a, b), _square([A, B], a, b), [left, right], "Compressed", [])
+    return Compression((a, b), [A, B], [left, right], "Compressed", [])
+
+
+def _shaped(tensors, a, b, *shapes):
+    """Tensors with what is known of their shapes: the batch shape of the pencil, then `shapes`."""
+    for x, shape in zip(tensors, shapes):
+        x.set_shape(checks.batch_shape(a.shape, b.shape).concatenate(shape))
+    return tensors
 
 
 def _check_rank(name, rank, least, m, n):
@@ -98,46 +106,38 @@ def _of_rank(B, rank):
     return blocks.masked((tf.range(tf.shape(B)[-1]) < rank[..., None])[..., None, :], B)
 
 
-def _square(pencil, a, b):
-    """The pencil, with what is known of its shape."""
-    m, n = checks.sizes(a.shape, b.shape)
-    if a.shape.rank is not None and b.shape.rank is not None:
-        p = None if m is None or n is None else min(m, n)
-        for x in pencil:
-            x.set_shape(tf.broadcast_static_shape(a.shape[:-2], b.shape[:-2]).concatenate([p, p]))
-    return pencil
-
-
 def _truncated(a, b, rank, backend, on_failure):
+    m, n = checks.sizes(a.shape, b.shape)
     A, B = tf.stop_gradient(a), tf.stop_gradient(b)
-    U, s, V = backend.svd(B, on_failure)
-    U, s, V = (_first_of(x, rank, backend) for x in (U, s, V)) if None in checks.sizes(a.shape, b.shape) else (U, s, V)
     batch = tf.broadcast_dynamic_shape(tf.shape(A)[:-2], tf.shape(B)[:-2])
-    U, V = (tf.broadcast_to(x, tf.concat([batch, tf.shape(x)[-2:]], axis=0)) for x in (U, V))
-    s = tf.broadcast_to(s, tf.concat([batch, tf.shape(s)[-1:]], axis=0))
+    vectors = backend.svd(B, on_failure)
+    if m is None or n is None:
+        vectors = [_at_least(rank, x, backend) for x in vectors]
+    U, s, V = (tf.broadcast_to(x, tf.concat([batch, tf.shape(x)[inner:]], axis=0)) for x, inner in zip(vectors, (-2, -1, -2)))
+    p = None if m is None or n is None else min(m, n)
+    U, s, V = _shaped([U, s, V], a, b, [m, p], [p], [n, p])
     left, right = U[..., :rank], V[..., :rank]
     pencil = [matmul(matmul(left, A, adjoint_a=True), right), tf.linalg.diag(tf.cast(s[..., :rank], B.dtype))]
-    for x in pencil:
-        x.set_shape([None] * (0 if x.shape.rank is None else x.shape.rank - 2) + [rank, rank] if x.shape.rank is not None else None)
     return Compression((a, b), pencil, [left, right], "Truncated", [U, s, V])
 
 
-def _first_of(x, rank, backend):
+def _at_least(rank, x, backend):
     """x, or an error if it has fewer columns than `rank`."""
-    few = backend.check(tf.shape(x)[-1] < rank, tf.shape(x)[-1], f"`rank` must be at most the smaller size of `a`, {{got}}; got {rank}{{where}}")
-    with tf.control_dependencies([few]):
+    columns = tf.shape(x)[-1]
+    text = f"`rank` must be at most the smaller one of m and n, {{got}}; got {rank}{{where}}"
+    with tf.control_dependencies([backend.check(columns < rank, columns, text)]):
         return tf.identity(x)
 
 
-def _with_complement(a, S, T, Q, Z, backend):
+def _with_complement(pencil, S, T, Q, Z, backend):
     """S, T, [..., m, n], Q, [..., m, m], Z, [..., n, n]: with bases of the complements of what Q and Z span."""
-    m, n = a.shape[-2:]
+    m, n = checks.sizes(*(x.shape for x in pencil))
     unknown = m is None or n is None
     good = failed.succeeded(S)[..., None, None]
-    A, inside_Q, inside_Z = (blocks.masked(good, x) for x in (a, Q, Z))
+    A, inside_Q, inside_Z = (blocks.masked(good, x) for x in (pencil[0], Q, Z))
 
     def known(x):
-        return tf.where(good, x, tf.constant(float("nan"), x.dtype.real_dtype if not x.dtype.is_complex else x.dtype))
+        return tf.where(good, x, tf.cast(float("nan"), x.dtype))
 
     if unknown or m < n:
         beside = bases.complement(Z, backend)
@@ -150,4 +150,4 @@ def _with_complement(a, S, T, Q, Z, backend):
         more = known(tf.pad(more, tf.concat([tf.zeros([tf.rank(more) - 1, 2], tf.int32), [[0, missing]]], axis=0)) if unknown else more)
         S, T = tf.concat([more, S], axis=-2), tf.concat([known(tf.zeros_like(more)), T], axis=-2)
         Q = tf.concat([beside, Q], axis=-1)
-    return [S, T, Q, Z]
+    return _shaped([S, T, Q, Z], *pencil, [m, n], [m, n], [m, m], [n, n])

@@ -64,6 +64,9 @@ def qz_gradient(factors, factor_cotangents, in_ops, pencil=(), eigenvalue_cotang
     return _call("qz_gradient", [*factors, *factor_cotangents, *pencil], function, eigenvalue_cotangents, lists=lists, **flags)
 
 
+compress, complement, svd = graph.compress, graph.complement, graph.svd  # TODO
+
+
 def check(failing, got, text):
     """`failing`, [...], or an error about the first element where it is true: `text` with {got} and {where} filled in."""
     return _load()[0].tfqz_check(failing, got, text=text)
