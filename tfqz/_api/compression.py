@@ -58,15 +58,10 @@ def canonical_form(S, T, Q, Z):
 def compress(a, b, rank, rank_of_b, backend, on_failure):
     """A `Compression` of checked tensors, or None for square ones that are wanted whole."""
     m, n = checks.sizes(a.shape, b.shape)
-    _check_rank("rank", rank, 1, m, n)
-    _check_rank("rank_of_b", rank_of_b, 0, m, n)
-    if rank is not None and rank_of_b is not None:
-        raise ValueError(f"`rank_of_b` must be None where `rank` is given; got {rank_of_b!r}")
+    check_ranks(rank, rank_of_b, (m, n))
     if rank is not None:
         return _truncated(a, b, rank, backend, on_failure)
     if m is not None and m == n:
-        if rank_of_b is not None:
-            raise ValueError(f"`rank_of_b` must be None for square pencils, whose QZ needs no rank; got {rank_of_b!r}")
         return None
     A, B = tf.stop_gradient(a), tf.stop_gradient(b)
     left = right = None
@@ -76,7 +71,8 @@ def compress(a, b, rank, rank_of_b, backend, on_failure):
         right, found = _shaped(backend.compress(A, B, rank_of_b, on_failure), a, b, [n, p], [])
         A, B = matmul(A, right), _of_rank(matmul(B, right), found)
     if unknown or m > n:
-        adjoints = [tf.linalg.adjoint(tf.stop_gradient(x)) for x in (a, b)]
+        with tf.control_dependencies([] if right is None else [right]):  # which has checked the shapes
+            adjoints = [tf.linalg.adjoint(tf.identity(tf.stop_gradient(x))) for x in (a, b)]
         left, found = _shaped(backend.compress(*adjoints, rank_of_b, on_failure), a, b, [m, p], [])
         A, B = matmul(left, A, adjoint_a=True), tf.linalg.adjoint(_of_rank(tf.linalg.adjoint(matmul(left, B, adjoint_a=True)), found))
     return Compression((a, b), [A, B], [left, right], "Compressed", [])
@@ -89,16 +85,27 @@ def _shaped(tensors, a, b, *shapes):
     return tensors
 
 
-def _check_rank(name, rank, least, m, n):
-    """Raises TypeError or ValueError for what is no rank of an m x n matrix."""
-    if rank is None:
-        return
-    if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)):
-        raise TypeError(f"`{name}` must be None or an integer; got {rank!r}")
-    most = min((size for size in (m, n) if size is not None), default=None)
-    if rank < least or (most is not None and rank > most):
-        above = "" if most is None else f", and at most {most}, the smaller one of {m} and {n}"
-        raise ValueError(f"`{name}` must be at least {least}{above}; got {rank}")
+def check_ranks(rank, rank_of_b, sizes=(None, None)):
+    """A dict of both options for a pencil of these sizes, m and n or None.
+
+    Raises:
+      TypeError: one is no integer.
+      ValueError: one can't be a rank of an m x n matrix, or there is nothing for it to say.
+    """
+    most = min((size for size in sizes if size is not None), default=None)
+    for name, value, least in (("rank", rank, 1), ("rank_of_b", rank_of_b, 0)):
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise TypeError(f"`{name}` must be None or an integer; got {value!r}")
+        if value < least or (most is not None and value > most):
+            rule = f"at least {least}" if most is None else f"from {least} to {most}, the smaller one of m and n"
+            raise ValueError(f"`{name}` must be {rule}; got {value}")
+    if rank_of_b is not None and rank is not None:
+        raise ValueError(f"`rank_of_b` must be None where `rank` is given; got {rank_of_b} and {rank}")
+    if rank_of_b is not None and None not in sizes and sizes[0] == sizes[1]:
+        raise ValueError(f"`rank_of_b` must be None for square pencils, whose QZ needs no rank; got {rank_of_b}")
+    return {"rank": rank, "rank_of_b": rank_of_b}
 
 
 def _of_rank(B, rank):
