@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfqz import _backends
+from tfqz._api import compression
 from tfqz._derivative import registration
 from tfqz._form import blocks, checks, eigenvalues
 from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
@@ -14,6 +15,8 @@ def eigvals(
     b: Matrix,
     homogeneous_eigvals: bool = False,
     *,
+    rank: int | None = None,
+    rank_of_b: int | None = None,
     backend: Backend | None = None,
     on_failure: OnFailure = "raise",
     name: str | None = None,
@@ -47,14 +50,18 @@ def eigvals(
     """
     checks.choice("on_failure", on_failure, checks.ON_FAILURE)
     with tf.name_scope(name or "eigvals"):
-        alpha, beta = alpha_and_beta(a, b, backend, on_failure, ratios=not homogeneous_eigvals)
+        alpha, beta = alpha_and_beta(a, b, backend, on_failure, rank, rank_of_b, ratios=not homogeneous_eigvals)
         if not homogeneous_eigvals:
             return eigenvalues.quotient(alpha, beta)
         return tf.stack([alpha, beta if beta.dtype.is_complex else blocks.to_complex(beta)], axis=-2)
 
 
-def alpha_and_beta(a, b, backend, on_failure, ratios=False):
+def alpha_and_beta(a, b, backend, on_failure, rank=None, rank_of_b=None, ratios=False):
     """alpha, [..., n], complex, and beta, [..., n], of the pencil's dtype with real values >= 0. `ratios`: a Python bool, whether they are
     for `eigenvalues.quotient`."""
     backend = _backends.choose(backend)
-    return registration.eigenvalues(*checks.pencil(a, b), backend, on_failure, ratios)
+    a, b = checks.pencil(a, b)
+    compressed = compression.compress(a, b, rank, rank_of_b, backend, on_failure)
+    if compressed is None:
+        return registration.eigenvalues(a, b, backend, on_failure, ratios)
+    return compressed.eigenvalues(backend.factorize(*compressed.pencil, on_failure), backend, ratios)

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfqz import _backends
-from tfqz._api import selection
+from tfqz._api import compression, selection
 from tfqz._derivative import registration
 from tfqz._form import blocks, checks
 from tfqz._form.types import Backend, Matrix, OnFailure, Output, Sort, not_converted
@@ -44,6 +44,8 @@ def ordqz(
     *,
     tolerance: float = 0.0,
     return_sdim: Literal[False] = False,
+    rank: int | None = None,
+    rank_of_b: int | None = None,
     backend: Backend | None = None,
     on_failure: OnFailure = "raise",
     name: str | None = None,
@@ -59,6 +61,8 @@ def ordqz(
     *,
     tolerance: float = 0.0,
     return_sdim: Literal[True],
+    rank: int | None = None,
+    rank_of_b: int | None = None,
     backend: Backend | None = None,
     on_failure: OnFailure = "raise",
     name: str | None = None,
@@ -74,6 +78,8 @@ def ordqz(
     *,
     tolerance: float = 0.0,
     return_sdim: bool = False,
+    rank: int | None = None,
+    rank_of_b: int | None = None,
     backend: Backend | None = None,
     on_failure: OnFailure = "raise",
     name: str | None = None,
@@ -123,8 +129,14 @@ def ordqz(
         a, b = checks.pencil(a, b)
         if checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
             a, b = blocks.to_complex(a), blocks.to_complex(b)
-        factors, labels = reordered(a, b, sort, tolerance, backend, on_failure)
-        s, t, q, z, alpha, beta = registration.of_ordered(a, b, factors, backend)
+        compressed = compression.compress(a, b, rank, rank_of_b, backend, on_failure)
+        if compressed is None:
+            outputs, labels = reordered(a, b, sort, tolerance, backend, on_failure)
+            s, t, q, z, alpha, beta = registration.of_ordered(a, b, outputs, backend)
+        else:
+            outputs, labels = reordered(*compressed.pencil, sort, tolerance, backend, on_failure)
+            s, t, q, z = compressed.factors(outputs[:4], backend)
+            alpha, beta = compressed.eigenvalues(outputs, backend)
         if not return_sdim:
             return OrdQZ(s, t, alpha, beta, q, z)
         return OrdQZSdim(s, t, alpha, beta, q, z, selection.count(labels))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfqz import _backends
+from tfqz._api import compression
 from tfqz._derivative import registration
 from tfqz._form import blocks, checks
 from tfqz._form.types import Backend, Matrix, OnFailure, Output, not_converted
@@ -25,6 +26,8 @@ def qz(
     b: Matrix,
     output: Output = "real",
     *,
+    rank: int | None = None,
+    rank_of_b: int | None = None,
     backend: Backend | None = None,
     on_failure: OnFailure = "raise",
     name: str | None = None,
@@ -72,4 +75,8 @@ def qz(
         a, b = checks.pencil(a, b)
         if checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
             a, b = blocks.to_complex(a), blocks.to_complex(b)
-        return QZ(*registration.factors(a, b, backend, on_failure))
+        compressed = compression.compress(a, b, rank, rank_of_b, backend, on_failure)
+        if compressed is None:
+            return QZ(*registration.factors(a, b, backend, on_failure))
+        factors = backend.factorize(*compressed.pencil, on_failure)[:4]
+        return QZ(*compressed.factors(factors, backend))

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfqz import _backends
-from tfqz._api import ordqz, selection
+from tfqz._api import compression, ordqz, selection
 from tfqz._derivative import bases, failed, registration
 from tfqz._form import blocks, checks
 from tfqz._form.products import matmul
@@ -33,6 +33,8 @@ def deflating_subspace(
     *,
     dimension: int | None = None,
     tolerance: float = 0.0,
+    rank: int | None = None,
+    rank_of_b: int | None = None,
     backend: Backend | None = None,
     on_failure: OnFailure = "raise",
     name: str | None = None,
@@ -74,9 +76,15 @@ def deflating_subspace(
         a, b = checks.pencil(a, b)
         if checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
             a, b = blocks.to_complex(a), blocks.to_complex(b)
-        factors, labels = ordqz.reordered(a, b, sort, tolerance, backend, on_failure)
+        compressed = compression.compress(a, b, rank, rank_of_b, backend, on_failure)
+        pencil = (a, b) if compressed is None else compressed.pencil
+        outputs, labels = ordqz.reordered(*pencil, sort, tolerance, backend, on_failure)
         count = selection.count(labels)
-        *_, q, z = registration.of_blocks(a, b, factors[:4], count, backend)
+        if compressed is None:
+            *_, q, z = registration.of_blocks(a, b, outputs[:4], count, backend)
+        else:
+            values = compressed.extended(outputs[:4], in_canonical_form=False)
+            *_, q, z = compressed.with_gradient(values, backend, "Blocks", count)
         good = failed.succeeded(z)
         if dimension is not None:
             good &= ~_has_another(dimension, count, good, backend, on_failure)

@@ -3,11 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
-from tfqz._backends import exchange, iteration
+from tfqz._backends import exchange, frames, iteration
 from tfqz._form import blocks, canonical, checks, eigenvalues
 from tfqz._form.traces import traced
 
-_INFINITE_A, _INFINITE_B, _NO_CONVERGENCE, _INFINITE_S, _NO_ORDER, _NO_QR_CONVERGENCE, _OVERFLOW = range(1, 8)
+_INFINITE_A, _INFINITE_B, _NO_CONVERGENCE, _INFINITE_S, _NO_ORDER, _NO_QR_CONVERGENCE, _OVERFLOW, _NO_SVD = range(1, 9)
 _TEXTS = {
     _INFINITE_A: checks.FINITE.replace("{name}", "a"),
     _INFINITE_B: checks.FINITE.replace("{name}", "b"),
@@ -16,6 +16,7 @@ _TEXTS = {
     _INFINITE_S: checks.FINITE.replace("{name}", "s"),
     _NO_ORDER: checks.ORDER.replace("{why}", "backend graph refused an exchange"),
     _OVERFLOW: checks.CONVERGENCE.replace("{why}", "backend graph got NaN or Inf"),
+    _NO_SVD: checks.SVD_CONVERGENCE.replace("{why}", "backend graph got NaN or Inf"),
 }
 
 
@@ -58,6 +59,53 @@ def schur(a, on_failure):
     with tf.control_dependencies(_square_assertions(a)):
         *outputs, problems = schur_or_tell(a)
     return _checked(outputs, problems, on_failure, checks.factor_shape(a.shape, a.shape))
+
+
+def compress(a, b, rank, on_failure):
+    *outputs, problems = compress_or_tell(a, b, rank=rank)
+    return _raised(outputs, problems, on_failure)
+
+
+def complement(x):
+    return list(complement_in_ops(x))
+
+
+def svd(b, on_failure):
+    *outputs, problems = svd_or_tell(b)
+    return _raised(outputs, problems, on_failure)
+
+
+@traced
+def compress_or_tell(a, b, *, rank):
+    """X and the rank of b, see `frames.right_frame`, NaN and -1 for each batch element that fails, and the problems: [...], 0 for none."""
+    shape = tf.shape(a)
+    batch = tf.broadcast_dynamic_shape(shape[:-2], tf.shape(b)[:-2])
+    shape = tf.concat([batch, shape[-2:]], axis=0)
+    a, b = (_flat(tf.broadcast_to(x, shape)) for x in (a, b))
+    problems = tf.where(_is_finite(a), tf.where(_is_finite(b), 0, _INFINITE_B), _INFINITE_A)
+    usable = tf.equal(problems, 0)
+    X, found = frames.right_frame(*(blocks.masked(usable[:, None, None], x) for x in (a, b)), rank)
+    X, problems = _nan_where_failed([X], problems, batch)
+    return X, tf.reshape(tf.where(usable, found, -1), batch), problems
+
+
+@traced
+def complement_in_ops(X):
+    """As `frames.complement`."""
+    return frames.complement(X)
+
+
+@traced
+def svd_or_tell(B):
+    """U, s, V of b, thin, NaN for each batch element that fails, and the problems."""
+    batch = tf.shape(B)[:-2]
+    B = _flat(B)
+    problems = tf.where(_is_finite(B), 0, _INFINITE_B)
+    B = blocks.masked(tf.equal(problems, 0)[:, None, None], B)
+    scale = blocks.largest(B)
+    U, s, V = frames.singular_vectors(B / blocks.of_dtype(scale, B.dtype), lambda H: schur_or_tell(H)[:2])
+    good = tf.reduce_all(tf.stack([_is_finite(x) for x in (U, s[:, None], V)]), axis=0)
+    return _nan_where_failed([U, s * scale[:, 0], V], tf.where(tf.equal(problems, 0) & ~good, _NO_SVD, problems), batch)
 
 
 @traced
@@ -130,12 +178,18 @@ def _nan_where_failed(results, problems, batch):
 
 def _checked(outputs, problems, on_failure, shape):
     """The outputs, in eager code and graphs with an error for the first element that has a problem, and with their static shapes."""
-    if on_failure == "raise":
-        with tf.control_dependencies(_assertions(problems)):
-            outputs = [tf.identity(output) for output in outputs]
+    outputs = _raised(outputs, problems, on_failure)
     for i, output in enumerate(outputs):
         output.set_shape(shape if i < 4 else shape[:-1])
     return outputs
+
+
+def _raised(outputs, problems, on_failure):
+    """The outputs, in eager code and graphs with an error for the first element that has a problem."""
+    if on_failure != "raise":
+        return list(outputs)
+    with tf.control_dependencies(_assertions(problems)):
+        return [tf.identity(output) for output in outputs]
 
 
 def _is_finite(x):

@@ -6,7 +6,8 @@ import numpy as np
 import scipy.linalg
 import tensorflow as tf
 
-from tfqz._backends import graph
+from tfqz._backends import frames_on_host, graph
+from tfqz._backends.frames_on_host import check_finite
 from tfqz._form import blocks, canonical, checks, eigenvalues, tolerances
 from tfqz._form.traces import traced
 
@@ -43,17 +44,40 @@ def schur(a, on_failure):
     return list(canonical.canonicalize_schur(*_call(on_host, [a], a.shape, count=2)))
 
 
+def compress(a, b, rank, on_failure):
+    def on_host(a, b):
+        return frames_on_host.compress(np.asarray(a), np.asarray(b), rank, on_failure == "nan")
+
+    return _called(on_host, [a, b], [a.dtype, tf.int32])
+
+
+def complement(x):
+    return _called(lambda x: frames_on_host.complement(np.asarray(x)), [x], [x.dtype, tf.int32])
+
+
+def svd(b, on_failure):
+    def on_host(b):
+        return frames_on_host.svd(np.asarray(b), on_failure == "nan")
+
+    return _called(on_host, [b], [b.dtype, b.dtype.real_dtype, b.dtype])
+
+
 def _call(on_host, inputs, shape, count=4):
     """`count` matrices of the first input's dtype from a function of NumPy arrays."""
-    if tf.executing_eagerly():
-        try:
-            return [tf.constant(factor) for factor in on_host(*inputs)]
-        except ValueError as error:
-            raise tf.errors.InvalidArgumentError(None, None, str(error)) from None
-    factors = tf.numpy_function(on_host, inputs, [inputs[0].dtype] * count, stateful=False)
+    factors = _called(on_host, inputs, [inputs[0].dtype] * count)
     for factor in factors:
         factor.set_shape(shape)
     return factors
+
+
+def _called(on_host, inputs, dtypes):
+    """Tensors of these dtypes from a function of NumPy arrays."""
+    if tf.executing_eagerly():
+        try:
+            return [tf.constant(x) for x in on_host(*inputs)]
+        except ValueError as error:
+            raise tf.errors.InvalidArgumentError(None, None, str(error)) from None
+    return tf.numpy_function(on_host, inputs, dtypes, stateful=False)
 
 
 def _finish(*factors):
@@ -97,8 +121,8 @@ def _each(work, inputs, count, fill_failures):
 
 
 def _one_qz(a, b, where):
-    _check_finite("a", a, where)
-    _check_finite("b", b, where)
+    check_finite("a", a, where)
+    check_finite("b", b, where)
     (gges,) = scipy.linalg.get_lapack_funcs(("gges",), (a, b))
     s, t, *_, q, z, _, info = gges(lambda *_: None, a, b)
     if info != 0:
@@ -161,7 +185,7 @@ def _host_reorder(s, t, q, z, labels, fill_failures):
 
 
 def _one_reorder(s, t, q, z, labels, where):
-    _check_finite("s", s, where)
+    check_finite("s", s, where)
     (tgexc,) = scipy.linalg.get_lapack_funcs(("tgexc",), (s, t))
     # xTGEXC measures what it leaves of S and T against a norm of both.
     (s, scale_s), (t, scale_t) = _normalized(s), _normalized(t)
@@ -193,7 +217,7 @@ def _host_schur(a, fill_failures):
 
 
 def _one_schur(a, where):
-    _check_finite("a", a, where)
+    check_finite("a", a, where)
     (gees,) = scipy.linalg.get_lapack_funcs(("gees",), (a,))
     t, *_, z, _, info = gees(lambda *_: None, a)
     if info != 0:
@@ -202,12 +226,6 @@ def _one_schur(a, where):
     if not (np.isfinite(t).all() and np.isfinite(z).all()):
         raise ValueError(checks.QR_CONVERGENCE.format(why=f"LAPACK's {gees.typecode}gees returned NaN or Inf", where=where))
     return t, z
-
-
-def _check_finite(name, x, where):
-    """Raises the error about NaN or Inf in the argument `name` of a batch element."""
-    if not np.isfinite(x).all():
-        raise ValueError(checks.FINITE.format(name=name, where=where))
 
 
 def _normalized(x):

@@ -43,6 +43,22 @@ RULES = (
     "Ratios",
     "MovingRatios",
     "MovingVectors",
+    "Complement",
+    "NullSpaces",
+    "SolveUpper",
+    "SolveLower",
+    "Gap",
+    "GapAdjoint",
+    "CompressedQz",
+    "CompressedEigvals",
+    "CompressedRatios",
+    "CompressedBlocks",
+    "CompressedFrames",
+    "TruncatedQz",
+    "TruncatedEigvals",
+    "TruncatedRatios",
+    "TruncatedBlocks",
+    "TruncatedFrames",
 )
 
 

@@ -67,6 +67,13 @@ def largest_entries(Z, G):
     return weight[..., None, :] * tf.linalg.adjoint(blocks.with_diagonal(row, tf.zeros_like(weight)))
 
 
+def of_largest_entries(Z, turn):
+    """The same, as a cotangent of Z, [..., n, p], of any number of rows: `turn`, [..., p], is the imaginary part of the diagonal of G."""
+    largest = canonical.is_largest(Z)
+    quotient = divide(turn, tf.math.real(tf.reduce_sum(largest * Z, axis=-2)))
+    return largest * tf.complex(tf.zeros_like(quotient), -quotient)[..., None, :]
+
+
 def _rotations(S, T, G_W, G_Y, noise):
     """Real dtypes: the rotation of W and Y inside each 2 x 2 block, from T's block being diag(a, d). No C_A, and C_B.
 

@@ -16,11 +16,19 @@ def succeeded(X):
     return tf.reduce_all(tf.math.is_finite(tf.math.real(tf.linalg.diag_part(tf.stop_gradient(X)))), axis=-1)
 
 
-def kept_from_gradients(layout):
-    """Decorator for pullbacks, which return cotangents [..., n, n].
+def _other_pencil(x, numbered):
+    """What is taken for x, [..., m, n]: of the pencil (diag(1, 2, ..), I) and its decomposition."""
+    m, n = tf.shape(x)[-2], tf.shape(x)[-1]
+    numbers = tf.range(1, n + 1) if numbered else tf.ones([n], tf.int32)
+    place = tf.equal(tf.range(m)[:, None], tf.range(n))
+    return blocks.masked(place, tf.cast(numbers, x.dtype)) + tf.zeros_like(x)
 
-    `layout` has a letter for each argument: F for factors and P for the pencil, [..., n, n], M and v for cotangents, [..., n, n] and
-    [..., n], i for integers.
+
+def kept_from_gradients(layout):
+    """Decorator for pullbacks, which return cotangents [..., m, n].
+
+    `layout` has a letter for each argument: F for factors, P for other matrices, [..., m, n], w for vectors,
+    [..., n], M and v for cotangents of matrices and vectors, i for integers.
     """
     kinds = layout.replace(" ", "")
 
@@ -29,14 +37,12 @@ def kept_from_gradients(layout):
         def call(*tensors, **options):
             good = succeeded(tensors[0])
             of_vector, of_matrix = good[..., None], good[..., None, None]
-            # The pencil (diag(1, 2, ..), I) and its decomposition.
-            identity = blocks.identity_like(tensors[0])
-            numbers = tf.range(1, tf.shape(identity)[-1] + 1)
-            diagonal = blocks.with_diagonal(identity, tf.broadcast_to(tf.cast(numbers, identity.dtype), tf.shape(identity)[:-1]))
             usable, unused = [], tf.fill(tf.shape(good), True)
             for place, (kind, x) in enumerate(zip(kinds, tensors)):
                 if kind in "FP":
-                    x = tf.where(of_matrix, x, diagonal if place == kinds.index(kind) else identity)
+                    x = tf.where(of_matrix, x, _other_pencil(x, place == kinds.index(kind)))
+                elif kind == "w":
+                    x = tf.where(of_vector, x, tf.ones_like(x))
                 elif kind in "Mv":
                     unused &= tf.reduce_all(tf.equal(x, 0), axis=[-2, -1] if kind == "M" else [-1])
                     x = blocks.masked(of_matrix if kind == "M" else of_vector, x)

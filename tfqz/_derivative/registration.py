@@ -1,13 +1,16 @@
 """What every backend computes, as differentiable functions of the pencil: which gradient belongs to which outputs."""
 
 import functools
+import itertools
 
 import tensorflow as tf
 
 from tfqz._backends import native as op_library
-from tfqz._derivative import gradient, schur, subspaces
+from tfqz._derivative import compressed, failed, gradient, schur, subspaces
 from tfqz._derivative.attach import attach_gradient, recorded, register_rule
+from tfqz._form import blocks
 from tfqz._form.eigenvalues import beta_cotangent
+from tfqz._form.products import matmul
 
 
 def factors(a, b, backend, on_failure):
@@ -51,6 +54,15 @@ def of_ordered(a, b, outputs, backend):
 def of_blocks(a, b, factors, count, backend):
     """[S, T, Q, Z] as functions of which only the subspaces matter that the first `count` columns of Q and Z span."""
     return attach_gradient("Blocks", [a, b, count], factors, native=backend is op_library)
+
+
+def of_compressed(a, b, kind, arguments, values, backend, base):
+    """Values of a compressed pencil, S, T, [..., p, p], Q, [..., m, p], Z, [..., n, p], and, for some, alpha and beta, [..., p].
+
+    `kind`: "Compressed" by the row space, or "Truncated" to the largest singular values, which are among the `arguments` then. `base`: whose
+    gradient the values have as functions of the square pencil (S, T), "Qz", "Eigvals", "Ratios", or "Blocks".
+    """
+    return attach_gradient(kind + base, [a, b, *arguments], values, native=backend is op_library)
 
 
 def schur_factors(a, backend, on_failure):
@@ -107,10 +119,10 @@ def _pullback_of_gradient(inputs, outputs, cotangents, **flags):
 
 
 def _broadcast(x, like):
-    """x, [..., n, n], with the batch dimensions of `like`."""
-    if x.shape.is_fully_defined() and x.shape == like.shape:
+    """x, [..., m, n], with the batch dimensions of `like`."""
+    if x.shape.is_fully_defined() and x.shape[:-2] == like.shape[:-2]:
         return x
-    return tf.broadcast_to(x, tf.shape(like))
+    return tf.broadcast_to(x, tf.concat([tf.shape(like)[:-2], tf.shape(x)[-2:]], axis=0))
 
 
 @register_rule("Blocks", arguments=3, broadcast=True)
@@ -118,6 +130,52 @@ def _pullback_of_blocks(arguments, values, cotangents, native):
     """Cotangents of the pencil, of functions of the deflating subspaces; None for their dimension."""
     *pencil, count = arguments
     return [*_unbroadcast(pencil, subspaces.pullback(*values, count, *cotangents, native=native)), None]
+
+
+def _pullback_of_compressed(arguments, values, cotangents, native, kind, base):
+    """Cotangents of the pencil; None for what else the arguments are."""
+    (*others, count) = arguments[2:] if base == "Blocks" else (*arguments[2:], None)
+    S, T, Q, Z, *eigenvalues = values
+    *of_factors, Qb, Zb = cotangents[:4]
+    A, B = (_broadcast(x, S) for x in arguments[:2])
+    identity = blocks.identity_like(S)
+    if eigenvalues:
+        Q, Z = attach_gradient(kind + "Frames", [*arguments[:2], *others], [tf.stop_gradient(x) for x in values[:4]], native)[2:]
+        Qb, Zb = tf.zeros_like(Q), tf.zeros_like(Z)
+    if eigenvalues or base == "Frames":
+        S, T = _between_frames(S, T, Q, Z, A, B)
+    if eigenvalues:
+        values, cotangents = [S, T, identity, identity, *eigenvalues], [*[tf.zeros_like(S)] * 4, *cotangents[4:]]
+        A1, B1 = _of_pencil([S, T], values, cotangents, native, apart=True, ratios=base == "Ratios")
+    elif base == "Frames":
+        A1 = B1 = tf.zeros_like(S)
+    else:
+        Qi, Zi, Zb = compressed.inside(S, T, Q, Z, *of_factors, Qb, Zb, phases=base == "Qz")
+        values, cotangents = [S, T, identity, identity], [*of_factors, Qi, Zi]
+        if base == "Qz":
+            A1, B1 = _of_pencil([S, T], values, cotangents, native)
+        else:
+            A1, B1 = subspaces.pullback(*values, count, *cotangents, native=native)
+    if kind == "Compressed":
+        m, n = A.shape[-2:]
+        sides = {"right": None in (m, n) or m < n, "left": None in (m, n) or m > n}
+        found = compressed.by_row_space(S, T, Q, Z, A, A1, B1, Qb, Zb, **sides)
+    else:
+        found = compressed.by_singular_vectors(S, T, Q, Z, A, B, *others, A1, B1, Qb, Zb)
+    return [*_unbroadcast(arguments[:2], found), *[None] * (len(arguments) - 2)]
+
+
+def _between_frames(S, T, Q, Z, A, B):
+    """S and T as what Q^H A Z and Q^H B Z are, for frames Q and Z that are functions of what they span."""
+    good = failed.succeeded(S)[..., None, None]
+    A, B, Q, Z = (blocks.masked(good, x) for x in (A, B, Q, Z))
+    between = [matmul(matmul(Q, x, adjoint_a=True), Z) for x in (A, B)]
+    return [tf.stop_gradient(x) + (y - tf.stop_gradient(y)) for x, y in zip((S, T), between)]
+
+
+for _kind, _base in itertools.product(("Compressed", "Truncated"), ("Qz", "Eigvals", "Ratios", "Blocks", "Frames")):
+    _count = 2 + 3 * (_kind == "Truncated") + (_base == "Blocks")
+    register_rule(_kind + _base, arguments=_count, broadcast=True)(functools.partial(_pullback_of_compressed, kind=_kind, base=_base))
 
 
 @tf.RegisterGradient("Tfqz>Schur")

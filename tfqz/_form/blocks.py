@@ -103,6 +103,12 @@ def with_diagonal(X, x):
     return tf.where(_is_diagonal(X, 0), x[..., None, :], X)
 
 
+def regular(X):
+    """X with ones for zeros on its diagonal: where there is one nothing depends on it, and must be finite."""
+    diagonal = tf.linalg.diag_part(X)
+    return with_diagonal(X, tf.where(tf.equal(diagonal, 0), tf.ones_like(diagonal), diagonal))
+
+
 def on_diagonal(x, X):
     """The diagonal matrix of x_j x_jj, for x real, [..., n], and X, [..., n, n]."""
     return masked(_is_diagonal(X, 0), tf.cast(x, X.dtype)[..., None] * X)

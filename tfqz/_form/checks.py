@@ -12,6 +12,7 @@ ON_FAILURE = ("raise", "nan")
 FINITE = "`{name}` must be finite; got NaN or Inf{where}"
 CONVERGENCE = "`a`, `b` must be a pencil on which QZ converges; {why}{where}"
 QR_CONVERGENCE = "`a` must be a matrix on which QR iterations converge; {why}{where}"
+SVD_CONVERGENCE = "`b` must be a matrix whose singular value decomposition converges; {why}{where}"
 ORDER = "`a`, `b` must be a pencil whose eigenvalues can be put in the order of `sort`, and this one is too ill-conditioned; {why}{where}"
 
 
@@ -20,7 +21,7 @@ def pencil(a, b, names=("a", "b")):
 
     Raises:
       TypeError: dtypes differ or are none of the four, or a KerasTensor.
-      ValueError: the static shapes show that the two are not square of one size, or that the batches don't broadcast.
+      ValueError: the static shapes show that the two are not matrices of one size, or that the batches don't broadcast.
     """
     # Lists take the other one's dtype; what has a dtype keeps it.
     a = tensor(a, names[0], dtype_hint=None if hasattr(a, "dtype") else getattr(b, "dtype", None))
@@ -66,11 +67,12 @@ def shapes(a, b, names=("a", "b")):
     if a.is_fully_defined() and b.is_fully_defined():
         # Most calls end here: the arithmetic of TensorShape takes longer than a small pencil's decomposition.
         sizes = a.as_list()
-        if sizes == b.as_list() and len(sizes) >= 2 and sizes[-1] == sizes[-2]:
+        if sizes == b.as_list() and len(sizes) >= 2:
             return
     got = f"{text(a)} and {text(b)}"
     for name, shape in zip(names, (a, b)):
-        square(name, shape, got)
+        if shape.rank is not None and shape.rank < 2:
+            raise ValueError(f"`{name}` must be a matrix or a batch of them, [..., m, n]; got {got}")
     if a.rank is None or b.rank is None:
         return
     if not a[-2:].is_compatible_with(b[-2:]):
@@ -93,6 +95,12 @@ def factor_shape(a, b):
         return tf.TensorShape(None)
     n = a[-1:].merge_with(a[-2:-1]).merge_with(b[-1:]).merge_with(b[-2:-1])
     return tf.broadcast_static_shape(a[:-2], b[:-2]).concatenate(n).concatenate(n)
+
+
+def sizes(a, b):
+    """m and n, ints or None, as far as checked static shapes of `a` and `b` tell."""
+    known = [tf.TensorShape([None, None]) if shape.rank is None else shape[-2:] for shape in (a, b)]
+    return known[0].merge_with(known[1]).as_list()
 
 
 def complex_dtype(dtype):

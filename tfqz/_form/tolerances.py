@@ -42,6 +42,12 @@ def zero_beta(dtype, n):
     return 4 * epsilon(dtype) * tf.cast(n, tf.as_dtype(dtype).real_dtype)
 
 
+def rank(dtype):
+    """What QR with column pivoting leaves of an m x n matrix counts as nothing if it is at most this, times the larger of m and n, times the
+    longest column: the numerical rank. The value stands in `cc/algorithms/compression.cc` too."""
+    return 8 * epsilon(dtype)
+
+
 def cancellation(dtype, n):
     """A sum of products of n terms below this times the largest product is 0 up to rounding."""
     return 8 * epsilon(dtype) * tf.cast(n, tf.as_dtype(dtype).real_dtype)

@@ -1,0 +1,153 @@
+"""Pencils that are not square, or of which a part is wanted: compressed to a square one, whose QZ is that of the pencil then.
+
+    m < n:   A = Q [S1 S2] Z^H, B = Q [T1 0] Z^H       compressed by an orthonormal basis of the row space of B
+    m > n:   A = Q [S2; S1] Z^H, B = Q [0; T1] Z^H     by one of the column space of B
+    rank=k:  Q T Z^H is B's best approximation of rank k, S = Q^H A Z      by its singular vectors
+
+`docs/rectangular.md` says why these, and what has a derivative.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfqz._derivative import bases, failed, registration
+from tfqz._form import blocks, canonical, checks
+from tfqz._form.products import matmul
+from tfqz._form.traces import traced
+
+
+class Compression(NamedTuple):
+    """A square pencil, [..., p, p], without gradients; the frames, [..., m, p] and [..., n, p], between which it is that of `whole`, or None for
+    the identity; and which gradient has what is made of it, see `registration.of_compressed`."""
+
+    whole: tuple
+    pencil: list
+    frames: list
+    kind: str
+    arguments: list
+
+    def extended(self, factors, in_canonical_form=True):
+        """S, T, [..., p, p], Q, [..., m, p], Z, [..., n, p] of the whole pencil from those of the square one."""
+        S, T, Q, Z = factors
+        Q, Z = (X if frame is None else matmul(frame, X) for frame, X in zip(self.frames, (Q, Z)))
+        return canonical_form(S, T, Q, Z) if in_canonical_form else [S, T, Q, Z]
+
+    def with_gradient(self, values, backend, base, *arguments):
+        """The values as functions of the whole pencil."""
+        return registration.of_compressed(*self.whole, self.kind, [*self.arguments, *arguments], values, backend, base)
+
+    def factors(self, factors, backend):
+        """S, T, Q, Z of the whole pencil, differentiable, from those of the square one."""
+        found = self.with_gradient(self.extended(factors), backend, "Qz")
+        return found if self.kind == "Truncated" else _with_complement(self.whole[0], *found, backend)
+
+    def eigenvalues(self, outputs, backend, ratios=False):
+        """alpha and beta, differentiable, from S, T, Q, Z, alpha, beta of the square pencil. `ratios`: as in `registration.eigenvalues`."""
+        values = [*self.extended(outputs[:4], in_canonical_form=False), *outputs[4:]]
+        return self.with_gradient(values, backend, "Ratios" if ratios else "Eigvals")[4:]
+
+
+@traced
+def canonical_form(S, T, Q, Z):
+    """Long columns of Q and Z have other largest entries."""
+    return canonical.canonicalize(S, T, Q, Z)
+
+
+def compress(a, b, rank, rank_of_b, backend, on_failure):
+    """A `Compression` of checked tensors, or None for square ones that are wanted whole."""
+    m, n = checks.sizes(a.shape, b.shape)
+    _check_rank("rank", rank, 1, m, n)
+    _check_rank("rank_of_b", rank_of_b, 0, m, n)
+    if rank is not None and rank_of_b is not None:
+        raise ValueError(f"`rank_of_b` must be None where `rank` is given; got {rank_of_b!r}")
+    if rank is not None:
+        return _truncated(a, b, rank, backend, on_failure)
+    if m is not None and m == n:
+        if rank_of_b is not None:
+            raise ValueError(f"`rank_of_b` must be None for square pencils, whose QZ needs no rank; got {rank_of_b!r}")
+        return None
+    A, B = tf.stop_gradient(a), tf.stop_gradient(b)
+    left = right = None
+    unknown = m is None or n is None
+    if unknown or m < n:
+        right, found = backend.compress(A, B, rank_of_b, on_failure)
+        A, B = matmul(A, right), _of_rank(matmul(B, right), found)
+    if unknown or m > n:
+        adjoints = [tf.linalg.adjoint(tf.stop_gradient(x)) for x in (a, b)]
+        left, found = backend.compress(*adjoints, rank_of_b, on_failure)
+        A, B = matmul(left, A, adjoint_a=True), tf.linalg.adjoint(_of_rank(tf.linalg.adjoint(matmul(left, B, adjoint_a=True)), found))
+    return Compression((a, b), _square([A, B], a, b), [left, right], "Compressed", [])
+
+
+def _check_rank(name, rank, least, m, n):
+    """Raises TypeError or ValueError for what is no rank of an m x n matrix."""
+    if rank is None:
+        return
+    if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)):
+        raise TypeError(f"`{name}` must be None or an integer; got {rank!r}")
+    most = min((size for size in (m, n) if size is not None), default=None)
+    if rank < least or (most is not None and rank > most):
+        above = "" if most is None else f", and at most {most}, the smaller one of {m} and {n}"
+        raise ValueError(f"`{name}` must be at least {least}{above}; got {rank}")
+
+
+def _of_rank(B, rank):
+    """B, [..., m, p], without columns behind its rank, [...], which are rounding."""
+    return blocks.masked((tf.range(tf.shape(B)[-1]) < rank[..., None])[..., None, :], B)
+
+
+def _square(pencil, a, b):
+    """The pencil, with what is known of its shape."""
+    m, n = checks.sizes(a.shape, b.shape)
+    if a.shape.rank is not None and b.shape.rank is not None:
+        p = None if m is None or n is None else min(m, n)
+        for x in pencil:
+            x.set_shape(tf.broadcast_static_shape(a.shape[:-2], b.shape[:-2]).concatenate([p, p]))
+    return pencil
+
+
+def _truncated(a, b, rank, backend, on_failure):
+    A, B = tf.stop_gradient(a), tf.stop_gradient(b)
+    U, s, V = backend.svd(B, on_failure)
+    U, s, V = (_first_of(x, rank, backend) for x in (U, s, V)) if None in checks.sizes(a.shape, b.shape) else (U, s, V)
+    batch = tf.broadcast_dynamic_shape(tf.shape(A)[:-2], tf.shape(B)[:-2])
+    U, V = (tf.broadcast_to(x, tf.concat([batch, tf.shape(x)[-2:]], axis=0)) for x in (U, V))
+    s = tf.broadcast_to(s, tf.concat([batch, tf.shape(s)[-1:]], axis=0))
+    left, right = U[..., :rank], V[..., :rank]
+    pencil = [matmul(matmul(left, A, adjoint_a=True), right), tf.linalg.diag(tf.cast(s[..., :rank], B.dtype))]
+    for x in pencil:
+        x.set_shape([None] * (0 if x.shape.rank is None else x.shape.rank - 2) + [rank, rank] if x.shape.rank is not None else None)
+    return Compression((a, b), pencil, [left, right], "Truncated", [U, s, V])
+
+
+def _first_of(x, rank, backend):
+    """x, or an error if it has fewer columns than `rank`."""
+    few = backend.check(tf.shape(x)[-1] < rank, tf.shape(x)[-1], f"`rank` must be at most the smaller size of `a`, {{got}}; got {rank}{{where}}")
+    with tf.control_dependencies([few]):
+        return tf.identity(x)
+
+
+def _with_complement(a, S, T, Q, Z, backend):
+    """S, T, [..., m, n], Q, [..., m, m], Z, [..., n, n]: with bases of the complements of what Q and Z span."""
+    m, n = a.shape[-2:]
+    unknown = m is None or n is None
+    good = failed.succeeded(S)[..., None, None]
+    A, inside_Q, inside_Z = (blocks.masked(good, x) for x in (a, Q, Z))
+
+    def known(x):
+        return tf.where(good, x, tf.constant(float("nan"), x.dtype.real_dtype if not x.dtype.is_complex else x.dtype))
+
+    if unknown or m < n:
+        beside = bases.complement(Z, backend)
+        more = matmul(inside_Q, matmul(A, blocks.masked(good, beside)), adjoint_a=True)
+        S, T, Z = (tf.concat([x, y], axis=-1) for x, y in ((S, known(more)), (T, known(tf.zeros_like(more))), (Z, beside)))
+    if unknown or m > n:
+        beside = tf.reverse(bases.complement(Q, backend), [-1])
+        more = matmul(blocks.masked(good, beside), matmul(A, inside_Z), adjoint_a=True)
+        missing = tf.shape(S)[-1] - tf.shape(more)[-1]
+        more = known(tf.pad(more, tf.concat([tf.zeros([tf.rank(more) - 1, 2], tf.int32), [[0, missing]]], axis=0)) if unknown else more)
+        S, T = tf.concat([more, S], axis=-2), tf.concat([known(tf.zeros_like(more)), T], axis=-2)
+        Q = tf.concat([beside, Q], axis=-1)
+    return [S, T, Q, Z]

@@ -1,0 +1,227 @@
+r"""The gradient of the QZ decomposition of a pencil that is compressed to a square one by two orthonormal frames.
+
+    Q^H A Z = S      Q^H B Z = T      Q: m x p, Z: n x p, orthonormal columns; S, T: p x p, upper triangular
+
+Q and Z are themselves functions of A and B by what they span. With cotangents as in `formula.py`, the square formula for the pencil (S, T)
+with frames I, and the cotangents Q^H Qb, Z^H Zb, gives cotangents A1, B1 of what is inside; beside the frames, with
+
+    X = Zb + A^H Q A1      Y = Qb + A Z A1^H      of which the parts in the complements of Z and Q count,
+
+there is what moves the frames:
+
+  - m < n, rank B = m: Q is square, Z spans the row space of B:
+
+        Ab = Q A1 Z^H      Bb = Q (B1 Z^H + T^-H X^H (I - Z Z^H))                                       (7)
+
+    m > n: the same of (A^H, B^H).
+  - rank B < m < n: Z spans the row space of B + (I - B B^+) A. With D the diagonal of ones where t_jj = 0, V = (T + D)^-1 and
+    H = T + D V S, upper triangular and regular,
+
+        F = H^-H X^H (I - Z Z^H)      E = (D V)^H F                                                     (7')
+        Ab = Q (A1 Z^H + E)           Bb = Q (B1 Z^H + F - E A^H Q V^H Z^H),
+
+    of which what would raise the rank of B, (I - B B^+) Bb (I - B^+ B), is no derivative of anything and is taken out. (D V are rows that
+    left null vectors of T, and V S2 solves T x = S2 for S2 = Q^H A (I - Z Z^H).)
+  - Q and Z belong to the p largest singular values of B = Q T Z^H + C, C Z = 0, Q^H C = 0:
+
+        E T^H - C F = (I - Q Q^H) Y      F T - C^H E = (I - Z Z^H) X                                   (8)
+        Ab = Q A1 Z^H      Bb = Q B1 Z^H + E Z^H + Q F^H
+
+Golub and Pereyra, SIAM J. Numer. Anal. 10 (1973) 413-432, have the derivative of a pseudoinverse, of which (7) is one.
+"""
+
+import functools
+
+import tensorflow as tf
+
+from tfqz._derivative import convention, failed
+from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
+from tfqz._form import blocks
+from tfqz._form.products import matmul, triangular_solve
+
+
+@differentiable
+@failed.kept_from_gradients("FFFF MMMM")
+def inside(S, T, Q, Z, Sb, Tb, Qb, Zb, phases=True):
+    """Q^H Qb and Z^H Zb, [..., p, p], the cotangents of frames I of the pencil (S, T), and Zb, [..., n, p].
+
+    `phases`: with what keeps the largest entry of each column of Z real. These are entries of the whole columns: of the frame I there is nothing
+    left to keep.
+    """
+    Qb, of_Z = matmul(Q, Qb, adjoint_a=True), matmul(Z, Zb, adjoint_a=True)
+    if phases and S.dtype.is_complex:
+        turn = tf.math.imag(tf.linalg.diag_part(Qb + of_Z))
+        for X, Xb in ((S, Sb), (T, Tb)):
+            product = tf.math.imag(tf.math.conj(X) * tf.linalg.band_part(Xb, 0, -1))
+            turn += tf.reduce_sum(product, axis=-2) - tf.reduce_sum(product, axis=-1)
+        change = convention.of_largest_entries(Z, turn)
+        of_Z, Zb = of_Z + matmul(Z, change, adjoint_a=True), Zb + change
+    return Qb, of_Z, Zb
+
+
+@differentiable
+@failed.kept_from_gradients("FFFF P MMMM")
+def by_row_space(S, T, Q, Z, A, A1, B1, Qb, Zb, right=True, left=False):
+    """Ab and Bb by (7) and (7').
+
+    Args:
+      S, T: [..., p, p], Q: [..., m, p], Z: [..., n, p], A: [..., m, n].
+      A1, B1: [..., p, p]; Qb, Zb: as Q and Z.
+      right, left: Python bools, whether m < n and m > n; both where it isn't known.
+    """
+    V, *projectors = null_spaces(T)
+    inner, outer = [A1, B1], []
+    adjoint = tf.linalg.adjoint
+    if right:
+        E, F, B1 = _moved(S, T, Q, Z, A, A1, B1, Zb, V, *projectors)
+        outer.append([matmul(Q, X) for X in (E, F)])
+    if left:
+        *moved, B1 = _moved(*map(adjoint, (S, T)), Z, Q, *map(adjoint, (A, A1, B1)), Qb, adjoint(V), *projectors[::-1], lower=True)
+        outer.append([matmul(adjoint(X), Z, adjoint_b=True) for X in moved])
+        B1 = adjoint(B1)
+    inner = [matmul(matmul(Q, X), Z, adjoint_b=True) for X in (A1, B1)]
+    return tuple(functools.reduce(tf.add, parts) for parts in zip(inner, *outer))
+
+
+def _moved(S, T, Q, Z, A, A1, B1, Zb, V, L, R, lower=False):
+    """E and F, [..., p, n], of (7'), and what is B1 then. L, R: the projectors onto the null spaces of T^H and T. `lower`: a Python bool, whether
+    S and T are lower triangular."""
+    through_A = matmul(A, Q, adjoint_a=True)
+    # Where the whole space is kept nothing moves.
+    any_beside = tf.shape(Z)[-2] > tf.shape(Z)[-1]
+    X = blocks.masked(any_beside, _beside(Z, Zb + matmul(through_A, A1)))
+    V = blocks.masked(any_beside, V)
+    rows = blocks.masked(convention.zero_beta(T)[..., :, None], V)
+    H = blocks.regular(T + matmul(rows, S))
+    F = _solved(tf.linalg.adjoint(H), tf.linalg.adjoint(X), lower=not lower)
+    E = matmul(rows, F, adjoint_a=True)
+    B1 = B1 - matmul(E, matmul(V, through_A, adjoint_b=True), adjoint_b=True)
+    L = blocks.masked(any_beside, L)
+    return E, F - matmul(L, F), B1 - matmul(matmul(L, B1), R)
+
+
+def _solved(H, X, lower):
+    """H^-1 X for a triangular H, as a function of any H: frames that turn make the pencil between them full."""
+    values = triangular_solve(tf.stop_gradient(H), tf.stop_gradient(X), lower=lower)
+    return attach_gradient("SolveLower" if lower else "SolveUpper", [H, X], [values], native=False)[0]
+
+
+@register_rule("SolveUpper", arguments=2)
+def _pullback_of_upper(arguments, values, cotangents, native):
+    return _pullback_of_solved(arguments, values, cotangents, lower=True)
+
+
+@register_rule("SolveLower", arguments=2)
+def _pullback_of_lower(arguments, values, cotangents, native):
+    return _pullback_of_solved(arguments, values, cotangents, lower=False)
+
+
+def _pullback_of_solved(arguments, values, cotangents, lower):
+    """Cotangents of H and X; `lower`: a Python bool, whether H^H is."""
+    found = _solved(tf.linalg.adjoint(arguments[0]), *cotangents, lower=lower)
+    return [-matmul(found, *values, adjoint_b=True), found]
+
+
+def _beside(Z, X):
+    """(I - Z Z^H) X."""
+    return X - matmul(Z, matmul(Z, X, adjoint_a=True))
+
+
+def null_spaces(T):
+    """V = (T + D)^-1 and the orthogonal projectors onto the null spaces of T^H and of T, as functions of T along which its rank stays.
+
+    T: [..., p, p], upper triangular, of rank p less the number of zeros on its diagonal; D is diagonal and is not 0 at these. All are 0 where
+    no batch element has any.
+    """
+    return attach_gradient("NullSpaces", [T], _null_spaces(tf.stop_gradient(T)), native=False)
+
+
+def _null_spaces(T):
+    infinite = convention.zero_beta(T)
+    scale = blocks.of_dtype(blocks.largest(T), T.dtype)[..., 0]
+
+    def found():
+        diagonal = tf.linalg.diag_part(T)
+        regular = blocks.with_diagonal(T, tf.where(infinite, scale + tf.zeros_like(diagonal), diagonal))
+        V = triangular_solve(regular, blocks.identity_like(T), lower=False)
+        return [V] + [_projector(blocks.masked(infinite[..., None, :], X), infinite) for X in (tf.linalg.adjoint(V), V)]
+
+    return tf.cond(tf.reduce_any(infinite), found, lambda: [tf.zeros_like(T) for _ in range(3)])
+
+
+def _projector(X, columns):
+    """The orthogonal projector onto what some columns of X span, the others being 0."""
+    lengths = tf.reduce_max(tf.abs(X), axis=-2, keepdims=True)
+    X = blocks.over(X, tf.where(lengths > 0, lengths, tf.ones_like(lengths)))
+    L = tf.linalg.cholesky(matmul(X, X, adjoint_a=True) + tf.linalg.diag(tf.cast(~columns, X.dtype)))
+    Y = triangular_solve(L, tf.linalg.adjoint(X), lower=True)
+    return matmul(Y, Y, adjoint_a=True)
+
+
+@register_rule("NullSpaces", arguments=1)
+def _pullback_of_null_spaces(arguments, values, cotangents, native):
+    """dV = -V dT V, and for the projectors L and R dL = -L dT T^+ - (.)^H, dR = -T^+ dT R - (.)^H with the pseudoinverse T^+."""
+    V, L, R = values
+    of_V, of_L, of_R = cotangents
+    pseudoinverse = V - matmul(R, V)
+    pseudoinverse -= matmul(pseudoinverse, L)
+    of_V = matmul(matmul(V, of_V, adjoint_a=True), V, adjoint_b=True)
+    of_L, of_R = (X + tf.linalg.adjoint(X) for X in (of_L, of_R))
+    of_L = matmul(matmul(L, of_L), pseudoinverse, adjoint_b=True)
+    of_R = matmul(pseudoinverse, matmul(of_R, R), adjoint_a=True)
+    return [-of_V - of_L - of_R]
+
+
+@differentiable
+@failed.kept_from_gradients("FFFF PPP w P MMMM")
+def by_singular_vectors(S, T, Q, Z, A, B, U, s, V, A1, B1, Qb, Zb):
+    """Ab and Bb by (8). As for `by_row_space`; U, s, V: all singular vectors and values of B, [..., m, q], [..., q], [..., n, q], of which nothing
+    varies here."""
+    Y = _beside(Q, Qb + matmul(matmul(A, Z), A1, adjoint_b=True))
+    X = _beside(Z, Zb + matmul(matmul(A, Q, adjoint_a=True), A1))
+    C = B - matmul(matmul(Q, T), Z, adjoint_b=True)
+    factors = [tf.linalg.adjoint(tf.stop_gradient(W)) for W in (Q, Z)]
+    E, F = _beyond_gap(T, C, Y, X, [*factors, U, s, V], adjoint=False)
+    inner = [matmul(matmul(Q, W), Z, adjoint_b=True) for W in (A1, B1)]
+    return inner[0], inner[1] + matmul(_beside(Q, E), Z, adjoint_b=True) + matmul(Q, _beside(Z, F), adjoint_b=True)
+
+
+def _beyond_gap(T, C, Y, X, vectors, adjoint):
+    """E and F of E T^H - C F = Y, F T - C^H E = X, or, `adjoint`, with T^H for T. `vectors`: Q^H, Z^H, U, s, V, constant."""
+    vectors = [tf.stop_gradient(x) for x in vectors]
+    values = _across_gap(*vectors, tf.stop_gradient(Y), tf.stop_gradient(X), adjoint=adjoint)
+    return attach_gradient("GapAdjoint" if adjoint else "Gap", [T, C, Y, X, *vectors], values, native=False)
+
+
+def _across_gap(Q_H, Z_H, U, s, V, Y, X, adjoint):
+    """With T = u diag(s_1) v^H and C = U_2 diag(s_2) V_2^H there are two equations for each pair of singular values, s_1 and s_2."""
+    k = tf.shape(Q_H)[-2]
+    u, v = matmul(Q_H, U[..., :k]), matmul(Z_H, V[..., :k])
+    if adjoint:
+        u, v = v, u
+    U, V = U[..., k:], V[..., k:]
+    large, small = (blocks.of_dtype(x, Y.dtype) for x in (s[..., None, :k], s[..., k:, None]))
+    Y, X = matmul(Y, u), matmul(X, v)
+    y, x = matmul(U, Y, adjoint_a=True), matmul(V, X, adjoint_a=True)
+    gap = (large - small) * (large + small)
+    e, f = (tf.math.divide_no_nan(z, gap) for z in (large * y + small * x, small * y + large * x))
+    E, F = (tf.math.divide_no_nan(W - matmul(N, w), large) + matmul(N, z) for N, W, w, z in ((U, Y, y, e), (V, X, x, f)))
+    return [matmul(E, v, adjoint_b=True), matmul(F, u, adjoint_b=True)]
+
+
+@register_rule("Gap", arguments=9)
+def _pullback_of_gap(arguments, values, cotangents, native):
+    """Cotangents of T, C, Y, X; the rest is constant."""
+    T, C, _, _, *vectors = arguments
+    (E, F), (P, R) = values, _beyond_gap(T, C, *cotangents, vectors, adjoint=True)
+    of_T = -matmul(P, E, adjoint_a=True) - matmul(F, R, adjoint_a=True)
+    return [of_T, matmul(P, F, adjoint_b=True) + matmul(E, R, adjoint_b=True), P, R, *[None] * len(vectors)]
+
+
+@register_rule("GapAdjoint", arguments=9)
+def _pullback_of_gap_adjoint(arguments, values, cotangents, native):
+    """The same with T^H for T."""
+    T, C, _, _, *vectors = arguments
+    (E, F), (P, R) = values, _beyond_gap(T, C, *cotangents, vectors, adjoint=False)
+    of_T = -matmul(E, P, adjoint_a=True) - matmul(R, F, adjoint_a=True)
+    return [of_T, matmul(P, F, adjoint_b=True) + matmul(E, R, adjoint_b=True), P, R, *[None] * len(vectors)]
