@@ -68,6 +68,14 @@ std::string complaint(const std::string& text, const std::vector<int64_t>& batch
   return result;
 }
 
+std::string not_finite(const char* name) { return std::string("`") + name + "` must be finite; got NaN or Inf"; }
+
+std::string said(const Outcome& outcome) {
+  const std::string routine = std::string("LAPACK's ") + outcome.routine;
+  if (outcome.info == Outcome::kNotFinite) return routine + " returned NaN or Inf";
+  return routine + " returned info = " + std::to_string(outcome.info);
+}
+
 void Batch::run(int64_t begin, int64_t end) {
   if (!refusal_.empty()) return;
   const GradualUnderflow gradual_underflow;

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "pencil/lapack.h"
+
 namespace tfqz {
 
 // (3, 4), as Python writes a shape.
@@ -18,6 +20,10 @@ std::string shape_text(const std::vector<int64_t>& shape);
 
 // A text about the first element that is `failing`, with "{got}" and "{where}" replaced; empty if none is.
 std::string complaint(const std::string& text, const std::vector<int64_t>& batch_shape, const bool* failing, const int32_t* got);
+
+// What a failing element's problem begins with: that an input isn't finite, and what LAPACK said.
+std::string not_finite(const char* name);
+std::string said(const Outcome& outcome);
 
 // How many elements a thread should take at once: few enough to balance, all that it can for one set of workspaces, and whole
 // groups.

@@ -21,12 +21,6 @@ constexpr int kSmallestForked = 128, kSmallestGradientForked = 64;
 // Of the gradient: beyond this its matrices leave the cache.
 constexpr int kLargestGradientInLockstep = 32;
 
-std::string said(const Outcome& outcome) {
-  const std::string routine = std::string("LAPACK's ") + outcome.routine;
-  if (outcome.info == Outcome::kNotFinite) return routine + " returned NaN or Inf";
-  return routine + " returned info = " + std::to_string(outcome.info);
-}
-
 // The place of one element in arrays of factors.
 template <typename T>
 Factors<T> at(const Factors<T>& all, int n, int64_t index) {
@@ -40,10 +34,10 @@ void fill_matrix(T* matrix, int n) {
 }
 
 template <typename T>
-std::string not_finite(const T* a, const T* b, int n) {
+std::string what_is_not_finite(const T* a, const T* b, int n) {
   const std::size_t size = static_cast<std::size_t>(n) * n;
-  if (!all_finite(a, size)) return "`a` must be finite; got NaN or Inf";
-  if (!all_finite(b, size)) return "`b` must be finite; got NaN or Inf";
+  if (!all_finite(a, size)) return not_finite("a");
+  if (!all_finite(b, size)) return not_finite("b");
   return "";
 }
 
@@ -90,7 +84,7 @@ Batch::Worker QzBatch<T>::make_worker() const {
   const auto solver = std::make_shared<QzSolver<T>>(n_, simd_, fork_);
   return [this, solver](int64_t index) -> std::string {
     const T *a = a_of(index), *b = b_of(index);
-    const std::string problem = not_finite(a, b, n_);
+    const std::string problem = what_is_not_finite(a, b, n_);
     if (!problem.empty()) return problem;
     const Outcome outcome = (*solver)(a, b, at(factors_, n_, index));
     return outcome.info == 0 ? "" : "`a`, `b` must be a pencil on which QZ converges; " + said(outcome);
@@ -112,7 +106,7 @@ Batch::GroupWorker QzBatch<T>::make_group_worker() const {
     space->a.clear(), space->b.clear(), space->factors.clear(), space->indices.clear();
     for (int64_t i = 0; i < count; ++i) {
       const T *a = a_of(first + i), *b = b_of(first + i);
-      problems[i] = not_finite(a, b, n_);
+      problems[i] = what_is_not_finite(a, b, n_);
       if (!problems[i].empty()) continue;
       space->a.push_back(a);
       space->b.push_back(b);
@@ -140,7 +134,7 @@ Batch::Worker ReorderBatch<T>::make_worker() const {
     const int64_t matrix = index * n_ * n_;
     const ConstFactors<T> factors = {factors_.s + matrix, factors_.t + matrix, factors_.q + matrix, factors_.z + matrix};
     // NaN is what an element is filled with whose decomposition failed.
-    if (!all_finite(factors.s, static_cast<std::size_t>(n_) * n_)) return "`s` must be finite; got NaN or Inf";
+    if (!all_finite(factors.s, static_cast<std::size_t>(n_) * n_)) return not_finite("s");
     const Outcome outcome = (*reorderer)(factors, labels_ + index * n_, at(reordered_, n_, index));
     if (outcome.info == 0) return "";
     return "`a`, `b` must be a pencil whose eigenvalues can be put in the order of `sort`, and this one is too ill-conditioned; " +
@@ -158,7 +152,7 @@ Batch::Worker SchurBatch<T>::make_worker() const {
   const auto solver = std::make_shared<SchurSolver<T>>(n_);
   return [this, solver](int64_t index) -> std::string {
     const int64_t matrix = index * n_ * n_;
-    if (!all_finite(a_ + matrix, static_cast<std::size_t>(n_) * n_)) return "`a` must be finite; got NaN or Inf";
+    if (!all_finite(a_ + matrix, static_cast<std::size_t>(n_) * n_)) return not_finite("a");
     const Outcome outcome = (*solver)(a_ + matrix, {factors_.t + matrix, factors_.z + matrix});
     return outcome.info == 0 ? "" : "`a` must be a matrix on which QR iterations converge; " + said(outcome);
   };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "algorithms/batches.h"
+#include "algorithms/frames.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace tfqz {
@@ -79,6 +80,11 @@ std::vector<int64_t> BatchShape(const ffi::Buffer<kType>& matrices) {
   return {dimensions.begin(), dimensions.end() - 2};
 }
 
+template <ffi::DataType kType>
+int SizeFromEnd(const ffi::Buffer<kType>& matrices, int place) {
+  return static_cast<int>(*(matrices.dimensions().end() - place));
+}
+
 template <ffi::DataType kType, ffi::DataType kComplexType, typename T>
 ffi::Error RunQz(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> b, ffi::ResultBuffer<kType> s, ffi::ResultBuffer<kType> t,
                  ffi::ResultBuffer<kType> q, ffi::ResultBuffer<kType> z, ffi::ResultBuffer<kComplexType> alpha,
@@ -107,6 +113,29 @@ ffi::Error RunSchur(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::ResultBuffe
                     int64_t fill_failures) {
   SchurBatch<T> batch(static_cast<int>(a.dimensions().back()), a.typed_data(), {t->typed_data(), z->typed_data()}, fill_failures != 0);
   return Run(pool, BatchShape(a), &batch);
+}
+
+template <ffi::DataType kType, ffi::DataType, typename T>
+ffi::Error RunCompress(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> b, ffi::ResultBuffer<kType> x,
+                       ffi::ResultBuffer<ffi::DataType::S32> ranks, int64_t fill_failures, int64_t left, int64_t rank) {
+  CompressBatch<T> batch(SizeFromEnd(a, 2), SizeFromEnd(a, 1), static_cast<int>(rank), left != 0, a.typed_data(), b.typed_data(), {}, {},
+                         x->typed_data(), ranks->typed_data(), fill_failures != 0);
+  return Run(pool, BatchShape(a), &batch);
+}
+
+template <ffi::DataType kType, ffi::DataType, typename T>
+ffi::Error RunComplement(ffi::ThreadPool pool, ffi::Buffer<kType> x, ffi::ResultBuffer<kType> basis,
+                         ffi::ResultBuffer<ffi::DataType::S32> rows) {
+  ComplementBatch<T> batch(SizeFromEnd(x, 2), SizeFromEnd(x, 1), x.typed_data(), basis->typed_data(), rows->typed_data());
+  return Run(pool, BatchShape(x), &batch);
+}
+
+template <ffi::DataType kType, ffi::DataType, typename T>
+ffi::Error RunSvd(ffi::ThreadPool pool, ffi::Buffer<kType> b, ffi::ResultBuffer<kType> u, ffi::ResultBuffer<ffi::ToReal(kType)> s,
+                  ffi::ResultBuffer<kType> v, int64_t fill_failures) {
+  SvdBatch<T> batch(SizeFromEnd(b, 2), SizeFromEnd(b, 1), b.typed_data(), u->typed_data(), s->typed_data(), v->typed_data(),
+                    fill_failures != 0);
+  return Run(pool, BatchShape(b), &batch);
 }
 
 ffi::Error RunCheck(ffi::Buffer<ffi::DataType::PRED> failing, ffi::Buffer<ffi::DataType::S32> got,
@@ -169,13 +198,49 @@ auto BindSchur() {
       .template Attr<int64_t>("fill_failures");
 }
 
+template <ffi::DataType kType, ffi::DataType>
+auto BindCompress() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<ffi::DataType::S32>>()
+      .template Attr<int64_t>("fill_failures")
+      .template Attr<int64_t>("left")
+      .template Attr<int64_t>("rank");
+}
+
+template <ffi::DataType kType, ffi::DataType>
+auto BindComplement() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<ffi::DataType::S32>>();
+}
+
+template <ffi::DataType kType, ffi::DataType>
+auto BindSvd() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<ffi::ToReal(kType)>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Attr<int64_t>("fill_failures");
+}
+
 #define TFQZ_HANDLER(op, Op, dtype, kType, kComplexType, T)                                                          \
   XLA_FFI_DEFINE_HANDLER(tfqz_##op##_##dtype, (Run##Op<kType, kComplexType, T>), (Bind##Op<kType, kComplexType>())); \
   XLA_FFI_REGISTER_HANDLER(XLA_FFI_GetApi(), "tfqz_" #op "_" #dtype, "Host", tfqz_##op##_##dtype)
-#define TFQZ_HANDLERS(dtype, kType, kComplexType, T)                                           \
-  TFQZ_HANDLER(qz, Qz, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);           \
-  TFQZ_HANDLER(reorder, Reorder, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T); \
-  TFQZ_HANDLER(schur, Schur, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T)
+#define TFQZ_HANDLERS(dtype, kType, kComplexType, T)                                                 \
+  TFQZ_HANDLER(qz, Qz, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);                 \
+  TFQZ_HANDLER(reorder, Reorder, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);       \
+  TFQZ_HANDLER(schur, Schur, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);           \
+  TFQZ_HANDLER(compress, Compress, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);     \
+  TFQZ_HANDLER(complement, Complement, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T); \
+  TFQZ_HANDLER(svd, Svd, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T)
 TFQZ_HANDLERS(float, F32, C64, float);
 TFQZ_HANDLERS(double, F64, C128, double);
 TFQZ_HANDLERS(complex64, C64, C64, std::complex<float>);

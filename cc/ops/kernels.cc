@@ -1,5 +1,5 @@
-// CPU kernels of the ops: buffers, TensorFlow's threads, dispatch on the dtype, registration.
-#include <algorithm>
+// CPU kernels of the ops: buffers, TensorFlow's threads, dispatch on the dtype, registration. Those for rectangular matrices are in
+// frame_kernels.cc.
 #include <complex>
 #include <cstdint>
 #include <functional>
@@ -9,10 +9,10 @@
 #include "absl/synchronization/notification.h"
 #include "algorithms/batches.h"
 #include "ops/registration.h"
+#include "ops/run.h"
 #include "ops/shapes.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/util/matmul_bcast.h"
-#include "tensorflow/core/util/work_sharder.h"
 
 namespace tfqz {
 namespace {
@@ -23,12 +23,6 @@ using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
 using tensorflow::Tensor;
 using tensorflow::TensorShape;
-
-bool FillFailures(OpKernelConstruction* context) {
-  std::string on_failure;
-  TF_CHECK_OK(context->GetAttr("on_failure", &on_failure));
-  return on_failure == "nan";
-}
 
 // Allocates the outputs of an op that has factors, alpha and beta, but for factors that nothing in the graph uses.
 template <typename T>
@@ -46,18 +40,6 @@ absl::Status AllocateFactors(OpKernelContext* context, const TensorShape& batch_
   const auto data = [&](int i) { return outputs[i] == nullptr ? nullptr : outputs[i]->flat<T>().data(); };
   *factors = {data(0), data(1), data(2), data(3), outputs[4]->flat<std::complex<Real<T>>>().data(), data(5)};
   return absl::OkStatus();
-}
-
-// Runs a batch on TensorFlow's threads.
-absl::Status Run(OpKernelContext* context, const TensorShape& batch_shape, Batch* batch) {
-  const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
-  // Shard makes ranges as short as pay for a thread; each would set up workspaces of its own.
-  const int64_t elements = batch_shape.num_elements();
-  const int64_t size = range_size(elements, workers.num_threads, batch->group_size());
-  tensorflow::Shard(workers.num_threads, workers.workers, (elements + size - 1) / size, size * batch->cost_per_element(),
-                    [&](int64_t begin, int64_t end) { batch->run(begin * size, std::min(elements, end * size)); });
-  const std::string failure = batch->failure(Sizes(batch_shape));
-  return failure.empty() ? absl::OkStatus() : absl::InvalidArgumentError(failure);
 }
 
 Fork ForkOf(OpKernelContext* context) {

@@ -1,11 +1,11 @@
 #include "ops/shapes.h"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 
 #include "algorithms/batch.h"
 #include "pencil/lapack.h"
-#include "tensorflow/core/util/matmul_bcast.h"
 
 namespace tfqz {
 
@@ -13,14 +13,25 @@ using tensorflow::TensorShape;
 
 namespace {
 
+// LAPACK counts in 32 bits, its workspaces included (16 n is the largest multiple of n among them).
+constexpr int64_t kLargest = std::numeric_limits<LapackInt>::max() / 64;
+
 absl::Status CheckMatrices(const TensorShape& shape, const std::string& name, const std::string& got) {
   const int rank = shape.dims();
   if (rank < 2 || shape.dim_size(rank - 1) != shape.dim_size(rank - 2)) {
     return absl::InvalidArgumentError("`" + name + "` must be square, [..., n, n]; got " + got);
   }
-  // LAPACK counts in 32 bits, its workspaces included (16 n is the largest multiple of n among them).
-  if (shape.dim_size(rank - 1) > std::numeric_limits<LapackInt>::max() / 64) {
+  if (shape.dim_size(rank - 1) > kLargest) {
     return absl::InvalidArgumentError("`" + name + "` must have n < 2^25 for LAPACK's 32-bit integers; got " + got);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRectangular(const TensorShape& shape, const std::string& name, const std::string& got) {
+  const int rank = shape.dims();
+  if (rank < 2) return absl::InvalidArgumentError("`" + name + "` must be a matrix or a batch of them, [..., m, n]; got " + got);
+  if (std::max(shape.dim_size(rank - 1), shape.dim_size(rank - 2)) > kLargest) {
+    return absl::InvalidArgumentError("`" + name + "` must have m, n < 2^25 for LAPACK's 32-bit integers; got " + got);
   }
   return absl::OkStatus();
 }
@@ -41,7 +52,7 @@ absl::Status CheckShapes(const TensorShape& a, const TensorShape& b) {
   if (a.dim_size(a.dims() - 1) != b.dim_size(b.dims() - 1)) {
     return absl::InvalidArgumentError("`b` must have the same inner shape as `a`; got " + got);
   }
-  if (!tensorflow::MatMulBCast(a.dim_sizes(), b.dim_sizes()).IsValid()) {
+  if (!BatchesOf(a, b).IsValid()) {
     return absl::InvalidArgumentError("`a` and `b` must have batch shapes that broadcast; got " + got);
   }
   return absl::OkStatus();
@@ -92,6 +103,45 @@ absl::Status CheckFactorShapes(const std::vector<TensorShape>& factors, const Te
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckRectangularShape(const std::string& name, const TensorShape& a) {
+  return CheckRectangular(a, name, shape_text(Sizes(a)));
+}
+
+absl::Status CheckRectangularShapes(const TensorShape& a, const TensorShape& b, int rank) {
+  const std::string got = shape_text(Sizes(a)) + " and " + shape_text(Sizes(b));
+  TF_RETURN_IF_ERROR(CheckRectangular(a, "a", got));
+  TF_RETURN_IF_ERROR(CheckRectangular(b, "b", got));
+  const int64_t m = a.dim_size(a.dims() - 2), n = a.dim_size(a.dims() - 1);
+  if (m != b.dim_size(b.dims() - 2) || n != b.dim_size(b.dims() - 1)) {
+    return absl::InvalidArgumentError("`b` must have the same inner shape as `a`; got " + got);
+  }
+  if (!BatchesOf(a, b).IsValid()) {
+    return absl::InvalidArgumentError("`a` and `b` must have batch shapes that broadcast; got " + got);
+  }
+  const int64_t p = std::min(m, n);
+  if (rank < -1 || rank > p) {
+    return absl::InvalidArgumentError("`rank_of_b` must be in 0..p with p = min(m, n) = " + std::to_string(p) + "; got " +
+                                      std::to_string(rank));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckFrameShape(const TensorShape& x) {
+  TF_RETURN_IF_ERROR(CheckRectangularShape("x", x));
+  if (x.dim_size(x.dims() - 2) >= x.dim_size(x.dims() - 1)) return absl::OkStatus();
+  return absl::InvalidArgumentError("`x` must have no more columns than rows; got " + shape_text(Sizes(x)));
+}
+
+tensorflow::MatMulBCast BatchesOf(const TensorShape& a, const TensorShape& b) {
+  return tensorflow::MatMulBCast(a.dim_sizes(), b.dim_sizes());
+}
+
+TensorShape WithMatrix(TensorShape batch, int64_t rows, int64_t cols) {
+  batch.AddDim(rows);
+  batch.AddDim(cols);
+  return batch;
 }
 
 }  // namespace tfqz

@@ -8,6 +8,7 @@
 
 #include "tensorflow/core/framework/tensor_shape.h"
 #include "tensorflow/core/platform/status.h"
+#include "tensorflow/core/util/matmul_bcast.h"
 
 namespace tfqz {
 
@@ -30,6 +31,22 @@ absl::Status CheckBasisShapes(const tensorflow::TensorShape& x, const tensorflow
 
 // InvalidArgument unless all factors are [..., n, n] of one shape, and the labels [..., n].
 absl::Status CheckFactorShapes(const std::vector<tensorflow::TensorShape>& factors, const tensorflow::TensorShape& labels);
+
+// InvalidArgument unless it is [..., m, n] with sizes that LAPACK can count.
+absl::Status CheckRectangularShape(const std::string& name, const tensorflow::TensorShape& a);
+
+// InvalidArgument unless both are [..., m, n] with the same m and n, which LAPACK can count, batch shapes that broadcast, and a rank that
+// such matrices can have, or -1.
+absl::Status CheckRectangularShapes(const tensorflow::TensorShape& a, const tensorflow::TensorShape& b, int rank);
+
+// InvalidArgument unless it is [..., l, p] with p <= l.
+absl::Status CheckFrameShape(const tensorflow::TensorShape& x);
+
+// How the batch shapes of [..., m, n] and [..., m, n] broadcast.
+tensorflow::MatMulBCast BatchesOf(const tensorflow::TensorShape& a, const tensorflow::TensorShape& b);
+
+// [batch, rows, cols].
+tensorflow::TensorShape WithMatrix(tensorflow::TensorShape batch, int64_t rows, int64_t cols);
 
 }  // namespace tfqz
 

@@ -35,15 +35,10 @@ class OpXlaKernel : public tensorflow::XlaOpKernel {
   void Compile(XlaOpKernelContext* context) override {
     Operands operands;
     OP_REQUIRES_OK(context, Op::Prepare(context, &operands));
-    const TensorShape& matrix = operands.shapes[0];
-    TensorShape vector = matrix;
-    vector.RemoveLastDims(1);
-    const xla::PrimitiveType type = context->input_xla_type(0);
-    const xla::Shape factor = RowMajor(type, matrix);
-    std::vector<xla::Shape> shapes(Op::kFactors, factor);
-    for (const xla::PrimitiveType of_vector : Op::Vectors(type)) shapes.push_back(RowMajor(of_vector, vector));
+    std::vector<xla::Shape> shapes;
+    for (const Output& output : Op::OutputsOf(operands, context->input_xla_type(0))) shapes.push_back(RowMajor(output.type, output.shape));
     std::vector<xla::XlaOp> results;
-    if (xla::ShapeUtil::IsZeroElementArray(factor)) {
+    if (xla::ShapeUtil::IsZeroElementArray(shapes[0])) {
       for (const xla::Shape& shape : shapes) results.push_back(xla::Zeros(context->builder(), shape));
     } else {
       OP_REQUIRES_OK(context, Work(context, operands, shapes, &results));
@@ -77,9 +72,9 @@ class BodyKernel : public OpXlaKernel<Op> {
                                       "` must be called inside the function that XLA compiles; "
                                       "got an op that carries no TensorFlow ops for it");
     }
-    const int64_t n = shapes[0].dimensions().back();
-    const int64_t batch = xla::ShapeUtil::ElementsIn(shapes[0]) / (n * n);
-    const int batch_dimensions = static_cast<int>(shapes[0].dimensions().size()) - 2;
+    const TensorShape batch_shape = operands.Batch();
+    const int64_t batch = batch_shape.num_elements();
+    const int batch_dimensions = batch_shape.dims();
     std::vector<XlaCompiler::Argument> arguments;
     std::vector<xla::XlaOp> values;
     for (std::size_t i = 0; i < operands.values.size(); ++i) {
@@ -118,11 +113,7 @@ class BodyKernel : public OpXlaKernel<Op> {
 template <typename Op>
 class CpuKernel : public BodyKernel<Op> {
  public:
-  explicit CpuKernel(tensorflow::OpKernelConstruction* context) : BodyKernel<Op>(context) {
-    std::string on_failure;
-    OP_REQUIRES_OK(context, context->GetAttr("on_failure", &on_failure));
-    fill_failures_ = on_failure == "nan";
-  }
+  explicit CpuKernel(tensorflow::OpKernelConstruction* context) : BodyKernel<Op>(context), attributes_(Op::Attributes(context)) {}
 
  protected:
   absl::Status Work(XlaOpKernelContext* context, const Operands& operands, const std::vector<xla::Shape>& shapes,
@@ -137,8 +128,8 @@ class CpuKernel : public BodyKernel<Op> {
       layouts.push_back(this->RowMajor(context->input_xla_type(i), operands.shapes[i]));
     }
     const xla::XlaOp tuple =
-        xla::CustomCallWithLayout(context->builder(), target, operands.values, xla::ShapeUtil::MakeTupleShape(shapes), layouts,
-                                  fill_failures_ ? "{fill_failures = 1 : i64}" : "{fill_failures = 0 : i64}", /*has_side_effect=*/false,
+        xla::CustomCallWithLayout(context->builder(), target, operands.values, xla::ShapeUtil::MakeTupleShape(shapes), layouts, attributes_,
+                                  /*has_side_effect=*/false,
                                   /*output_operand_aliasing=*/{}, /*literal=*/nullptr, xla::CustomCallSchedule::SCHEDULE_NONE,
                                   xla::CustomCallApiVersion::API_VERSION_TYPED_FFI);
     for (std::size_t i = 0; i < shapes.size(); ++i) results->push_back(xla::GetTupleElement(tuple, i));
@@ -146,7 +137,7 @@ class CpuKernel : public BodyKernel<Op> {
   }
 
  private:
-  bool fill_failures_;
+  const std::string attributes_;
 };
 
 // The text of an attribute in MLIR's notation.
@@ -220,6 +211,9 @@ bool RegisterOthers() {
                                             Kernels<Qz>::Register(),
                                             Kernels<Reorder>::Register(),
                                             Kernels<Schur>::Register(),
+                                            Kernels<Compress>::Register(),
+                                            Kernels<Complement>::Register(),
+                                            Kernels<Svd>::Register(),
                                             Kernels<Basis, BodyKernel>::Register(),
                                             Kernels<SolveTriangular, BodyKernel>::Register(),
                                             Kernels<QzGradient, BodyKernel>::Register()};

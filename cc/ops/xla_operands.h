@@ -2,13 +2,18 @@
 #ifndef TFQZ_OPS_XLA_OPERANDS_H_
 #define TFQZ_OPS_XLA_OPERANDS_H_
 
+#include <algorithm>
+#include <cstdint>
+#include <string>
 #include <vector>
 
+#include "ops/run.h"
 #include "ops/shapes.h"
 #include "tensorflow/compiler/tf2xla/lib/broadcast.h"
 #include "tensorflow/compiler/tf2xla/shape_util.h"
 #include "tensorflow/compiler/tf2xla/xla_op_kernel.h"
-#include "tensorflow/core/util/matmul_bcast.h"
+#include "tensorflow/core/framework/node_def_util.h"
+#include "tensorflow/core/framework/op_kernel.h"
 #include "xla/hlo/builder/xla_builder.h"
 
 namespace tfqz {
@@ -21,27 +26,68 @@ inline absl::Status StaticShape(XlaOpKernelContext* context, int input, TensorSh
   return xla_shape.ok() ? tensorflow::XLAShapeToTensorShape(*xla_shape, shape) : xla_shape.status();
 }
 
-// What an op makes of its inputs before the work: operands of one batch shape, whose first is [..., n, n]. Its outputs are `kFactors`
-// matrices of that shape and dtype, then vectors, of the dtypes that it gives for that one.
+// What an op makes of its inputs before the work: operands of one batch shape, whose first is [..., m, n].
 struct Operands {
   std::vector<xla::XlaOp> values;
   std::vector<TensorShape> shapes;
-};
-using Types = std::vector<xla::PrimitiveType>;
+  bool left = false;  // of `Compress`
 
-struct NoVectors {
-  static Types Vectors(xla::PrimitiveType) { return {}; }
+  TensorShape Batch() const {
+    TensorShape batch = shapes[0];
+    batch.RemoveLastDims(2);
+    return batch;
+  }
+  int64_t Rows() const { return shapes[0].dim_size(shapes[0].dims() - 2); }
+  int64_t Cols() const { return shapes[0].dim_size(shapes[0].dims() - 1); }
 };
-struct AlphaAndBeta {
-  static Types Vectors(xla::PrimitiveType type) {
+
+// What an op's outputs are, from the dtype of the first operand.
+struct Output {
+  xla::PrimitiveType type;
+  TensorShape shape;
+};
+using Outputs = std::vector<Output>;
+
+// `kFactors` matrices as the first operand is one, then vectors of that size, of certain dtypes.
+template <int kFactors>
+Outputs SquareOutputs(const Operands& operands, xla::PrimitiveType type, const std::vector<xla::PrimitiveType>& vectors = {}) {
+  Outputs outputs(kFactors, {type, operands.shapes[0]});
+  TensorShape vector = operands.shapes[0];
+  vector.RemoveLastDims(1);
+  for (const xla::PrimitiveType of_vector : vectors) outputs.push_back({of_vector, vector});
+  return outputs;
+}
+template <int kFactors>
+struct SquareFactors {
+  static Outputs OutputsOf(const Operands& operands, xla::PrimitiveType type) { return SquareOutputs<kFactors>(operands, type); }
+};
+struct FactorsAlphaAndBeta {
+  static Outputs OutputsOf(const Operands& operands, xla::PrimitiveType type) {
     const bool single = type == xla::F32 || type == xla::C64;
-    return {single ? xla::C64 : xla::C128, type};
+    return SquareOutputs<4>(operands, type, {single ? xla::C64 : xla::C128, type});
   }
 };
 
+// What the handler on the CPU is told.
+struct MayFail {
+  static std::string Attributes(tensorflow::OpKernelConstruction* context) {
+    return std::string("{fill_failures = ") + (FillFailures(context) ? "1" : "0") + " : i64}";
+  }
+};
+
+inline absl::Status BroadcastPencil(XlaOpKernelContext* context, const TensorShape& a, const TensorShape& b, Operands* operands) {
+  const TensorShape matrix = WithMatrix(BatchesOf(a, b).output_batch_shape(), a.dim_size(a.dims() - 2), a.dim_size(a.dims() - 1));
+  for (int i = 0; i < 2; ++i) {
+    const auto value = tensorflow::BroadcastTo(context->Input(i), Sizes(matrix));
+    TF_RETURN_IF_ERROR(value.status());
+    operands->values.push_back(*value);
+    operands->shapes.push_back(matrix);
+  }
+  return absl::OkStatus();
+}
+
 // A pencil, checked and broadcast.
-struct Qz : AlphaAndBeta {
-  static constexpr int kFactors = 4;
+struct Qz : FactorsAlphaAndBeta, MayFail {
   static constexpr const char* kOp = "Tfqz>Qz";
   static constexpr const char* kTarget = "tfqz_qz_";
   static constexpr const char* kCall = "tfqz.qz";
@@ -51,18 +97,7 @@ struct Qz : AlphaAndBeta {
     TF_RETURN_IF_ERROR(StaticShape(context, 0, &a_shape));
     TF_RETURN_IF_ERROR(StaticShape(context, 1, &b_shape));
     TF_RETURN_IF_ERROR(CheckShapes(a_shape, b_shape));
-    const tensorflow::MatMulBCast broadcast(a_shape.dim_sizes(), b_shape.dim_sizes());
-    const int64_t n = a_shape.dim_size(a_shape.dims() - 1);
-    TensorShape matrix = broadcast.output_batch_shape();
-    matrix.AddDim(n);
-    matrix.AddDim(n);
-    for (int i = 0; i < 2; ++i) {
-      const auto value = tensorflow::BroadcastTo(context->Input(i), Sizes(matrix));
-      TF_RETURN_IF_ERROR(value.status());
-      operands->values.push_back(*value);
-      operands->shapes.push_back(matrix);
-    }
-    return absl::OkStatus();
+    return BroadcastPencil(context, a_shape, b_shape, operands);
   }
 };
 
@@ -77,8 +112,7 @@ inline absl::Status AllInputs(XlaOpKernelContext* context, Operands* operands) {
 }
 
 // Factors and labels.
-struct Reorder : AlphaAndBeta {
-  static constexpr int kFactors = 4;
+struct Reorder : FactorsAlphaAndBeta, MayFail {
   static constexpr const char* kOp = "Tfqz>Reorder";
   static constexpr const char* kTarget = "tfqz_reorder_";
   static constexpr const char* kCall = "tfqz.ordqz";
@@ -90,8 +124,7 @@ struct Reorder : AlphaAndBeta {
 };
 
 // A matrix, checked.
-struct Schur : NoVectors {
-  static constexpr int kFactors = 2;
+struct Schur : SquareFactors<2>, MayFail {
   static constexpr const char* kOp = "Tfqz>Schur";
   static constexpr const char* kTarget = "tfqz_schur_";
   static constexpr const char* kCall = "tfqz.schur";
@@ -107,11 +140,10 @@ struct Schur : NoVectors {
 
 // Orthonormal columns and how many. TensorFlow ops on every device.
 struct Basis {
-  static constexpr int kFactors = 1;
   static constexpr const char* kOp = "Tfqz>Basis";
   static constexpr const char* kCall = "tfqz.deflating_subspace";
 
-  static Types Vectors(xla::PrimitiveType) { return {xla::S32}; }
+  static Outputs OutputsOf(const Operands& operands, xla::PrimitiveType type) { return SquareOutputs<1>(operands, type, {xla::S32}); }
 
   static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
     TF_RETURN_IF_ERROR(AllInputs(context, operands));
@@ -120,8 +152,7 @@ struct Basis {
 };
 
 // Coefficients and right-hand sides. TensorFlow ops on every device: a program of XLA fuses them with what is around.
-struct SolveTriangular : NoVectors {
-  static constexpr int kFactors = 2;
+struct SolveTriangular : SquareFactors<2> {
   static constexpr const char* kOp = "Tfqz>SolveTriangular";
   static constexpr const char* kCall = "tfqz";
 
@@ -132,14 +163,86 @@ struct SolveTriangular : NoVectors {
 };
 
 // Factors and cotangents. TensorFlow ops on every device, too.
-struct QzGradient : NoVectors {
-  static constexpr int kFactors = 2;
+struct QzGradient : SquareFactors<2> {
   static constexpr const char* kOp = "Tfqz>QzGradient";
   static constexpr const char* kCall = "tfqz";
 
   static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
     TF_RETURN_IF_ERROR(AllInputs(context, operands));
     return CheckGradientShapes(operands->shapes);
+  }
+};
+
+// A rectangular pencil, checked and broadcast.
+struct Compress {
+  static constexpr const char* kOp = "Tfqz>Compress";
+  static constexpr const char* kTarget = "tfqz_compress_";
+  static constexpr const char* kCall = "tfqz.qz";
+
+  static Outputs OutputsOf(const Operands& operands, xla::PrimitiveType type) {
+    const int64_t m = operands.Rows(), n = operands.Cols();
+    return {{type, WithMatrix(operands.Batch(), operands.left ? m : n, std::min(m, n))}, {xla::S32, operands.Batch()}};
+  }
+
+  static std::string Attributes(tensorflow::OpKernelConstruction* context) {
+    int rank;
+    bool left;
+    TF_CHECK_OK(context->GetAttr("rank", &rank));
+    TF_CHECK_OK(context->GetAttr("left", &left));
+    return std::string("{fill_failures = ") + (FillFailures(context) ? "1" : "0") + " : i64, left = " + (left ? "1" : "0") +
+           " : i64, rank = " + std::to_string(rank) + " : i64}";
+  }
+
+  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
+    TensorShape a_shape, b_shape;
+    TF_RETURN_IF_ERROR(StaticShape(context, 0, &a_shape));
+    TF_RETURN_IF_ERROR(StaticShape(context, 1, &b_shape));
+    int rank;
+    TF_RETURN_IF_ERROR(tensorflow::GetNodeAttr(context->op_kernel().def(), "rank", &rank));
+    TF_RETURN_IF_ERROR(tensorflow::GetNodeAttr(context->op_kernel().def(), "left", &operands->left));
+    TF_RETURN_IF_ERROR(CheckRectangularShapes(a_shape, b_shape, rank));
+    return BroadcastPencil(context, a_shape, b_shape, operands);
+  }
+};
+
+// Orthonormal columns, checked.
+struct Complement {
+  static constexpr const char* kOp = "Tfqz>Complement";
+  static constexpr const char* kTarget = "tfqz_complement_";
+  static constexpr const char* kCall = "tfqz.qz";
+
+  static Outputs OutputsOf(const Operands& operands, xla::PrimitiveType type) {
+    const int64_t l = operands.Rows(), d = l - operands.Cols();
+    TensorShape rows = operands.Batch();
+    rows.AddDim(d);
+    return {{type, WithMatrix(operands.Batch(), l, d)}, {xla::S32, rows}};
+  }
+
+  static std::string Attributes(tensorflow::OpKernelConstruction*) { return "{}"; }
+
+  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
+    TF_RETURN_IF_ERROR(AllInputs(context, operands));
+    return CheckFrameShape(operands->shapes[0]);
+  }
+};
+
+// A rectangular matrix, checked.
+struct Svd : MayFail {
+  static constexpr const char* kOp = "Tfqz>Svd";
+  static constexpr const char* kTarget = "tfqz_svd_";
+  static constexpr const char* kCall = "tfqz.qz";
+
+  static Outputs OutputsOf(const Operands& operands, xla::PrimitiveType type) {
+    const int64_t m = operands.Rows(), n = operands.Cols(), p = std::min(m, n);
+    TensorShape s = operands.Batch();
+    s.AddDim(p);
+    const bool single = type == xla::F32 || type == xla::C64;
+    return {{type, WithMatrix(operands.Batch(), m, p)}, {single ? xla::F32 : xla::F64, s}, {type, WithMatrix(operands.Batch(), n, p)}};
+  }
+
+  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
+    TF_RETURN_IF_ERROR(AllInputs(context, operands));
+    return CheckRectangularShape("b", operands->shapes[0]);
   }
 };
 

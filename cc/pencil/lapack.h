@@ -97,7 +97,7 @@ TFQZ_DECLARE_TGEXC(scipy_ztgexc_, std::complex<double>, );
 #undef TFQZ_DECLARE_TGEXC
 
 // xGGBAL permutes a pencil to make it more nearly triangular, xGGBAK takes the permutation back; xGEQRF, xORMQR (or xUNMQR) and xORGQR
-// (or xUNGQR) are Householder's QR decomposition.
+// (or xUNGQR) are Householder's QR decomposition; xTRTRI inverts a triangle.
 #define TFQZ_DECLARE_QR(letter, orthogonal, T)                                                                                             \
   extern "C" void scipy_##letter##ggbal_(const char* job, const LapackInt* n, T* a, const LapackInt* lda, T* b, const LapackInt* ldb,      \
                                          LapackInt* ilo, LapackInt* ihi, Real<T>* lscale, Real<T>* rscale, Real<T>* work, LapackInt* info, \
@@ -111,12 +111,34 @@ TFQZ_DECLARE_TGEXC(scipy_ztgexc_, std::complex<double>, );
       const char* side, const char* trans, const LapackInt* m, const LapackInt* n, const LapackInt* k, const T* a, const LapackInt* lda,   \
       const T* tau, T* c, const LapackInt* ldc, T* work, const LapackInt* lwork, LapackInt* info, std::size_t, std::size_t);               \
   extern "C" void scipy_##letter##orthogonal##gqr_(const LapackInt* m, const LapackInt* n, const LapackInt* k, T* a, const LapackInt* lda, \
-                                                   const T* tau, T* work, const LapackInt* lwork, LapackInt* info)
+                                                   const T* tau, T* work, const LapackInt* lwork, LapackInt* info);                        \
+  extern "C" void scipy_##letter##trtri_(const char* uplo, const char* diag, const LapackInt* n, T* a, const LapackInt* lda,               \
+                                         LapackInt* info, std::size_t, std::size_t)
 TFQZ_DECLARE_QR(s, or, float);
 TFQZ_DECLARE_QR(d, or, double);
 TFQZ_DECLARE_QR(c, un, std::complex<float>);
 TFQZ_DECLARE_QR(z, un, std::complex<double>);
 #undef TFQZ_DECLARE_QR
+
+// What has a real workspace for complex dtypes alone: xGEQP3 is QR with pivoting, xGESDD and xGESVD are singular value decompositions.
+#define TFQZ_NO_WORK(T)
+#define TFQZ_REAL_WORK(T) Real<T>*rwork,
+#define TFQZ_DECLARE_SVD(letter, T, RWORK)                                                                                                 \
+  extern "C" void scipy_##letter##geqp3_(const LapackInt* m, const LapackInt* n, T* a, const LapackInt* lda, LapackInt* jpvt, T* tau,      \
+                                         T* work, const LapackInt* lwork, RWORK(T) LapackInt* info);                                       \
+  extern "C" void scipy_##letter##gesdd_(const char* jobz, const LapackInt* m, const LapackInt* n, T* a, const LapackInt* lda, Real<T>* s, \
+                                         T* u, const LapackInt* ldu, T* vt, const LapackInt* ldvt, T* work, const LapackInt* lwork,        \
+                                         RWORK(T) LapackInt* iwork, LapackInt* info, std::size_t);                                         \
+  extern "C" void scipy_##letter##gesvd_(const char* jobu, const char* jobvt, const LapackInt* m, const LapackInt* n, T* a,                \
+                                         const LapackInt* lda, Real<T>* s, T* u, const LapackInt* ldu, T* vt, const LapackInt* ldvt,       \
+                                         T* work, const LapackInt* lwork, RWORK(T) LapackInt* info, std::size_t, std::size_t)
+TFQZ_DECLARE_SVD(s, float, TFQZ_NO_WORK);
+TFQZ_DECLARE_SVD(d, double, TFQZ_NO_WORK);
+TFQZ_DECLARE_SVD(c, std::complex<float>, TFQZ_REAL_WORK);
+TFQZ_DECLARE_SVD(z, std::complex<double>, TFQZ_REAL_WORK);
+#undef TFQZ_DECLARE_SVD
+#undef TFQZ_REAL_WORK
+#undef TFQZ_NO_WORK
 
 #define TFQZ_DECLARE_GEMM(routine, T)                                                                                              \
   extern "C" void routine(const char* transa, const char* transb, const LapackInt* m, const LapackInt* n, const LapackInt* k,      \
@@ -128,10 +150,20 @@ TFQZ_DECLARE_GEMM(scipy_cgemm_, std::complex<float>);
 TFQZ_DECLARE_GEMM(scipy_zgemm_, std::complex<double>);
 #undef TFQZ_DECLARE_GEMM
 
+// A A^H, one triangle of it.
+#define TFQZ_DECLARE_HERK(routine, T)                                                                                                    \
+  extern "C" void routine(const char* uplo, const char* trans, const LapackInt* n, const LapackInt* k, const Real<T>* alpha, const T* a, \
+                          const LapackInt* lda, const Real<T>* beta, T* c, const LapackInt* ldc, std::size_t, std::size_t)
+TFQZ_DECLARE_HERK(scipy_ssyrk_, float);
+TFQZ_DECLARE_HERK(scipy_dsyrk_, double);
+TFQZ_DECLARE_HERK(scipy_cherk_, std::complex<float>);
+TFQZ_DECLARE_HERK(scipy_zherk_, std::complex<double>);
+#undef TFQZ_DECLARE_HERK
+
 // What differs between the dtypes: the routines and their names.
 template <typename T>
 struct Lapack;
-#define TFQZ_LAPACK(T, letter, orthogonal, transposed)              \
+#define TFQZ_LAPACK(T, letter, orthogonal, herk_, transposed)       \
   template <>                                                       \
   struct Lapack<T> {                                                \
     static constexpr auto gges = scipy_##letter##gges_;             \
@@ -139,21 +171,27 @@ struct Lapack;
     static constexpr auto tgexc = scipy_##letter##tgexc_;           \
     static constexpr auto gees = scipy_##letter##gees_;             \
     static constexpr auto gemm = scipy_##letter##gemm_;             \
+    static constexpr auto herk = scipy_##letter##herk_##_;          \
     static constexpr auto ggbal = scipy_##letter##ggbal_;           \
     static constexpr auto ggbak = scipy_##letter##ggbak_;           \
     static constexpr auto geqrf = scipy_##letter##geqrf_;           \
     static constexpr auto ormqr = scipy_##letter##orthogonal##mqr_; \
     static constexpr auto orgqr = scipy_##letter##orthogonal##gqr_; \
+    static constexpr auto trtri = scipy_##letter##trtri_;           \
+    static constexpr auto geqp3 = scipy_##letter##geqp3_;           \
+    static constexpr auto gesdd = scipy_##letter##gesdd_;           \
+    static constexpr auto gesvd = scipy_##letter##gesvd_;           \
     static constexpr const char* adjoint = transposed;              \
     static constexpr const char* gges_name = #letter "gges";        \
     static constexpr const char* gges3_name = #letter "gges3";      \
     static constexpr const char* tgexc_name = #letter "tgexc";      \
     static constexpr const char* gees_name = #letter "gees";        \
+    static constexpr const char* gesdd_name = #letter "gesdd";      \
   }
-TFQZ_LAPACK(float, s, or, "T");
-TFQZ_LAPACK(double, d, or, "T");
-TFQZ_LAPACK(std::complex<float>, c, un, "C");
-TFQZ_LAPACK(std::complex<double>, z, un, "C");
+TFQZ_LAPACK(float, s, or, syrk, "T");
+TFQZ_LAPACK(double, d, or, syrk, "T");
+TFQZ_LAPACK(std::complex<float>, c, un, herk, "C");
+TFQZ_LAPACK(std::complex<double>, z, un, herk, "C");
 #undef TFQZ_LAPACK
 
 }  // namespace tfqz

@@ -31,6 +31,15 @@ void transpose(const T* from, std::size_t from_stride, T* to, std::size_t to_str
   }
 }
 
+// The power of two beyond x: short of the ends of the range, so that the inverse is a number too.
+template <typename R>
+double power_near(R x) {
+  constexpr int kLargest = std::numeric_limits<R>::max_exponent - 3;
+  int exponent = 0;
+  std::frexp(x, &exponent);
+  return std::ldexp(1.0, std::clamp(exponent, -kLargest, kLargest));
+}
+
 }  // namespace
 
 template <typename T>
@@ -55,13 +64,18 @@ double normalize(Matrix<T> matrix) {
       largest = std::max({largest, std::abs(std::real(matrix(i, j))), std::abs(std::imag(matrix(i, j)))});
     }
   }
-  // Short of the ends of the range, so that the inverse is a number too.
-  constexpr int kLargest = std::numeric_limits<Real<T>>::max_exponent - 3;
-  int exponent = 0;
-  std::frexp(largest, &exponent);
-  exponent = std::clamp(exponent, -kLargest, kLargest);
-  multiply(matrix, std::ldexp(1.0, -exponent));
-  return std::ldexp(1.0, exponent);
+  const double power = power_near(largest);
+  multiply(matrix, 1 / power);
+  return power;
+}
+
+template <typename T>
+double normalize(T* x, std::size_t count) {
+  Real<T> largest = 0;
+  for (std::size_t i = 0; i < count; ++i) largest = std::max({largest, std::abs(std::real(x[i])), std::abs(std::imag(x[i]))});
+  const double power = power_near(largest);
+  for (std::size_t i = 0; i < count; ++i) x[i] *= static_cast<Real<T>>(1 / power);
+  return power;
 }
 
 template <typename T>
@@ -95,6 +109,7 @@ bool all_finite(Matrix<T> matrix) {
   template void read<T>(const T*, Matrix<T>);         \
   template void write<T>(Matrix<T>, T*);              \
   template double normalize<T>(Matrix<T>);            \
+  template double normalize<T>(T*, std::size_t);      \
   template void multiply<T>(Matrix<T>, double);       \
   template bool all_finite<T>(const T*, std::size_t); \
   template bool all_finite<T>(Matrix<T>)

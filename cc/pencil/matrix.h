@@ -44,6 +44,9 @@ template <typename T>
 double normalize(Matrix<T> matrix);
 template <typename T>
 void multiply(Matrix<T> matrix, double factor);
+// The same for `count` entries.
+template <typename T>
+double normalize(T* x, std::size_t count);
 
 // True if every one of `count` entries is finite.
 template <typename T>

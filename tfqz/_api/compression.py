@@ -68,12 +68,11 @@ def compress(a, b, rank, rank_of_b, backend, on_failure):
     unknown = m is None or n is None
     p = None if unknown else min(m, n)
     if unknown or m < n:
-        right, found = _shaped(backend.compress(A, B, rank_of_b, on_failure), a, b, [n, p], [])
+        right, found = _shaped(backend.compress(A, B, rank_of_b, on_failure, left=False), a, b, [n, p], [])
         A, B = matmul(A, right), _of_rank(matmul(B, right), found)
     if unknown or m > n:
         with tf.control_dependencies([] if right is None else [right]):  # which has checked the shapes
-            adjoints = [tf.linalg.adjoint(tf.identity(tf.stop_gradient(x))) for x in (a, b)]
-        left, found = _shaped(backend.compress(*adjoints, rank_of_b, on_failure), a, b, [m, p], [])
+            left, found = _shaped(backend.compress(*map(tf.stop_gradient, (a, b)), rank_of_b, on_failure, left=True), a, b, [m, p], [])
         A, B = matmul(left, A, adjoint_a=True), tf.linalg.adjoint(_of_rank(tf.linalg.adjoint(matmul(left, B, adjoint_a=True)), found))
     return Compression((a, b), [A, B], [left, right], "Compressed", [])
 

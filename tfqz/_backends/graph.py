@@ -61,9 +61,9 @@ def schur(a, on_failure):
     return _checked(outputs, problems, on_failure, checks.factor_shape(a.shape, a.shape))
 
 
-def compress(a, b, rank, on_failure):
+def compress(a, b, rank, on_failure, left):
     with tf.control_dependencies(_pencil_assertions(a, b, square=False)):
-        *outputs, problems = compress_or_tell(a, b, rank=rank)
+        *outputs, problems = compress_or_tell(a, b, rank=rank, left=left)
     return _raised(outputs, problems, on_failure)
 
 
@@ -78,15 +78,17 @@ def svd(b, on_failure):
 
 
 @traced
-def compress_or_tell(a, b, *, rank):
-    """X and the rank of b, see `frames.right_frame`, NaN and -1 for each batch element that fails, and the problems: [...], 0 for none."""
+def compress_or_tell(a, b, *, rank, left):
+    """X and the rank of b, see `frames.right_frame`, NaN and -1 for each batch element that fails, and the problems: [...], 0 for none.
+    `left`: of the adjoint pencil."""
     shape = tf.shape(a)
     batch = tf.broadcast_dynamic_shape(shape[:-2], tf.shape(b)[:-2])
     shape = tf.concat([batch, shape[-2:]], axis=0)
     a, b = (_flat(tf.broadcast_to(x, shape)) for x in (a, b))
     problems = tf.where(_is_finite(a), tf.where(_is_finite(b), 0, _INFINITE_B), _INFINITE_A)
     usable = tf.equal(problems, 0)
-    X, found = frames.right_frame(*(blocks.masked(usable[:, None, None], x) for x in (a, b)), rank)
+    a, b = (blocks.masked(usable[:, None, None], x) for x in (a, b))
+    X, found = frames.right_frame(*map(tf.linalg.adjoint, (a, b)), rank) if left else frames.right_frame(a, b, rank)
     X, problems = _nan_where_failed([X], problems, batch)
     return X, tf.reshape(tf.where(usable, found, -1), batch), problems
 

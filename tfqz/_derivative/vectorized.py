@@ -83,9 +83,12 @@ def _again(op, inputs):
 
 _CONVERTERS = {
     "Tfqz>Qz": _of_pencil,
+    "Tfqz>Compress": _of_pencil,
     "Tfqz>Attach": _attached,
     "XlaOptimizationBarrier": _behind_barrier,
-} | dict.fromkeys(("Tfqz>Reorder", "Tfqz>Schur", "Tfqz>Basis", "Tfqz>Check", "Tfqz>SolveTriangular", "Tfqz>QzGradient"), _with_all_stacked)
+}
+_STACKED = ("Reorder", "Schur", "Basis", "Check", "SolveTriangular", "QzGradient", "Complement", "Svd")
+_CONVERTERS |= dict.fromkeys((f"Tfqz>{name}" for name in _STACKED), _with_all_stacked)
 
 if _pfor is not None:
     for _name, _convert in _CONVERTERS.items():

@@ -1,0 +1,100 @@
+// In the letters of the wide case, where B_ holds B^H and A_ A^H: B^H P = V R.
+#include "algorithms/compression.h"
+
+#include <algorithm>
+#include <cmath>
+#include <complex>
+#include <cstdint>
+#include <limits>
+
+#include "pencil/matrix.h"
+
+namespace tfqz {
+
+template <typename T>
+Compressor<T>::Compressor(int m, int n, int rank, bool left)
+    : wide_(m < n),
+      nothing_beside_(left ? m <= n : m >= n),
+      l_(std::max(m, n)),
+      p_(std::min(m, n)),
+      rank_(rank),
+      tolerance_(8 * l_ * std::numeric_limits<R>::epsilon()),
+      householder_(l_),
+      B_(l_, p_),
+      A_(l_, p_),
+      X_(l_, p_),
+      small_(p_, p_),
+      tau_(p_),
+      inner_tau_(p_),
+      pivots_(p_) {}
+
+// Times a power of two if squares could overflow or be flushed.
+template <typename T>
+void Compressor<T>::load(const T* from, Columns<T> to) {
+  constexpr R kSmall = sizeof(R) == 4 ? 1e-15 : 1e-150;
+  const std::size_t size = static_cast<std::size_t>(l_) * p_;
+  const R square = sum_of_squares(from, size);
+  read(from, wide_, to);
+  if (!(square > kSmall && square < 1 / kSmall)) normalize(to.data, size);
+}
+
+template <typename T>
+int Compressor<T>::operator()(const T* a, const T* b, T* x) {
+  const Columns<T> B = B_.all(), X = X_.all();
+  if (nothing_beside_) {
+    std::fill_n(x, static_cast<std::size_t>(p_) * p_, T(0));
+    for (int i = 0; i < p_; ++i) x[static_cast<std::size_t>(i) * (p_ + 1)] = T(1);
+    return p_;
+  }
+  load(b, B);
+  // Without pivoting, which takes longer, if that shows that the rank is full.
+  if (rank_ < 0 || rank_ == p_) {
+    R longest = 0;
+    for (int j = 0; j < p_; ++j) longest = std::max(longest, sum_of_squares(B.column(j), l_));
+    const Reflectors<T> v = householder_.factor(B, tau_.data());
+    if (rank_ == p_ || householder_.surely_regular(v.v, 2 * tolerance_ * std::sqrt(longest), small_.all())) {
+      householder_.form(v, X);
+      write(X, x);
+      return p_;
+    }
+    load(b, B);
+  }
+  const Reflectors<T> v = householder_.factor_pivoted(B, rank_ < 0 ? p_ : rank_, rank_ < 0 ? tolerance_ : 0, tau_.data(), pivots_.data());
+  if (v.count == p_) {
+    householder_.form(v, X);
+  } else {
+    complete(a, v);
+  }
+  write(X, x);
+  return v.count;
+}
+
+// B V[:, :r] = P [R11 R12]^H. What A does from ker B to the complement of B's range: C^H = V2^H A^H U2.
+template <typename T>
+void Compressor<T>::complete(const T* a, const Reflectors<T>& v) {
+  const int r = v.count;
+  const Columns<T> A = A_.all(), B = B_.all(), X = X_.all();
+  load(a, X);
+  for (int j = 0; j < p_; ++j) std::copy_n(X.column(pivots_[j]), l_, A.column(j));
+  householder_.apply_adjoint(v, A);
+  Columns<T> range = small_.all();
+  range.cols = r;
+  for (int j = 0; j < r; ++j) {
+    for (int i = 0; i < p_; ++i) range(i, j) = i < j ? T(0) : conjugate(B(j, i));
+  }
+  if (r > 0) {
+    const Reflectors<T> u = householder_.factor(range, inner_tau_.data());
+    householder_.apply_right(u, A.from(r, 0));
+  }
+  const Columns<T> C = A.from(r, r);
+  set_identity(X);
+  householder_.form(householder_.factor(C, inner_tau_.data()), X.from(r, r));
+  householder_.apply(v, r, X);
+}
+
+template class Compressor<float>;
+template class Compressor<double>;
+template class Compressor<std::complex<float>>;
+template class Compressor<std::complex<double>>;
+
+}  // namespace tfqz

@@ -1,0 +1,91 @@
+#include "algorithms/frames.h"
+
+#include <cmath>
+#include <complex>
+#include <limits>
+#include <memory>
+#include <string>
+
+#include "algorithms/complement.h"
+#include "algorithms/compression.h"
+#include "algorithms/svd.h"
+#include "pencil/matrix.h"
+
+namespace tfqz {
+namespace {
+
+// The squares are quick to add; they are not finite either if entries are large.
+template <typename T>
+bool is_finite(const T* x, std::size_t size) {
+  return std::isfinite(sum_of_squares(x, size)) || all_finite(x, size);
+}
+
+template <typename T>
+T nan() {
+  return T(std::numeric_limits<Real<T>>::quiet_NaN());
+}
+
+}  // namespace
+
+template <typename T>
+Batch::Worker CompressBatch<T>::make_worker() const {
+  const auto compressor = std::make_shared<Compressor<T>>(m_, n_, rank_, left_);
+  return [this, compressor](int64_t index) -> std::string {
+    const std::size_t size = static_cast<std::size_t>(m_) * n_, size_of_x = static_cast<std::size_t>(left_ ? m_ : n_) * std::min(m_, n_);
+    const T* a = a_ + size * (a_indices_.empty() ? index : a_indices_[index]);
+    const T* b = b_ + size * (b_indices_.empty() ? index : b_indices_[index]);
+    if (!is_finite(a, size)) return not_finite("a");
+    if (!is_finite(b, size)) return not_finite("b");
+    ranks_[index] = (*compressor)(a, b, x_ + index * size_of_x);
+    return "";
+  };
+}
+
+template <typename T>
+void CompressBatch<T>::fill_with_nan(int64_t index) const {
+  const std::size_t size = static_cast<std::size_t>(left_ ? m_ : n_) * std::min(m_, n_);
+  std::fill_n(x_ + index * size, size, nan<T>());
+  ranks_[index] = -1;
+}
+
+template <typename T>
+Batch::Worker ComplementBatch<T>::make_worker() const {
+  const auto finder = std::make_shared<ComplementFinder<T>>(l_, p_);
+  return [this, finder](int64_t index) -> std::string {
+    const int64_t d = l_ - p_;
+    (*finder)(x_ + index * l_ * p_, bases_ + index * l_ * d, rows_ + index * d);
+    return "";
+  };
+}
+
+template <typename T>
+Batch::Worker SvdBatch<T>::make_worker() const {
+  const auto solver = std::make_shared<SvdSolver<T>>(m_, n_);
+  return [this, solver](int64_t index) -> std::string {
+    const int64_t m = m_, n = n_, p = std::min(m_, n_);
+    const T* b = b_ + index * m * n;
+    if (!is_finite(b, m * n)) return not_finite("b");
+    const Outcome outcome = (*solver)(b, u_ + index * m * p, s_ + index * p, v_ + index * n * p);
+    return outcome.info == 0 ? "" : "`b` must be a matrix whose singular value decomposition converges; " + said(outcome);
+  };
+}
+
+template <typename T>
+void SvdBatch<T>::fill_with_nan(int64_t index) const {
+  const int64_t m = m_, n = n_, p = std::min(m_, n_);
+  std::fill_n(u_ + index * m * p, m * p, nan<T>());
+  std::fill_n(s_ + index * p, p, nan<Real<T>>());
+  std::fill_n(v_ + index * n * p, n * p, nan<T>());
+}
+
+#define TFQZ_INSTANTIATE(T)          \
+  template class CompressBatch<T>;   \
+  template class ComplementBatch<T>; \
+  template class SvdBatch<T>
+TFQZ_INSTANTIATE(float);
+TFQZ_INSTANTIATE(double);
+TFQZ_INSTANTIATE(std::complex<float>);
+TFQZ_INSTANTIATE(std::complex<double>);
+#undef TFQZ_INSTANTIATE
+
+}  // namespace tfqz

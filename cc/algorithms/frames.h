@@ -1,0 +1,92 @@
+// Batches of rectangular matrices: compressions of pencils, orthogonal complements, singular value decompositions. No TensorFlow header.
+#ifndef TFQZ_ALGORITHMS_FRAMES_H_
+#define TFQZ_ALGORITHMS_FRAMES_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "algorithms/batch.h"
+#include "pencil/lapack.h"
+
+namespace tfqz {
+
+// Row-major arrays: `a` and `b` [..., m, n], x [batch, n, p], or, `left`, [batch, m, p], with p = min(m, n), ranks [batch].
+template <typename T>
+class CompressBatch : public Batch {
+ public:
+  // `rank`: of each b, -1 if that is to be found. `a_indices`, `b_indices`: as QzBatch has them.
+  CompressBatch(int m, int n, int rank, bool left, const T* a, const T* b, std::vector<int64_t> a_indices, std::vector<int64_t> b_indices, T* x,
+                int32_t* ranks, bool fill_failures)
+      : Batch(fill_failures),
+        m_(m),
+        n_(n),
+        rank_(rank),
+        left_(left),
+        a_(a),
+        b_(b),
+        a_indices_(std::move(a_indices)),
+        b_indices_(std::move(b_indices)),
+        x_(x),
+        ranks_(ranks) {}
+
+  int64_t cost_per_element() const override { return 100 + int64_t{2} * m_ * n_ * (10 + std::min(m_, n_)); }
+
+ protected:
+  Worker make_worker() const override;
+  void fill_with_nan(int64_t index) const override;
+
+ private:
+  const int m_, n_, rank_;
+  const bool left_;
+  const T *const a_, *const b_;
+  const std::vector<int64_t> a_indices_, b_indices_;
+  T* const x_;
+  int32_t* const ranks_;
+};
+
+// Row-major arrays: x [batch, l, p], bases [batch, l, d], rows [batch, d] with d = l - p > 0. Nothing fails.
+template <typename T>
+class ComplementBatch : public Batch {
+ public:
+  ComplementBatch(int l, int p, const T* x, T* bases, int32_t* rows)
+      : Batch(/*fill_failures=*/false), l_(l), p_(p), x_(x), bases_(bases), rows_(rows) {}
+
+  int64_t cost_per_element() const override { return 100 + int64_t{l_} * l_ * (10 + l_); }
+
+ protected:
+  Worker make_worker() const override;
+  void fill_with_nan(int64_t) const override {}
+
+ private:
+  const int l_, p_;
+  const T* const x_;
+  T* const bases_;
+  int32_t* const rows_;
+};
+
+// Row-major arrays: b [batch, m, n], u [batch, m, p], s [batch, p], v [batch, n, p] with p = min(m, n).
+template <typename T>
+class SvdBatch : public Batch {
+ public:
+  SvdBatch(int m, int n, const T* b, T* u, Real<T>* s, T* v, bool fill_failures)
+      : Batch(fill_failures), m_(m), n_(n), b_(b), u_(u), s_(s), v_(v) {}
+
+  int64_t cost_per_element() const override { return 3000 + int64_t{10} * m_ * n_ * std::min(m_, n_); }
+
+ protected:
+  Worker make_worker() const override;
+  void fill_with_nan(int64_t index) const override;
+
+ private:
+  const int m_, n_;
+  const T* const b_;
+  T* const u_;
+  Real<T>* const s_;
+  T* const v_;
+};
+
+}  // namespace tfqz
+
+#endif  // TFQZ_ALGORITHMS_FRAMES_H_

@@ -1,0 +1,112 @@
+// CPU kernels of the ops for rectangular matrices.
+#include <algorithm>
+#include <complex>
+#include <cstdint>
+
+#include "algorithms/frames.h"
+#include "ops/registration.h"
+#include "ops/run.h"
+#include "ops/shapes.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/util/matmul_bcast.h"
+
+namespace tfqz {
+namespace {
+
+using tensorflow::MatMulBCast;
+using tensorflow::OpKernel;
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+
+template <typename T>
+class CompressKernel : public OpKernel {
+ public:
+  explicit CompressKernel(OpKernelConstruction* context) : OpKernel(context), fill_failures_(FillFailures(context)) {
+    OP_REQUIRES_OK(context, context->GetAttr("rank", &rank_));
+    OP_REQUIRES_OK(context, context->GetAttr("left", &left_));
+  }
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor& a = context->input(0);
+    const Tensor& b = context->input(1);
+    OP_REQUIRES_OK(context, CheckRectangularShapes(a.shape(), b.shape(), rank_));
+    const MatMulBCast broadcast = BatchesOf(a.shape(), b.shape());
+    const TensorShape batch_shape = broadcast.output_batch_shape();
+    const int64_t m = a.dim_size(a.dims() - 2), n = a.dim_size(a.dims() - 1);
+    Tensor *x, *ranks;
+    OP_REQUIRES_OK(context, context->allocate_output(0, WithMatrix(batch_shape, left_ ? m : n, std::min(m, n)), &x));
+    OP_REQUIRES_OK(context, context->allocate_output(1, batch_shape, &ranks));
+    if (x->NumElements() == 0) {
+      ranks->flat<int32_t>().setZero();
+      return;
+    }
+    CompressBatch<T> batch(static_cast<int>(m), static_cast<int>(n), rank_, left_, a.flat<T>().data(), b.flat<T>().data(),
+                           broadcast.x_batch_indices(), broadcast.y_batch_indices(), x->flat<T>().data(), ranks->flat<int32_t>().data(),
+                           fill_failures_);
+    OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
+  }
+
+ private:
+  const bool fill_failures_;
+  int rank_;
+  bool left_;
+};
+
+template <typename T>
+class ComplementKernel : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor& x = context->input(0);
+    OP_REQUIRES_OK(context, CheckFrameShape(x.shape()));
+    const int64_t l = x.dim_size(x.dims() - 2), p = x.dim_size(x.dims() - 1);
+    TensorShape batch_shape = x.shape();
+    batch_shape.RemoveLastDims(2);
+    TensorShape vector = batch_shape;
+    vector.AddDim(l - p);
+    Tensor *basis, *rows;
+    OP_REQUIRES_OK(context, context->allocate_output(0, WithMatrix(batch_shape, l, l - p), &basis));
+    OP_REQUIRES_OK(context, context->allocate_output(1, vector, &rows));
+    if (basis->NumElements() == 0) return;
+    ComplementBatch<T> batch(static_cast<int>(l), static_cast<int>(p), x.flat<T>().data(), basis->flat<T>().data(),
+                             rows->flat<int32_t>().data());
+    OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
+  }
+};
+
+template <typename T>
+class SvdKernel : public OpKernel {
+ public:
+  explicit SvdKernel(OpKernelConstruction* context) : OpKernel(context), fill_failures_(FillFailures(context)) {}
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor& b = context->input(0);
+    OP_REQUIRES_OK(context, CheckRectangularShape("b", b.shape()));
+    const int64_t m = b.dim_size(b.dims() - 2), n = b.dim_size(b.dims() - 1), p = std::min(m, n);
+    TensorShape batch_shape = b.shape();
+    batch_shape.RemoveLastDims(2);
+    TensorShape vector = batch_shape;
+    vector.AddDim(p);
+    Tensor *u, *s, *v;
+    OP_REQUIRES_OK(context, context->allocate_output(0, WithMatrix(batch_shape, m, p), &u));
+    OP_REQUIRES_OK(context, context->allocate_output(1, vector, &s));
+    OP_REQUIRES_OK(context, context->allocate_output(2, WithMatrix(batch_shape, n, p), &v));
+    if (s->NumElements() == 0) return;
+    SvdBatch<T> batch(static_cast<int>(m), static_cast<int>(n), b.flat<T>().data(), u->flat<T>().data(), s->flat<Real<T>>().data(),
+                      v->flat<T>().data(), fill_failures_);
+    OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
+  }
+
+ private:
+  const bool fill_failures_;
+};
+
+[[maybe_unused]] const bool registered[] = {RegisterKernels<CompressKernel>("Tfqz>Compress", tensorflow::DEVICE_CPU),
+                                            RegisterKernels<ComplementKernel>("Tfqz>Complement", tensorflow::DEVICE_CPU),
+                                            RegisterKernels<SvdKernel>("Tfqz>Svd", tensorflow::DEVICE_CPU)};
+
+}  // namespace
+}  // namespace tfqz

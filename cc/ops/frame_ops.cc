@@ -1,0 +1,137 @@
+// Registration and shape functions of the ops for rectangular matrices.
+#include <algorithm>
+
+#include "tensorflow/core/framework/common_shape_fns.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/shape_inference.h"
+
+namespace tfqz {
+namespace {
+
+using tensorflow::shape_inference::DimensionHandle;
+using tensorflow::shape_inference::InferenceContext;
+using tensorflow::shape_inference::ShapeHandle;
+
+// [..., m, n]: both, and the batch part.
+absl::Status MatricesShape(InferenceContext* context, int input, DimensionHandle* m, DimensionHandle* n, ShapeHandle* batch) {
+  ShapeHandle shape;
+  TF_RETURN_IF_ERROR(context->WithRankAtLeast(context->input(input), 2, &shape));
+  *m = context->Dim(shape, -2), *n = context->Dim(shape, -1);
+  return context->Subshape(shape, 0, -2, batch);
+}
+
+// The lesser of two sizes, where both are known or the same.
+DimensionHandle Lesser(InferenceContext* context, DimensionHandle m, DimensionHandle n) {
+  if (m.SameHandle(n)) return m;
+  if (!context->ValueKnown(m) || !context->ValueKnown(n)) return context->UnknownDim();
+  return context->MakeDim(std::min(context->Value(m), context->Value(n)));
+}
+
+absl::Status CompressShape(InferenceContext* context) {
+  DimensionHandle m, n, m_b, n_b;
+  ShapeHandle batch_a, batch_b, batch, x;
+  TF_RETURN_IF_ERROR(MatricesShape(context, 0, &m, &n, &batch_a));
+  TF_RETURN_IF_ERROR(MatricesShape(context, 1, &m_b, &n_b, &batch_b));
+  TF_RETURN_IF_ERROR(context->Merge(m, m_b, &m));
+  TF_RETURN_IF_ERROR(context->Merge(n, n_b, &n));
+  TF_RETURN_IF_ERROR(tensorflow::shape_inference::BroadcastBinaryOpOutputShapeFnHelper(context, batch_a, batch_b,
+                                                                                       /*incompatible_shape_error=*/true, &batch));
+  bool left;
+  TF_RETURN_IF_ERROR(context->GetAttr("left", &left));
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Matrix(left ? m : n, Lesser(context, m, n)), &x));
+  context->set_output(0, x);
+  context->set_output(1, batch);
+  return absl::OkStatus();
+}
+
+REGISTER_OP("Tfqz>Compress")
+    .Input("a: T")
+    .Input("b: T")
+    .Output("x: T")
+    .Output("ranks: int32")
+    .Attr("T: {float, double, complex64, complex128}")
+    .Attr("rank: int = -1")
+    .Attr("left: bool = false")
+    .Attr("on_failure: {'raise', 'nan'} = 'raise'")
+    .Attr("body: string = ''")
+    .SetShapeFn(CompressShape)
+    .Doc(R"doc(
+What a rectangular pencil is compressed by: for m < n orthonormal columns that span the rows of b + (I - b b^+) a, conjugated, which are the rows
+of b if its rank is m.
+
+a: [..., m, n].
+b: [..., m, n]; the batch shapes broadcast.
+x: [..., n, p] with p = min(m, n). The first columns, as many as the rank, span the rows of b. The identity for m >= n.
+ranks: [...], of b, or p for m >= n; -1 where on_failure has filled x with NaN.
+left: Of the adjoints: x is [..., m, p].
+rank: Of b; -1: of which the diagonal of QR with pivoting is beyond rounding.
+on_failure: 'raise' names the batch element that isn't finite, 'nan' fills x with NaN.
+body: Empty, or a function of a and b, [batch, m, n], with these outputs, which XLA compiles for devices other than the CPU.
+)doc");
+
+absl::Status ComplementShape(InferenceContext* context) {
+  DimensionHandle l, p, d;
+  ShapeHandle batch, basis, rows;
+  TF_RETURN_IF_ERROR(MatricesShape(context, 0, &l, &p, &batch));
+  d = context->UnknownDim();
+  if (context->ValueKnown(l) && context->ValueKnown(p)) TF_RETURN_IF_ERROR(context->Subtract(l, p, &d));
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Matrix(l, d), &basis));
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Vector(d), &rows));
+  context->set_output(0, basis);
+  context->set_output(1, rows);
+  return absl::OkStatus();
+}
+
+REGISTER_OP("Tfqz>Complement")
+    .Input("x: T")
+    .Output("basis: T")
+    .Output("rows: int32")
+    .Attr("T: {float, double, complex64, complex128}")
+    .Attr("body: string = ''")
+    .SetShapeFn(ComplementShape)
+    .Doc(R"doc(
+A basis of the orthogonal complement that is a function of it alone.
+
+x: [..., l, p], orthonormal columns.
+basis: [..., l, d] with d = l - p: orthonormal columns that are lower triangular with a positive diagonal at chosen rows; NaN where x is.
+rows: [..., d], the chosen rows in ascending order.
+body: Empty, or a function of x, [batch, l, p], with these outputs, which XLA compiles for devices other than the CPU.
+)doc");
+
+absl::Status SvdShape(InferenceContext* context) {
+  DimensionHandle m, n;
+  ShapeHandle batch, u, s, v;
+  TF_RETURN_IF_ERROR(MatricesShape(context, 0, &m, &n, &batch));
+  const DimensionHandle p = Lesser(context, m, n);
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Matrix(m, p), &u));
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Vector(p), &s));
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Matrix(n, p), &v));
+  context->set_output(0, u);
+  context->set_output(1, s);
+  context->set_output(2, v);
+  return absl::OkStatus();
+}
+
+REGISTER_OP("Tfqz>Svd")
+    .Input("b: T")
+    .Output("u: T")
+    .Output("s: Treal")
+    .Output("v: T")
+    .Attr("T: {float, double, complex64, complex128}")
+    .Attr("Treal: {float, double}")
+    .Attr("on_failure: {'raise', 'nan'} = 'raise'")
+    .Attr("body: string = ''")
+    .SetShapeFn(SvdShape)
+    .Doc(R"doc(
+Thin singular value decomposition, b = u diag(s) v^H.
+
+b: [..., m, n].
+u: [..., m, p] with p = min(m, n), orthonormal columns.
+s: [..., p], descending. Treal is the real dtype of T's precision.
+v: [..., n, p], orthonormal columns.
+on_failure: 'raise' names the batch element, 'nan' fills it with NaN.
+body: Empty, or a function of b, [batch, m, n], with these outputs, which XLA compiles for devices other than the CPU.
+)doc");
+
+}  // namespace
+}  // namespace tfqz

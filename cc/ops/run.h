@@ -1,0 +1,35 @@
+// What the CPU kernels share: how a batch runs on TensorFlow's threads.
+#ifndef TFQZ_OPS_RUN_H_
+#define TFQZ_OPS_RUN_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+
+#include "algorithms/batch.h"
+#include "ops/shapes.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/util/work_sharder.h"
+
+namespace tfqz {
+
+inline bool FillFailures(tensorflow::OpKernelConstruction* context) {
+  std::string on_failure;
+  TF_CHECK_OK(context->GetAttr("on_failure", &on_failure));
+  return on_failure == "nan";
+}
+
+inline absl::Status Run(tensorflow::OpKernelContext* context, const tensorflow::TensorShape& batch_shape, Batch* batch) {
+  const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
+  // Shard makes ranges as short as pay for a thread; each would set up workspaces of its own.
+  const int64_t elements = batch_shape.num_elements();
+  const int64_t size = range_size(elements, workers.num_threads, batch->group_size());
+  tensorflow::Shard(workers.num_threads, workers.workers, (elements + size - 1) / size, size * batch->cost_per_element(),
+                    [&](int64_t begin, int64_t end) { batch->run(begin * size, std::min(elements, end * size)); });
+  const std::string failure = batch->failure(Sizes(batch_shape));
+  return failure.empty() ? absl::OkStatus() : absl::InvalidArgumentError(failure);
+}
+
+}  // namespace tfqz
+
+#endif  // TFQZ_OPS_RUN_H_
