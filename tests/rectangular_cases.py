@@ -53,7 +53,7 @@ CASES = tuple(
 )
 
 
-def central_difference(f, at, h=3e-5):
+def central_difference(f, at, h=1e-5):
     """The derivative of f(A, B), an array or a tuple of them, along a curve, of fourth order."""
     near = [[np.asarray(x) for x in f(*at(k * h))] for k in (1, -1, 2, -2)]
     return [(8 * (a - b) - (c - d)) / (12 * h) for a, b, c, d in zip(*near)]
