@@ -40,12 +40,6 @@ void Compressor<T>::load(const T* from, Columns<T> to) {
 template <typename T>
 int Compressor<T>::operator()(const T* a, const T* b, T* x) {
   const Columns<T> B = B_.all(), X = X_.all();
-  const bool square = l_ == p_;
-  if (square) {
-    std::fill_n(x, static_cast<std::size_t>(p_) * p_, T(0));
-    for (int i = 0; i < p_; ++i) x[static_cast<std::size_t>(i) * (p_ + 1)] = T(1);
-    if (rank_ >= 0) return rank_;
-  }
   load(b, B);
   // Without pivoting, which takes longer, if that shows that the rank is full.
   if (rank_ < 0 || rank_ == p_) {
@@ -53,7 +47,6 @@ int Compressor<T>::operator()(const T* a, const T* b, T* x) {
     for (int j = 0; j < p_; ++j) longest = std::max(longest, sum_of_squares(B.column(j), l_));
     const Reflectors<T> v = householder_.factor(B, tau_.data());
     if (rank_ == p_ || householder_.surely_regular(v.v, 2 * tolerance_ * std::sqrt(longest), small_.all())) {
-      if (square) return p_;
       householder_.form(v, X);
       write(X, x);
       return p_;
@@ -61,7 +54,6 @@ int Compressor<T>::operator()(const T* a, const T* b, T* x) {
     load(b, B);
   }
   const Reflectors<T> v = householder_.factor_pivoted(B, rank_ < 0 ? p_ : rank_, rank_ < 0 ? tolerance_ : 0, tau_.data(), pivots_.data());
-  if (square) return v.count;
   if (v.count == p_) {
     householder_.form(v, X);
   } else {

@@ -124,7 +124,9 @@ def _truncated(a, b, rank, backend, on_failure):
 
 def _first_of(x, rank, backend):
     """x, or an error if it has fewer columns than `rank`."""
-    few = backend.check(tf.shape(x)[-1] < rank, tf.shape(x)[-1], f"`rank` must be at most the smaller size of `a`, {{got}}; got {rank}{{where}}")
+    few = backend.check(
+        tf.shape(x)[-1] < rank, tf.shape(x)[-1], f"`rank` must be at most the smaller size of `a`, {{got}}; got {rank}{{where}}"
+    )
     with tf.control_dependencies([few]):
         return tf.identity(x)
 

@@ -64,19 +64,22 @@ def qz_gradient(factors, factor_cotangents, in_ops, pencil=(), eigenvalue_cotang
     return _call("qz_gradient", [*factors, *factor_cotangents, *pencil], function, eigenvalue_cotangents, lists=lists, **flags)
 
 
-def compress(a, b, rank, on_failure):
-    """x, [..., l, p] with l = max(m, n), p = min(m, n), and the rank of `b`, [...]; `rank`: what it is said to be, or -1."""
-    return _call("compress", [a, b], None, rank=rank, on_failure=on_failure)
+def compress(a, b, rank, on_failure, adjoint=False):
+    """X and the rank of `b`, as `graph.compress`; `adjoint`: those of the adjoints of `a` and `b`."""
+    function = _with_flags(_compress_adjoints if adjoint else graph.compress_or_tell, rank=rank)
+    return _call("compress", [a, b], function, rank=-1 if rank is None else rank, adjoint=adjoint, on_failure=on_failure)
+
+
+def _compress_adjoints(a, b, rank):
+    return graph.compress_or_tell(*(tf.linalg.adjoint(x) for x in (a, b)), rank=rank)
 
 
 def complement(x):
-    """The basis, [..., l, l - p], and the chosen rows, [..., l - p], of the complement of x, [..., l, p]."""
-    return _call("complement", [x], None)
+    return _call("complement", [x], graph.complement_in_ops)
 
 
 def svd(b, on_failure):
-    """u, s, v of the thin singular value decomposition b = u diag(s) v^H."""
-    return _call("svd", [b], None, on_failure=on_failure, Treal=b.dtype.real_dtype)
+    return _call("svd", [b], graph.svd_or_tell, on_failure=on_failure, Treal=b.dtype.real_dtype)
 
 
 def check(failing, got, text):
@@ -98,7 +101,7 @@ def _with_flags(function, **flags):
 def _call(name, matrices, function, vectors=(), numbers=(), lists=None, **attributes):
     """An op with inputs [..., n, n], [..., n] and [...]. `lists`: the last of these, if it takes them in lists."""
     body = b""
-    if function is not None and not tf.executing_eagerly():  # XLA compiles graphs only
+    if not tf.executing_eagerly():  # XLA compiles graphs only
         body = _body(function, *(tuple(x.dtype for x in inputs) for inputs in (matrices, vectors, numbers)))
     inputs = [*matrices, *vectors, *numbers]
     if lists is not None:
