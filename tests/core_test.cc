@@ -1,14 +1,16 @@
-// The mathematics without TensorFlow: prints residuals of random pencils, decomposed and reordered, and of matrices, or what the
-// routines said.
+// The mathematics without TensorFlow: prints residuals of random pencils, decomposed and reordered, of matrices, and of rectangular ones,
+// or what the routines said.
 // With -DFAKE_DRIVERS every driver returns info = 2, and xTGEXC info = 1.
 #include <cmath>
 #include <complex>
 #include <cstdio>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "algorithms/batches.h"
+#include "algorithms/frames.h"
 #include "algorithms/qz.h"
 
 #ifdef FAKE_DRIVERS
@@ -47,6 +49,19 @@ using Size = std::size_t;
     *info = 1;                                                                                                                          \
   }
 #define FAKE_WORK(T) T*, const LapackInt*,
+#define FAKE_NOTHING(T)
+#define FAKE_SVD(letter, T, RWORK)                                                                                                         \
+  void scipy_##letter##gesdd_(const char*, const LapackInt*, const LapackInt*, T*, const LapackInt*, tfqz::Real<T>*, T*, const LapackInt*, \
+                              T*, const LapackInt*, T* work, const LapackInt*, RWORK(T) LapackInt*, LapackInt* info, Size) {               \
+    work[0] = 1;                                                                                                                           \
+    *info = 2;                                                                                                                             \
+  }                                                                                                                                        \
+  void scipy_##letter##gesvd_(const char*, const char*, const LapackInt*, const LapackInt*, T*, const LapackInt*, tfqz::Real<T>*, T*,      \
+                              const LapackInt*, T*, const LapackInt*, T* work, const LapackInt*, RWORK(T) LapackInt* info, Size, Size) {   \
+    work[0] = 1;                                                                                                                           \
+    *info = 1;                                                                                                                             \
+  }
+#define FAKE_REAL_WORK(T) tfqz::Real<T>*,
 extern "C" {
 void scipy_openblas_set_num_threads(int) {}
 FAKE_REAL(scipy_sgges_, float)
@@ -65,6 +80,10 @@ FAKE_EXCHANGE(scipy_stgexc_, float, FAKE_WORK(float))
 FAKE_EXCHANGE(scipy_dtgexc_, double, FAKE_WORK(double))
 FAKE_EXCHANGE(scipy_ctgexc_, std::complex<float>, )
 FAKE_EXCHANGE(scipy_ztgexc_, std::complex<double>, )
+FAKE_SVD(s, float, FAKE_NOTHING)
+FAKE_SVD(d, double, FAKE_NOTHING)
+FAKE_SVD(c, std::complex<float>, FAKE_REAL_WORK)
+FAKE_SVD(z, std::complex<double>, FAKE_REAL_WORK)
 }
 #endif
 
@@ -139,6 +158,71 @@ void check(const char* dtype, int n) {
   report("schur", dtype, n, schur, a, of_one);
 }
 
+// max |X - Y Y^H X| over n eps, for the n x k X that `entry` gives and the n x p Y: what Y's orthonormal columns leave of X.
+template <typename T, typename Entry>
+double left_of(int n, int k, int p, const T* y, const Entry& entry) {
+  double largest = 0;
+  for (int j = 0; j < k; ++j) {
+    std::vector<std::complex<double>> inside(p);
+    for (int i = 0; i < n; ++i) {
+      for (int c = 0; c < p; ++c) inside[c] += std::conj(std::complex<double>(y[i * p + c])) * std::complex<double>(entry(i, j));
+    }
+    for (int i = 0; i < n; ++i) {
+      std::complex<double> rest = entry(i, j);
+      for (int c = 0; c < p; ++c) rest -= std::complex<double>(y[i * p + c]) * inside[c];
+      largest = std::max(largest, std::abs(rest));
+    }
+  }
+  return largest / (n * std::numeric_limits<tfqz::Real<T>>::epsilon());
+}
+
+// Rectangular pencils, wide and tall, of full rank and not.
+template <typename T>
+void check_frames(const char* dtype, int m, int n) {
+  std::mt19937 generator(m);
+  std::normal_distribution<double> normal;
+  const int p = std::min(m, n), l = std::max(m, n), d = l - p, size = m * n;
+  std::vector<T> a(kBatch * size), b(a), x(kBatch * l * p), basis(kBatch * l * d), u(kBatch * m * p), v(kBatch * n * p), together(l * l);
+  for (auto* entries : {&a, &b}) {
+    for (T& entry : *entries) entry = static_cast<T>(normal(generator));
+  }
+  // Of the second b two rows, or columns, are the same.
+  for (int i = 0; i < l; ++i) (m < n ? b[size + n + i] : b[size + i * n + 1]) = m < n ? b[size + i] : b[size + i * n];
+  std::vector<int32_t> ranks(kBatch), rows(kBatch * d);
+  tfqz::CompressBatch<T> compression(m, n, -1, m > n, a.data(), b.data(), {}, {}, x.data(), ranks.data(), /*fill_failures=*/false);
+  compression.run(0, kBatch);
+  tfqz::ComplementBatch<T> complement(l, p, x.data(), basis.data(), rows.data());
+  complement.run(0, kBatch);
+  double compressed = 0, completed = 0, decomposed = 0;
+  for (int k = 0; k < kBatch; ++k) {
+    const T *B = &b[k * size], *X = &x[k * l * p], *N = &basis[k * l * d];
+    compressed =
+        std::max(compressed, left_of(l, p, p, X, [&](int i, int j) { return m < n ? tfqz::conjugate(B[j * n + i]) : B[i * n + j]; }));
+    for (int i = 0; i < l; ++i) {
+      std::copy_n(X + i * p, p, &together[i * l]);
+      std::copy_n(N + i * d, d, &together[i * l + p]);
+    }
+    completed = std::max(completed, left_of(l, l, l, together.data(), [&](int i, int j) { return T(i == j ? 1 : 0); }));
+    if (ranks[k] != p - k) compressed = std::numeric_limits<double>::infinity();
+  }
+  std::vector<tfqz::Real<T>> s(kBatch * p);
+  tfqz::SvdBatch<T> svd(m, n, b.data(), u.data(), s.data(), v.data(), /*fill_failures=*/false);
+  svd.run(0, kBatch);
+  for (int k = 0; k < kBatch; ++k) {
+    decomposed = std::max(decomposed, left_of(m, n, p, &u[k * m * p], [&](int i, int j) { return b[k * size + i * n + j]; }));
+    decomposed =
+        std::max(decomposed, left_of(n, m, p, &v[k * n * p], [&](int i, int j) { return tfqz::conjugate(b[k * size + j * n + i]); }));
+  }
+  const std::string failure = svd.failure({kBatch});
+  if (!failure.empty()) {
+    std::printf("svd %s %d failure: %s\n", dtype, m, failure.c_str());
+    return;
+  }
+  std::printf("compress %s %d residual: %.3g\n", dtype, m, compressed);
+  std::printf("complement %s %d residual: %.3g\n", dtype, m, completed);
+  std::printf("svd %s %d residual: %.3g\n", dtype, m, decomposed);
+}
+
 }  // namespace
 
 int main() {
@@ -147,5 +231,12 @@ int main() {
     check<double>("float64", n);
     check<std::complex<float>>("complex64", n);
     check<std::complex<double>>("complex128", n);
+  }
+  // Wide and tall, on either side of where LAPACK takes over.
+  for (const auto& [m, n] : {std::pair(4, 7), std::pair(8, 5), std::pair(45, 110), std::pair(110, 45)}) {
+    check_frames<float>("float32", m, n);
+    check_frames<double>("float64", m, n);
+    check_frames<std::complex<float>>("complex64", m, n);
+    check_frames<std::complex<double>>("complex128", m, n);
   }
 }

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(native.why_not() is not None, reason="the op lib
 
 # On either side of where LAPACK takes over from loops, and a batch by itself.
 SMALL = [(6, 8), (8, 6), (1, 4), (4, 1), (3, 7), (7, 3), (2, 3)]
-LARGE = [(50, 64), (64, 50), (20, 95), (95, 20), (2, 90)]
+LARGE = [(30, 60), (60, 30), (20, 95), (95, 20), (2, 900)]
 INVALID = tf.errors.InvalidArgumentError
 
 
@@ -188,12 +188,11 @@ def test_large_entries_are_finite():
 @pytest.mark.parametrize(
     "a, b, rank, words",
     [
-        ((3,), (3, 4), -1, "`a` must be a matrix or a batch of them, [..., m, n]; got (3,) and (3, 4)"),
-        ((3, 4), (4,), -1, "`b` must be a matrix or a batch of them, [..., m, n]; got (3, 4) and (4,)"),
-        ((2, 3, 4), (4, 3), -1, "`b` must have the same inner shape as `a`; got (2, 3, 4) and (4, 3)"),
-        ((2, 3, 4), (5, 3, 4), -1, "`a` and `b` must have batch shapes that broadcast; got (2, 3, 4) and (5, 3, 4)"),
-        ((3, 4), (3, 4), 4, "`rank_of_b` must be in 0..p with p = min(m, n) = 3; got 4"),
-        ((3, 4), (3, 4), -2, "`rank_of_b` must be in 0..p with p = min(m, n) = 3; got -2"),
+        ((3,), (3, 4), None, "`a` must be a matrix or a batch of them, [..., m, n]; got (3,) and (3, 4)"),
+        ((3, 4), (4,), None, "`b` must be a matrix or a batch of them, [..., m, n]; got (3, 4) and (4,)"),
+        ((2, 3, 4), (4, 3), None, "`b` must have the same inner shape as `a`; got (2, 3, 4) and (4, 3)"),
+        ((2, 3, 4), (5, 3, 4), None, "`a` and `b` must have batch shapes that broadcast; got (2, 3, 4) and (5, 3, 4)"),
+        ((3, 4), (3, 4), 4, "`rank_of_b` must be from 0 to 3, the smaller one of m and n; got 4"),
     ],
 )
 @pytest.mark.parametrize("compiled", [False, True])

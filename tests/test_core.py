@@ -18,6 +18,7 @@ TENSORFLOW = Path(importlib.util.find_spec("tensorflow").origin).parent
 HIGHWAY = TENSORFLOW / "include/external/com_google_highway"
 FLAGS = ["-std=c++17", "-O1", "-Wall", "-Werror", f"-I{ROOT / 'cc'}", f"-isystem{HIGHWAY}"]
 SANITIZERS = "-fsanitize=address,undefined"
+LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 
 pytestmark = [pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler"), pytest.mark.slow]
 
@@ -71,7 +72,7 @@ def run(program, **environment):
 
 
 def assert_right(lines):
-    assert len(lines) == 24
+    assert len(lines) == 24 + 48
     for line in lines:
         assert float(re.fullmatch(r"\w+ \w+ \d+ residual: (.*)", line).group(1)) < 30, line
 
@@ -96,10 +97,14 @@ def test_failures_carry_routine_and_info(build):
     order = f"{rule} whose eigenvalues can be put in the order of `sort`, and this one is too ill-conditioned"
     expected = []
     for n, driver in ((5, "gges"), (70, "gges3")):
-        for dtype, letter in {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}.items():
+        for dtype, letter in LETTERS.items():
             said = f"{rule} on which QZ converges; LAPACK's {letter}{driver} returned info = 2"
             expected.append(f"qz {dtype} {n} failure: {said} in batch element [0]")
             expected.append(f"reorder {dtype} {n} failure: {order}; LAPACK's {letter}tgexc returned info = 1 in batch element [0]")
             said = f"`a` must be a matrix on which QR iterations converge; LAPACK's {letter}gees returned info = 2"
             expected.append(f"schur {dtype} {n} failure: {said} in batch element [0]")
+    for m in (4, 8, 45, 110):
+        for dtype, letter in LETTERS.items():
+            said = f"`b` must be a matrix whose singular value decomposition converges; LAPACK's {letter}gesdd returned info = 2"
+            expected.append(f"svd {dtype} {m} failure: {said} in batch element [0]")
     assert run(build("-DFAKE_DRIVERS", converges=False)) == expected

@@ -12,9 +12,8 @@
 namespace tfqz {
 
 template <typename T>
-Compressor<T>::Compressor(int m, int n, int rank, bool left)
+Compressor<T>::Compressor(int m, int n, int rank)
     : wide_(m < n),
-      nothing_beside_(left ? m <= n : m >= n),
       l_(std::max(m, n)),
       p_(std::min(m, n)),
       rank_(rank),
@@ -41,11 +40,6 @@ void Compressor<T>::load(const T* from, Columns<T> to) {
 template <typename T>
 int Compressor<T>::operator()(const T* a, const T* b, T* x) {
   const Columns<T> B = B_.all(), X = X_.all();
-  if (nothing_beside_) {
-    std::fill_n(x, static_cast<std::size_t>(p_) * p_, T(0));
-    for (int i = 0; i < p_; ++i) x[static_cast<std::size_t>(i) * (p_ + 1)] = T(1);
-    return p_;
-  }
   load(b, B);
   // Without pivoting, which takes longer, if that shows that the rank is full.
   if (rank_ < 0 || rank_ == p_) {

@@ -1,5 +1,5 @@
-// What a rectangular pencil is compressed by before QZ: an orthonormal basis of the space that B's rows span (wide: m < n) or its columns
-// (tall: those of the adjoints), and where B has not full rank of B + (I - B B^+) A's. No TensorFlow header.
+// What a wide pencil, m < n, is compressed to before QZ: an orthonormal basis of the space that B's rows span, and where B has not full
+// rank those of B + (I - B B^+) A. A tall one's adjoints are wide. No TensorFlow header.
 #ifndef TFQZ_ALGORITHMS_COMPRESSION_H_
 #define TFQZ_ALGORITHMS_COMPRESSION_H_
 
@@ -14,11 +14,11 @@ namespace tfqz {
 template <typename T>
 class Compressor {
  public:
-  // `rank` of B; -1: what is beyond rounding. `left`: what compresses columns, of tall ones. Throws std::bad_alloc. `m`, `n` >= 1.
-  Compressor(int m, int n, int rank, bool left);
+  // `rank` of B; -1: what is beyond rounding. Throws std::bad_alloc. `m`, `n` >= 1, m != n.
+  Compressor(int m, int n, int rank);
 
-  // `a` and `b` are row-major m x n and finite, x row-major n x p, or, `left`, m x p, with p = min(m, n): orthonormal columns, of which the
-  // first ones, as many as B's rank, span B's rows (left: columns). The identity where x is square, and p then. Returns the rank.
+  // `a` and `b` are row-major m x n and finite, x row-major l x p with l = max(m, n), p = min(m, n): orthonormal columns, of which the
+  // first ones, as many as B's rank, span B's rows (tall: columns). Returns the rank.
   int operator()(const T* a, const T* b, T* x);
 
  private:
@@ -27,7 +27,7 @@ class Compressor {
   void load(const T* from, Columns<T> to);
   void complete(const T* a, const Reflectors<T>& v);
 
-  const bool wide_, nothing_beside_;
+  const bool wide_;
   const int l_, p_, rank_;
   const R tolerance_;
   Householder<T> householder_;

@@ -29,21 +29,24 @@ T nan() {
 
 template <typename T>
 Batch::Worker CompressBatch<T>::make_worker() const {
-  const auto compressor = std::make_shared<Compressor<T>>(m_, n_, rank_, left_);
+  const auto compressor = whole_ ? nullptr : std::make_shared<Compressor<T>>(m_, n_, rank_);
   return [this, compressor](int64_t index) -> std::string {
-    const std::size_t size = static_cast<std::size_t>(m_) * n_, size_of_x = static_cast<std::size_t>(left_ ? m_ : n_) * std::min(m_, n_);
+    const std::size_t size = static_cast<std::size_t>(m_) * n_;
+    const int p = std::min(m_, n_);
     const T* a = a_ + size * (a_indices_.empty() ? index : a_indices_[index]);
     const T* b = b_ + size * (b_indices_.empty() ? index : b_indices_[index]);
+    T* x = x_ + index * l() * p;
     if (!is_finite(a, size)) return not_finite("a");
     if (!is_finite(b, size)) return not_finite("b");
-    ranks_[index] = (*compressor)(a, b, x_ + index * size_of_x);
+    if (whole_) set_identity<T>({x, p, p, p});
+    ranks_[index] = whole_ ? p : (*compressor)(a, b, x);
     return "";
   };
 }
 
 template <typename T>
 void CompressBatch<T>::fill_with_nan(int64_t index) const {
-  const std::size_t size = static_cast<std::size_t>(left_ ? m_ : n_) * std::min(m_, n_);
+  const std::size_t size = static_cast<std::size_t>(l()) * std::min(m_, n_);
   std::fill_n(x_ + index * size, size, nan<T>());
   ranks_[index] = -1;
 }

@@ -12,18 +12,19 @@
 
 namespace tfqz {
 
-// Row-major arrays: `a` and `b` [..., m, n], x [batch, n, p], or, `left`, [batch, m, p], with p = min(m, n), ranks [batch].
+// Row-major arrays: `a` and `b` [..., m, n], x [batch, n, p] with p = min(m, n), ranks [batch]; `adjoint`: those of the adjoints, x
+// [batch, m, p].
 template <typename T>
 class CompressBatch : public Batch {
  public:
   // `rank`: of each b, -1 if that is to be found. `a_indices`, `b_indices`: as QzBatch has them.
-  CompressBatch(int m, int n, int rank, bool left, const T* a, const T* b, std::vector<int64_t> a_indices, std::vector<int64_t> b_indices, T* x,
-                int32_t* ranks, bool fill_failures)
+  CompressBatch(int m, int n, int rank, bool adjoint, const T* a, const T* b, std::vector<int64_t> a_indices,
+                std::vector<int64_t> b_indices, T* x, int32_t* ranks, bool fill_failures)
       : Batch(fill_failures),
         m_(m),
         n_(n),
         rank_(rank),
-        left_(left),
+        whole_(adjoint ? m <= n : n <= m),
         a_(a),
         b_(b),
         a_indices_(std::move(a_indices)),
@@ -38,8 +39,10 @@ class CompressBatch : public Batch {
   void fill_with_nan(int64_t index) const override;
 
  private:
+  int l() const { return whole_ ? std::min(m_, n_) : std::max(m_, n_); }
+
   const int m_, n_, rank_;
-  const bool left_;
+  const bool whole_;
   const T *const a_, *const b_;
   const std::vector<int64_t> a_indices_, b_indices_;
   T* const x_;

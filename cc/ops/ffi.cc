@@ -117,8 +117,8 @@ ffi::Error RunSchur(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::ResultBuffe
 
 template <ffi::DataType kType, ffi::DataType, typename T>
 ffi::Error RunCompress(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> b, ffi::ResultBuffer<kType> x,
-                       ffi::ResultBuffer<ffi::DataType::S32> ranks, int64_t fill_failures, int64_t left, int64_t rank) {
-  CompressBatch<T> batch(SizeFromEnd(a, 2), SizeFromEnd(a, 1), static_cast<int>(rank), left != 0, a.typed_data(), b.typed_data(), {}, {},
+                       ffi::ResultBuffer<ffi::DataType::S32> ranks, int64_t adjoint, int64_t fill_failures, int64_t rank) {
+  CompressBatch<T> batch(SizeFromEnd(a, 2), SizeFromEnd(a, 1), static_cast<int>(rank), adjoint != 0, a.typed_data(), b.typed_data(), {}, {},
                          x->typed_data(), ranks->typed_data(), fill_failures != 0);
   return Run(pool, BatchShape(a), &batch);
 }
@@ -206,8 +206,8 @@ auto BindCompress() {
       .template Arg<ffi::Buffer<kType>>()
       .template Ret<ffi::Buffer<kType>>()
       .template Ret<ffi::Buffer<ffi::DataType::S32>>()
+      .template Attr<int64_t>("adjoint")
       .template Attr<int64_t>("fill_failures")
-      .template Attr<int64_t>("left")
       .template Attr<int64_t>("rank");
 }
 

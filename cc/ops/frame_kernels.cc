@@ -25,7 +25,7 @@ class CompressKernel : public OpKernel {
  public:
   explicit CompressKernel(OpKernelConstruction* context) : OpKernel(context), fill_failures_(FillFailures(context)) {
     OP_REQUIRES_OK(context, context->GetAttr("rank", &rank_));
-    OP_REQUIRES_OK(context, context->GetAttr("left", &left_));
+    OP_REQUIRES_OK(context, context->GetAttr("adjoint", &adjoint_));
   }
 
   void Compute(OpKernelContext* context) override {
@@ -36,13 +36,13 @@ class CompressKernel : public OpKernel {
     const TensorShape batch_shape = broadcast.output_batch_shape();
     const int64_t m = a.dim_size(a.dims() - 2), n = a.dim_size(a.dims() - 1);
     Tensor *x, *ranks;
-    OP_REQUIRES_OK(context, context->allocate_output(0, WithMatrix(batch_shape, left_ ? m : n, std::min(m, n)), &x));
+    OP_REQUIRES_OK(context, context->allocate_output(0, WithMatrix(batch_shape, adjoint_ ? m : n, std::min(m, n)), &x));
     OP_REQUIRES_OK(context, context->allocate_output(1, batch_shape, &ranks));
     if (x->NumElements() == 0) {
-      ranks->flat<int32_t>().setZero();
+      ranks->flat<int32_t>().setZero();  // p = 0
       return;
     }
-    CompressBatch<T> batch(static_cast<int>(m), static_cast<int>(n), rank_, left_, a.flat<T>().data(), b.flat<T>().data(),
+    CompressBatch<T> batch(static_cast<int>(m), static_cast<int>(n), rank_, adjoint_, a.flat<T>().data(), b.flat<T>().data(),
                            broadcast.x_batch_indices(), broadcast.y_batch_indices(), x->flat<T>().data(), ranks->flat<int32_t>().data(),
                            fill_failures_);
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
@@ -51,7 +51,7 @@ class CompressKernel : public OpKernel {
  private:
   const bool fill_failures_;
   int rank_;
-  bool left_;
+  bool adjoint_;
 };
 
 template <typename T>

@@ -1,6 +1,4 @@
 // Registration and shape functions of the ops for rectangular matrices.
-#include <algorithm>
-
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/shape_inference.h"
@@ -20,11 +18,11 @@ absl::Status MatricesShape(InferenceContext* context, int input, DimensionHandle
   return context->Subshape(shape, 0, -2, batch);
 }
 
-// The lesser of two sizes, where both are known or the same.
+// The lesser of two sizes, if both are known or the same.
 DimensionHandle Lesser(InferenceContext* context, DimensionHandle m, DimensionHandle n) {
   if (m.SameHandle(n)) return m;
   if (!context->ValueKnown(m) || !context->ValueKnown(n)) return context->UnknownDim();
-  return context->MakeDim(std::min(context->Value(m), context->Value(n)));
+  return context->Value(m) < context->Value(n) ? m : n;
 }
 
 absl::Status CompressShape(InferenceContext* context) {
@@ -36,9 +34,9 @@ absl::Status CompressShape(InferenceContext* context) {
   TF_RETURN_IF_ERROR(context->Merge(n, n_b, &n));
   TF_RETURN_IF_ERROR(tensorflow::shape_inference::BroadcastBinaryOpOutputShapeFnHelper(context, batch_a, batch_b,
                                                                                        /*incompatible_shape_error=*/true, &batch));
-  bool left;
-  TF_RETURN_IF_ERROR(context->GetAttr("left", &left));
-  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Matrix(left ? m : n, Lesser(context, m, n)), &x));
+  bool adjoint;
+  TF_RETURN_IF_ERROR(context->GetAttr("adjoint", &adjoint));
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Matrix(adjoint ? m : n, Lesser(context, m, n)), &x));
   context->set_output(0, x);
   context->set_output(1, batch);
   return absl::OkStatus();
@@ -51,20 +49,20 @@ REGISTER_OP("Tfqz>Compress")
     .Output("ranks: int32")
     .Attr("T: {float, double, complex64, complex128}")
     .Attr("rank: int = -1")
-    .Attr("left: bool = false")
+    .Attr("adjoint: bool = false")
     .Attr("on_failure: {'raise', 'nan'} = 'raise'")
     .Attr("body: string = ''")
     .SetShapeFn(CompressShape)
     .Doc(R"doc(
-What a rectangular pencil is compressed by: for m < n orthonormal columns that span the rows of b + (I - b b^+) a, conjugated, which are the rows
-of b if its rank is m.
+What a wide pencil, m < n, is compressed by: orthonormal columns that span the rows of b + (I - b b^+) a, conjugated, which are the rows of b
+if its rank is m.
 
 a: [..., m, n].
 b: [..., m, n]; the batch shapes broadcast.
-x: [..., n, p] with p = min(m, n). The first columns, as many as the rank, span the rows of b. The identity for m >= n.
-ranks: [...], of b, or p for m >= n; -1 where on_failure has filled x with NaN.
-left: Of the adjoints: x is [..., m, p].
-rank: Of b; -1: of which the diagonal of QR with pivoting is beyond rounding.
+x: [..., n, p] with p = min(m, n). The first columns, as many as the rank, span the rows of b. The identity if m >= n.
+ranks: [...], of b; n if m >= n, whatever it is; -1 where on_failure has filled x with NaN.
+rank: Of b; -1: how much of the diagonal of QR with pivoting is beyond rounding.
+adjoint: The same of the adjoints of a and b: x is [..., m, p], for m > n.
 on_failure: 'raise' names the batch element that isn't finite, 'nan' fills x with NaN.
 body: Empty, or a function of a and b, [batch, m, n], with these outputs, which XLA compiles for devices other than the CPU.
 )doc");

@@ -122,7 +122,7 @@ absl::Status CheckRectangularShapes(const TensorShape& a, const TensorShape& b, 
   }
   const int64_t p = std::min(m, n);
   if (rank < -1 || rank > p) {
-    return absl::InvalidArgumentError("`rank_of_b` must be in 0..p with p = min(m, n) = " + std::to_string(p) + "; got " +
+    return absl::InvalidArgumentError("`rank_of_b` must be from 0 to " + std::to_string(p) + ", the smaller one of m and n; got " +
                                       std::to_string(rank));
   }
   return absl::OkStatus();

@@ -36,7 +36,7 @@ class OpXlaKernel : public tensorflow::XlaOpKernel {
     Operands operands;
     OP_REQUIRES_OK(context, Op::Prepare(context, &operands));
     std::vector<xla::Shape> shapes;
-    for (const Output& output : Op::OutputsOf(operands, context->input_xla_type(0))) shapes.push_back(RowMajor(output.type, output.shape));
+    for (const Output& output : Op::OutputsOf(context, operands)) shapes.push_back(RowMajor(output.type, output.shape));
     std::vector<xla::XlaOp> results;
     if (xla::ShapeUtil::IsZeroElementArray(shapes[0])) {
       for (const xla::Shape& shape : shapes) results.push_back(xla::Zeros(context->builder(), shape));

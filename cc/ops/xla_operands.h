@@ -30,7 +30,6 @@ inline absl::Status StaticShape(XlaOpKernelContext* context, int input, TensorSh
 struct Operands {
   std::vector<xla::XlaOp> values;
   std::vector<TensorShape> shapes;
-  bool left = false;  // of `Compress`
 
   TensorShape Batch() const {
     TensorShape batch = shapes[0];
@@ -41,7 +40,7 @@ struct Operands {
   int64_t Cols() const { return shapes[0].dim_size(shapes[0].dims() - 1); }
 };
 
-// What an op's outputs are, from the dtype of the first operand.
+// What an op's outputs are.
 struct Output {
   xla::PrimitiveType type;
   TensorShape shape;
@@ -59,10 +58,13 @@ Outputs SquareOutputs(const Operands& operands, xla::PrimitiveType type, const s
 }
 template <int kFactors>
 struct SquareFactors {
-  static Outputs OutputsOf(const Operands& operands, xla::PrimitiveType type) { return SquareOutputs<kFactors>(operands, type); }
+  static Outputs OutputsOf(XlaOpKernelContext* context, const Operands& operands) {
+    return SquareOutputs<kFactors>(operands, context->input_xla_type(0));
+  }
 };
 struct FactorsAlphaAndBeta {
-  static Outputs OutputsOf(const Operands& operands, xla::PrimitiveType type) {
+  static Outputs OutputsOf(XlaOpKernelContext* context, const Operands& operands) {
+    const xla::PrimitiveType type = context->input_xla_type(0);
     const bool single = type == xla::F32 || type == xla::C64;
     return SquareOutputs<4>(operands, type, {single ? xla::C64 : xla::C128, type});
   }
@@ -143,7 +145,9 @@ struct Basis {
   static constexpr const char* kOp = "Tfqz>Basis";
   static constexpr const char* kCall = "tfqz.deflating_subspace";
 
-  static Outputs OutputsOf(const Operands& operands, xla::PrimitiveType type) { return SquareOutputs<1>(operands, type, {xla::S32}); }
+  static Outputs OutputsOf(XlaOpKernelContext* context, const Operands& operands) {
+    return SquareOutputs<1>(operands, context->input_xla_type(0), {xla::S32});
+  }
 
   static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
     TF_RETURN_IF_ERROR(AllInputs(context, operands));
@@ -179,18 +183,23 @@ struct Compress {
   static constexpr const char* kTarget = "tfqz_compress_";
   static constexpr const char* kCall = "tfqz.qz";
 
-  static Outputs OutputsOf(const Operands& operands, xla::PrimitiveType type) {
+  static Outputs OutputsOf(XlaOpKernelContext* context, const Operands& operands) {
     const int64_t m = operands.Rows(), n = operands.Cols();
-    return {{type, WithMatrix(operands.Batch(), operands.left ? m : n, std::min(m, n))}, {xla::S32, operands.Batch()}};
+    const TensorShape x = WithMatrix(operands.Batch(), Adjoint(context->op_kernel().def()) ? m : n, std::min(m, n));
+    return {{context->input_xla_type(0), x}, {xla::S32, operands.Batch()}};
   }
 
   static std::string Attributes(tensorflow::OpKernelConstruction* context) {
     int rank;
-    bool left;
     TF_CHECK_OK(context->GetAttr("rank", &rank));
-    TF_CHECK_OK(context->GetAttr("left", &left));
-    return std::string("{fill_failures = ") + (FillFailures(context) ? "1" : "0") + " : i64, left = " + (left ? "1" : "0") +
-           " : i64, rank = " + std::to_string(rank) + " : i64}";
+    return std::string("{adjoint = ") + (Adjoint(context->def()) ? "1" : "0") +
+           " : i64, fill_failures = " + (FillFailures(context) ? "1" : "0") + " : i64, rank = " + std::to_string(rank) + " : i64}";
+  }
+
+  static bool Adjoint(const tensorflow::NodeDef& def) {
+    bool adjoint;
+    TF_CHECK_OK(tensorflow::GetNodeAttr(def, "adjoint", &adjoint));
+    return adjoint;
   }
 
   static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
@@ -199,7 +208,6 @@ struct Compress {
     TF_RETURN_IF_ERROR(StaticShape(context, 1, &b_shape));
     int rank;
     TF_RETURN_IF_ERROR(tensorflow::GetNodeAttr(context->op_kernel().def(), "rank", &rank));
-    TF_RETURN_IF_ERROR(tensorflow::GetNodeAttr(context->op_kernel().def(), "left", &operands->left));
     TF_RETURN_IF_ERROR(CheckRectangularShapes(a_shape, b_shape, rank));
     return BroadcastPencil(context, a_shape, b_shape, operands);
   }
@@ -211,11 +219,11 @@ struct Complement {
   static constexpr const char* kTarget = "tfqz_complement_";
   static constexpr const char* kCall = "tfqz.qz";
 
-  static Outputs OutputsOf(const Operands& operands, xla::PrimitiveType type) {
+  static Outputs OutputsOf(XlaOpKernelContext* context, const Operands& operands) {
     const int64_t l = operands.Rows(), d = l - operands.Cols();
     TensorShape rows = operands.Batch();
     rows.AddDim(d);
-    return {{type, WithMatrix(operands.Batch(), l, d)}, {xla::S32, rows}};
+    return {{context->input_xla_type(0), WithMatrix(operands.Batch(), l, d)}, {xla::S32, rows}};
   }
 
   static std::string Attributes(tensorflow::OpKernelConstruction*) { return "{}"; }
@@ -232,10 +240,11 @@ struct Svd : MayFail {
   static constexpr const char* kTarget = "tfqz_svd_";
   static constexpr const char* kCall = "tfqz.qz";
 
-  static Outputs OutputsOf(const Operands& operands, xla::PrimitiveType type) {
+  static Outputs OutputsOf(XlaOpKernelContext* context, const Operands& operands) {
     const int64_t m = operands.Rows(), n = operands.Cols(), p = std::min(m, n);
     TensorShape s = operands.Batch();
     s.AddDim(p);
+    const xla::PrimitiveType type = context->input_xla_type(0);
     const bool single = type == xla::F32 || type == xla::C64;
     return {{type, WithMatrix(operands.Batch(), m, p)}, {single ? xla::F32 : xla::F64, s}, {type, WithMatrix(operands.Batch(), n, p)}};
   }

@@ -67,7 +67,7 @@ def qz_gradient(factors, factor_cotangents, in_ops, pencil=(), eigenvalue_cotang
 def compress(a, b, rank, on_failure, left):
     stated = -1 if rank is None else rank
     body = _with_flags(graph.compress_or_tell, rank=rank, left=left)
-    return _call("compress", [a, b], body, rank=stated, left=left, on_failure=on_failure)
+    return _call("compress", [a, b], body, rank=stated, adjoint=left, on_failure=on_failure)
 
 
 def complement(x):
