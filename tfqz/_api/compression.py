@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfqz._derivative import bases, failed, registration
+from tfqz._derivative import failed, registration
 from tfqz._form import blocks, canonical, checks
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
@@ -40,8 +40,14 @@ class Compression(NamedTuple):
 
     def factors(self, factors, backend):
         """S, T, Q, Z of the whole pencil, differentiable, from those of the square one."""
-        found = self.with_gradient(self.extended(factors), backend, "Qz")
-        return found if self.kind == "Truncated" else _with_complement(self.whole, *found, backend)
+        if self.kind == "Truncated":
+            return self.with_gradient(self.extended(factors), backend, "Qz")
+        m, n = checks.sizes(*(x.shape for x in self.whole))
+        bases = [_complement(frame, factors[0], backend) for frame in self.frames]
+        values = [x for x in (*self.frames, *(basis for basis, _ in bases)) if x is not None]
+        found = whole_form(tf.stop_gradient(self.whole[0]), *factors, *values, left=self.frames[0] is not None, right=self.frames[1] is not None)
+        found = _shaped(found, *self.whole, [m, n], [m, n], [m, m], [n, n])
+        return registration.of_whole(*self.whole, bases[1][1], bases[0][1], found, backend)
 
     def eigenvalues(self, outputs, backend, ratios=False):
         """alpha and beta, differentiable, from S, T, Q, Z, alpha, beta of the square pencil. `ratios`: as in `registration.eigenvalues`."""
@@ -135,25 +141,31 @@ def _at_least(rank, x, backend):
         return tf.identity(x)
 
 
-def _with_complement(pencil, S, T, Q, Z, backend):
-    """S, T, [..., m, n], Q, [..., m, m], Z, [..., n, n]: with bases of the complements of what Q and Z span."""
-    m, n = checks.sizes(*(x.shape for x in pencil))
-    unknown = m is None or n is None
-    good = failed.succeeded(S)[..., None, None]
-    A, inside_Q, inside_Z = (blocks.masked(good, x) for x in (pencil[0], Q, Z))
+def _complement(frame, like, backend):
+    """A basis of the complement, and its chosen rows; None and no rows without a frame, for factors `like` [..., p, p]."""
+    if frame is None:
+        return None, tf.zeros(tf.concat([tf.shape(like)[:-2], [0]], axis=0), tf.int32)
+    return backend.complement(frame)
 
-    def known(x):
-        return tf.where(good, x, tf.cast(float("nan"), x.dtype))
 
-    if unknown or m < n:
-        beside = bases.complement(Z, backend)
-        more = matmul(inside_Q, matmul(A, blocks.masked(good, beside)), adjoint_a=True)
-        S, T, Z = (tf.concat([x, y], axis=-1) for x, y in ((S, known(more)), (T, known(tf.zeros_like(more))), (Z, beside)))
-    if unknown or m > n:
-        beside = tf.reverse(bases.complement(Q, backend), [-1])
-        more = matmul(blocks.masked(good, beside), matmul(A, inside_Z), adjoint_a=True)
-        missing = tf.shape(S)[-1] - tf.shape(more)[-1]
-        more = known(tf.pad(more, tf.concat([tf.zeros([tf.rank(more) - 1, 2], tf.int32), [[0, missing]]], axis=0)) if unknown else more)
-        S, T = tf.concat([more, S], axis=-2), tf.concat([known(tf.zeros_like(more)), T], axis=-2)
-        Q = tf.concat([beside, Q], axis=-1)
-    return _shaped([S, T, Q, Z], *pencil, [m, n], [m, n], [m, m], [n, n])
+@traced
+def whole_form(a, S, T, Q, Z, *frames, left, right):
+    """S, T, [..., m, n], Q, [..., m, m], Z, [..., n, n], from factors of the square pencil, the frames and bases of their complements. `left`,
+    `right`: Python bools, which of these there are."""
+    frames = list(frames)
+    Q, Z = (matmul(frames.pop(0), X) if there else X for X, there in ((Q, left), (Z, right)))
+    S, T, Q, Z = canonical.canonicalize(S, T, Q, Z)
+    good, nan = failed.succeeded(S)[..., None, None], tf.cast(float("nan"), S.dtype)
+    above, beside = (tf.where(good, frames.pop(0), nan) if there else None for there in (left, right))
+    if left:
+        above = tf.reverse(above, [-1])  # the columns count away from the triangular block
+        top = matmul(above, matmul(a, Z), adjoint_a=True)
+    if right:
+        more = matmul(Q, matmul(a, beside), adjoint_a=True)
+        S, T, Z = tf.concat([S, more], -1), tf.concat([T, tf.where(good, tf.zeros_like(more), nan)], -1), tf.concat([Z, beside], -1)
+    if left:
+        if right:  # one of the two is empty
+            missing = tf.concat([tf.shape(top)[:-1], [tf.shape(S)[-1] - tf.shape(top)[-1]]], axis=0)
+            top = tf.concat([top, tf.zeros(missing, top.dtype)], axis=-1)
+        S, T, Q = tf.concat([top, S], -2), tf.concat([tf.where(good, tf.zeros_like(top), nan), T], -2), tf.concat([above, Q], -1)
+    return S, T, Q, Z

@@ -43,7 +43,7 @@ RULES = (
     "Ratios",
     "MovingRatios",
     "MovingVectors",
-    "Complement",
+    "Whole",
     "NullSpaces",
     "SolveUpper",
     "SolveLower",

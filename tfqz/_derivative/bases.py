@@ -24,8 +24,7 @@ import tensorflow as tf
 
 from tfqz._backends import native as op_library
 from tfqz._backends import pivoting
-from tfqz._derivative import failed
-from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
+from tfqz._derivative.attach import attach_gradient, register_rule
 from tfqz._form import blocks
 from tfqz._form.products import matmul, triangular_solve
 from tfqz._form.traces import traced
@@ -60,30 +59,12 @@ def _turning(B, Bb):
     return blocks.with_diagonal(M, tf.linalg.diag_part(M) / 2)  # i Im diag(G)
 
 
-def complement(X, backend):
-    """B, [..., n, n - p], of the orthogonal complement of what X, [..., n, p], spans; its chosen rows ascend."""
-    B, rows = backend.complement(tf.stop_gradient(X))
-    if X.shape.rank is not None:
-        n, p = X.shape[-2:]
-        B.set_shape([*X.shape[:-1], None if n is None or p is None else n - p])
-        rows.set_shape([*X.shape[:-2], B.shape[-1]])
-    return attach_gradient("Complement", [X, rows], [B], backend is op_library)[0]
-
-
-@register_rule("Complement", arguments=2)
-def _pullback_of_complement(arguments, values, cotangents, native):
-    """Xb, and None for the chosen rows."""
-    X, rows = arguments
-    return [_of_complement(*values, X, *cotangents, rows), None]
-
-
-@differentiable
-@failed.kept_from_gradients("FP M i")
-def _of_complement(B, X, Bb, rows):
+def of_complement(B, X, Bb, rows):
+    """Xb, the cotangent of orthonormal columns, [..., n, p], of a basis B of their complement with its cotangent, [..., n, d], both, and its chosen
+    rows, [..., d]."""
     E = tf.one_hot(rows, tf.shape(X)[-2], dtype=X.dtype)
     turned = triangular_solve(blocks.regular(matmul(E, B)), matmul(E, X), lower=True)
-    M = _turning(B, Bb)
-    return -matmul(B, matmul(Bb, X, adjoint_a=True) - matmul(M, turned, adjoint_a=True))
+    return -matmul(B, matmul(Bb, X, adjoint_a=True) - matmul(_turning(B, Bb), turned, adjoint_a=True))
 
 
 @traced

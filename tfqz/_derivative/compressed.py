@@ -27,6 +27,9 @@ there is what moves the frames:
         E T^H - C F = (I - Q Q^H) Y      F T - C^H E = (I - Z Z^H) X                                   (8)
         Ab = Q A1 Z^H      Bb = Q B1 Z^H + E Z^H + Q F^H
 
+Beside these, S2 = Q^H A Z2 with a basis Z2 of the complement of what Z spans, a function of that alone (`bases.py`), and likewise Q2 for m > n, make the
+form of the whole pencil: `whole`.
+
 Golub and Pereyra, SIAM J. Numer. Anal. 10 (1973) 413-432, have the derivative of a pseudoinverse, of which (7) is one.
 """
 
@@ -34,10 +37,42 @@ import functools
 
 import tensorflow as tf
 
-from tfqz._derivative import convention, failed
+from tfqz._derivative import bases, convention, failed
 from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
 from tfqz._form import blocks
 from tfqz._form.products import matmul, triangular_solve
+
+
+@differentiable
+@failed.kept_from_gradients("FFF MMM ii")
+def whole(S, Q, Z, Sb, Qb, Zb, right_rows, left_rows, right=True, left=False):
+    """Of the whole form, S, [..., m, n], Q, [..., m, m], Z, [..., n, n], and cotangents: those of Q's and Z's columns that belong to the triangular
+    block, with what the others are of them, and the part of Ab that is not by these.
+
+    `right_rows`, `left_rows`: the chosen rows of both bases, [..., n - p] and [..., m - p]. right, left: as for `by_row_space`.
+    """
+    p, above = tf.minimum(tf.shape(S)[-2], tf.shape(S)[-1]), tf.maximum(tf.shape(S)[-2] - tf.shape(S)[-1], 0)
+    Q1, Z1, of_Q1, of_Z1 = Q[..., above:], Z[..., :p], Qb[..., above:], Zb[..., :p]
+    direct = tf.zeros_like(S)
+    if right:
+        (S1, S2), (_, S2b) = ((X[..., above:, :p], X[..., above:, p:]) for X in (S, Sb))
+        more_Q, more_Z, of_A = _beside_block(S1, S2, S2b, Q1, Z1, Z[..., p:], Zb[..., p:], right_rows)
+        of_Q1, of_Z1, direct = of_Q1 + more_Q, of_Z1 + more_Z, direct + of_A
+    if left:
+        adjoint = tf.linalg.adjoint
+        # The complement's columns count away from the block.
+        upwards = [tf.reverse(X[..., :above], [-1]) for X in (Q, Qb)]
+        (S1, S2), (_, S2b) = ((X[..., above:, :p], tf.reverse(X[..., :above, :p], [-2])) for X in (S, Sb))
+        more_Z, more_Q, of_A = _beside_block(adjoint(S1), adjoint(S2), adjoint(S2b), Z1, Q1, *upwards, left_rows)
+        of_Q1, of_Z1, direct = of_Q1 + more_Q, of_Z1 + more_Z, direct + adjoint(of_A)
+    return of_Q1, of_Z1, direct
+
+
+def _beside_block(S1, S2, S2b, Q, Z, N, Nb, rows):
+    """Of S2 = Q^H A N, with Q^H A = [S1 S2] [Z N]^H and the basis N, whose own cotangent is Nb: cotangents of Q, Z and A."""
+    Nb = Nb + matmul(Z, matmul(S1, S2b, adjoint_a=True)) + matmul(N, matmul(S2, S2b, adjoint_a=True))
+    of_A = matmul(matmul(Q, S2b), N, adjoint_b=True)
+    return matmul(Q, matmul(S2, S2b, adjoint_b=True)), bases.of_complement(N, Z, Nb, rows), of_A
 
 
 @differentiable

@@ -65,6 +65,11 @@ def of_compressed(a, b, kind, arguments, values, backend, base):
     return attach_gradient(kind + base, [a, b, *arguments], values, native=backend is op_library)
 
 
+def of_whole(a, b, right_rows, left_rows, values, backend):
+    """S, T, [..., m, n], Q, [..., m, m], Z, [..., n, n], of which the rows belong to the bases of the complements, see `compressed.whole`."""
+    return attach_gradient("Whole", [a, b, right_rows, left_rows], values, native=backend is op_library)
+
+
 def schur_factors(a, backend, on_failure):
     """[T, Z]."""
     if backend is op_library:
@@ -132,8 +137,32 @@ def _pullback_of_blocks(arguments, values, cotangents, native):
     return [*_unbroadcast(pencil, subspaces.pullback(*values, count, *cotangents, native=native)), None]
 
 
+@register_rule("Whole", arguments=4, broadcast=True)
+def _pullback_of_whole(arguments, values, cotangents, native):
+    """Cotangents of the pencil; None for the chosen rows."""
+    pencil, rows = arguments[:2], arguments[2:]
+    S, T, Q, Z = values
+    Sb, Tb, Qb, Zb = cotangents
+    of_Q, of_Z, direct = compressed.whole(S, Q, Z, Sb, Qb, Zb, *rows, **_sides(pencil))
+    p, above = tf.minimum(tf.shape(S)[-2], tf.shape(S)[-1]), tf.maximum(tf.shape(S)[-2] - tf.shape(S)[-1], 0)
+    block = [*map(blocks.square_part, (S, T)), Q[..., above:], Z[..., :p]]
+    Ab, Bb = _of_compressed(pencil, block, [*map(blocks.square_part, (Sb, Tb)), of_Q, of_Z], native, "Compressed", "Qz")
+    return [*_unbroadcast(pencil, [Ab + direct, Bb]), None, None]
+
+
+def _sides(pencil):
+    """On which side a frame compresses it, or may do so."""
+    m, n = checks.sizes(*(x.shape for x in pencil))
+    return {"right": None in (m, n) or m < n, "left": None in (m, n) or m > n}
+
+
 def _pullback_of_compressed(arguments, values, cotangents, native, kind, base):
     """Cotangents of the pencil; None for what else the arguments are."""
+    return [*_unbroadcast(arguments[:2], _of_compressed(arguments, values, cotangents, native, kind, base)), *[None] * (len(arguments) - 2)]
+
+
+def _of_compressed(arguments, values, cotangents, native, kind, base):
+    """Cotangents of the pencil, of the batch shape of the values."""
     (*others, count) = arguments[2:] if base == "Blocks" else (*arguments[2:], None)
     S, T, Q, Z, *eigenvalues = values
     *of_factors, Qb, Zb = cotangents[:4]
@@ -157,12 +186,8 @@ def _pullback_of_compressed(arguments, values, cotangents, native, kind, base):
         else:
             A1, B1 = subspaces.pullback(*values, count, *cotangents, native=native)
     if kind == "Compressed":
-        m, n = checks.sizes(*(x.shape for x in arguments[:2]))
-        sides = {"right": None in (m, n) or m < n, "left": None in (m, n) or m > n}
-        found = compressed.by_row_space(S, T, Q, Z, A, A1, B1, Qb, Zb, **sides)
-    else:
-        found = compressed.by_singular_vectors(S, T, Q, Z, A, B, *others, A1, B1, Qb, Zb)
-    return [*_unbroadcast(arguments[:2], found), *[None] * (len(arguments) - 2)]
+        return compressed.by_row_space(S, T, Q, Z, A, A1, B1, Qb, Zb, **_sides(arguments[:2]))
+    return compressed.by_singular_vectors(S, T, Q, Z, A, B, *others, A1, B1, Qb, Zb)
 
 
 def _between_frames(S, T, Q, Z, A, B):
