@@ -1,9 +1,10 @@
-"""Gradients of the QZ decomposition A = Q S Z^T, B = Q T Z^T: three examples, each checked against central differences.
+"""Gradients of the QZ decomposition A = Q S Z^T, B = Q T Z^T: four examples, each checked against central differences.
 
  1. f(A, B), the sum of all entries of all four factors: the function of the question `Gradient of QZ decomposition` on
     Mathematics Stack Exchange, with the identity from the partial answer given there.
  2. The same f where A and B are rank-deficient: a zero and an infinite eigenvalue.
- 3. The decision rules of a real business cycle model, differentiated with respect to the model's parameters through steady
+ 3. The same f where A and B are m x n of ranks k1 and k2, as the question has them.
+ 4. The decision rules of a real business cycle model, differentiated with respect to the model's parameters through steady
     state, linearisation and QZ. Model and calibration: G. D. Hansen, Indivisible labor and the business cycle, Journal of
     Monetary Economics 16 (1985) 309-327. Solution from the stable part of a pencil with singular B: P. Klein, Using the
     generalized Schur form to solve a multivariate linear rational expectations model, Journal of Economic Dynamics and
@@ -85,6 +86,46 @@ def partial_answer(A, B, dA):
     return agree(f"<df/dA, B - A> = {slope:.4f} and sum(T - S)", slope, np.sum(T - S))
 
 
+def rectangular():
+    print("\n3. The same f of m x n matrices A and B of ranks k1 and k2")
+    print("\n  m < n: S = [S1 S2], T = [T1 0]; m > n: S = [S2; S1], T = [0; T1]; S1 and T1 are square and upper triangular.")
+    print("  Changes of V, W, X and Y are changes of A = V W and B = X Y in all directions that keep the ranks.")
+    rng = np.random.default_rng(1)
+    passed = [of_ranks(rng, m, n, k1, k2) for m, n in ((3, 5), (5, 3)) for k1, k2 in ((3, 3), (2, 3), (3, 2), (2, 2))]
+    print("  Each rank below p = min(m, n) by 1 makes an eigenvalue 0 or infinite. A may change in any direction. In directions that raise")
+    print("  B's rank f has no derivative: the finite eigenvalues jump, too, as B's pseudoinverse does. Where a rank is p - 2 or less an")
+    print("  eigenvalue is multiple, and f depends on which of the bases that are equally good QZ finds.")
+    return all(passed)
+
+
+def of_ranks(rng, m, n, k1, k2):
+    V, W, X, Y = (rng.standard_normal(shape) for shape in ((m, k1), (k1, n), (m, k2), (k2, n)))
+    A, B = V @ W, X @ Y
+    print(f"\n  {m} x {n}, k1 = {k1}, k2 = {k2}. Eigenvalues: {listed(eigenvalues(A, B))}")
+    found = gradients(f_of_products, V, W, X, Y)
+    differences = [
+        central_differences(lambda V: f_of_products(V, W, X, Y), V),
+        central_differences(lambda W: f_of_products(V, W, X, Y), W),
+        central_differences(lambda X: f_of_products(V, W, X, Y), X),
+        central_differences(lambda Y: f_of_products(V, W, X, Y), Y),
+    ]
+    dA, dB = gradients(f, A, B)
+    passed = [
+        agree("df/dV, df/dW, df/dX, df/dY and central differences", *(np.concatenate(x, axis=None) for x in (found, differences))),
+        partial_answer(A, B, dA),
+    ]
+    if k1 == k2 == 2:
+        passed += [
+            compare("df/dA", dA, central_differences(lambda A: f(A, B), A)),
+            compare("df/dY = X^T df/dB", X.T @ dB, differences[3]),
+        ]
+    return all(passed)
+
+
+def f_of_products(V, W, X, Y):
+    return f(tf.matmul(V, W), tf.matmul(X, Y))
+
+
 PARAMETERS = "beta", "delta", "alpha", "rho"
 CALIBRATION = np.array([0.99, 0.025, 0.36, 0.95])  # quarterly
 STATES = 2  # the first variables, capital k and technology z, are given at the beginning of a quarter
@@ -92,7 +133,7 @@ RULES = [f"{response} to {state}" for response in ("next capital", "consumption"
 
 
 def business_cycle_model():
-    print("\n3. Hansen's real business cycle model: derivatives of its decision rules")
+    print("\n4. Hansen's real business cycle model: derivatives of its decision rules")
     lambdas = eigenvalues(*linearised_model(CALIBRATION))
     finite, infinite = lambdas[np.isfinite(lambdas)], lambdas[np.isinf(lambdas)]
     stable, unstable = finite[abs(finite) < 1], finite[abs(finite) > 1]
@@ -196,12 +237,12 @@ def closed_form(parameters):
     return tf.stack([stable, y_k / alpha - m * c_z, c_k, c_z, 1 - c_k / alpha, (1 - c_z) / alpha])
 
 
-def gradients(function, a, b):
-    a, b = tf.constant(a), tf.constant(b)
+def gradients(function, *arguments):
+    arguments = [tf.constant(x) for x in arguments]
     with tf.GradientTape() as tape:
-        tape.watch([a, b])
-        value = function(a, b)
-    return [gradient.numpy() for gradient in tape.gradient(value, [a, b])]
+        tape.watch(arguments)
+        value = function(*arguments)
+    return [gradient.numpy() for gradient in tape.gradient(value, arguments)]
 
 
 def jacobian(function, x):
@@ -227,9 +268,8 @@ def central_differences(function, x):
 
 def eigenvalues(a, b):
     """The generalized eigenvalues of a - lambda b by modulus, rounded to 4 digits after the point."""
-    s, t, _, _ = (factor.numpy() for factor in tfqz.qz(a, b, output="complex"))
-    alpha, beta = s.diagonal(), t.diagonal().real
-    infinite = beta <= 1e-12 * np.linalg.norm(b)
+    alpha, beta = tfqz.eigvals(a, b, homogeneous_eigvals=True).numpy()
+    infinite = beta.real <= 1e-12 * np.linalg.norm(b)
     finite = np.round(alpha[~infinite] / beta[~infinite], 4) + 0.0  # no -0
     return np.append(sorted(finite, key=lambda value: (abs(value), value.imag)), np.full(infinite.sum(), np.inf))
 
@@ -255,7 +295,7 @@ def agree(what, got, expected):
 
 
 def main():
-    passed = [sum_of_entries(), rank_deficient(), business_cycle_model()]
+    passed = [sum_of_entries(), rank_deficient(), rectangular(), business_cycle_model()]
     if not all(passed):
         print(f"\nA relative error is larger than {TOLERANCE:.0e}.")
     return 0 if all(passed) else 1

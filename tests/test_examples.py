@@ -1,4 +1,4 @@
-"""The example that draws a figure (`make demo` runs the other one)."""
+"""The examples that draw figures (`make demo` runs the other one)."""
 
 import importlib.util
 import subprocess
@@ -7,16 +7,22 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLE = Path(__file__).resolve().parent.parent / "examples/inverse_eigenvalues.py"
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 
 @pytest.mark.slow
-def test_inverse_eigenvalues(tmp_path):
+@pytest.mark.parametrize(
+    "name, options, words",
+    [
+        ("inverse_eigenvalues.py", ["--quick"], ["100/100", "largest relative error"]),
+        ("modes.py", [], ["rank = 5", "rank = 3", "standard errors", "df/dgain", "relative error"]),
+    ],
+)
+def test_example(name, options, words, tmp_path):
     figure = tmp_path / "figure.png"
-    command = [sys.executable, EXAMPLE, "--quick", "--figure", figure]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "100/100" in done.stdout and "largest relative error" in done.stdout
+    done = subprocess.run([sys.executable, EXAMPLES / name, *options, "--figure", figure], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert all(word in done.stdout for word in words)
     if importlib.util.find_spec("matplotlib"):
         assert figure.stat().st_size > 10000
     else:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-PAGES = ["README.md", "docs/differentiability.md", "docs/architecture.md", "CONTRIBUTING.md", "cc/README.md"]
+PAGES = ["README.md", "docs/differentiability.md", "docs/rectangular.md", "docs/architecture.md", "CONTRIBUTING.md", "cc/README.md"]
 
 
 def blocks(page):
@@ -25,10 +25,11 @@ def test_code_blocks_of_the_readme_run():
         exec(compile(block, "README.md", "exec"), {})
 
 
-def test_code_blocks_of_the_documentation_run():
+@pytest.mark.parametrize("page", ["docs/differentiability.md", "docs/rectangular.md"])
+def test_code_blocks_of_the_documentation_run(page):
     """One after the other."""
     names = {}
-    for i, block in enumerate(blocks("docs/differentiability.md")):
+    for i, block in enumerate(blocks(page)):
         exec(compile(block, f"block {i}", "exec"), names)
 
 
