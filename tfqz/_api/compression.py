@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfqz._derivative import failed, registration
+from tfqz._derivative import failed, rectangular
 from tfqz._form import blocks, canonical, checks
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
@@ -20,7 +20,7 @@ from tfqz._form.traces import traced
 
 class Compression(NamedTuple):
     """A square pencil, [..., p, p], without gradients; the frames, [..., m, p] and [..., n, p], between which it is that of `whole`, or None for
-    the identity; and which gradient has what is made of it, see `registration.of_compressed`."""
+    the identity; and which gradient has what is made of it, see `rectangular.of_compressed`."""
 
     whole: tuple
     pencil: list
@@ -36,7 +36,7 @@ class Compression(NamedTuple):
 
     def with_gradient(self, values, backend, base, *arguments):
         """The values as functions of the whole pencil."""
-        return registration.of_compressed(*self.whole, self.kind, [*self.arguments, *arguments], values, backend, base)
+        return rectangular.of_compressed(*self.whole, self.kind, [*self.arguments, *arguments], values, backend, base)
 
     def factors(self, factors, backend):
         """S, T, Q, Z of the whole pencil, differentiable, from those of the square one."""
@@ -47,7 +47,7 @@ class Compression(NamedTuple):
         values = [x for x in (*self.frames, *(basis for basis, _ in bases)) if x is not None]
         found = whole_form(tf.stop_gradient(self.whole[0]), *factors, *values, left=self.frames[0] is not None, right=self.frames[1] is not None)
         found = _shaped(found, *self.whole, [m, n], [m, n], [m, m], [n, n])
-        return registration.of_whole(*self.whole, bases[1][1], bases[0][1], found, backend)
+        return rectangular.of_whole(*self.whole, bases[1][1], bases[0][1], found, backend)
 
     def eigenvalues(self, outputs, backend, ratios=False):
         """alpha and beta, differentiable, from S, T, Q, Z, alpha, beta of the square pencil. `ratios`: as in `registration.eigenvalues`."""

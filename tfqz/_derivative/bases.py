@@ -48,23 +48,24 @@ def _pullback(arguments, values, cotangents, native):
     E = tf.cast(tf.equal(tf.range(tf.shape(B)[-1])[:, None], rows[..., None, :]), B.dtype)
     # Triangular and regular also behind the last column.
     L = matmul(E, B, transpose_a=True) + tf.linalg.diag(tf.cast(~inside, B.dtype))
-    M = _turning(B, Bb)
+    M = _turning(matmul(B, Bb, adjoint_a=True))
     turned = matmul(Bb - matmul(E, triangular_solve(L, M, lower=True, adjoint=True)), B, adjoint_b=True)
     return [turned - matmul(P, turned), None]
 
 
-def _turning(B, Bb):
-    """M."""
-    M = tf.linalg.band_part(blocks.skew(matmul(B, Bb, adjoint_a=True)), 0, -1)
+def _turning(G):
+    """M of G."""
+    M = tf.linalg.band_part(blocks.skew(G), 0, -1)
     return blocks.with_diagonal(M, tf.linalg.diag_part(M) / 2)  # i Im diag(G)
 
 
-def of_complement(B, X, Bb, rows):
-    """Xb, the cotangent of orthonormal columns, [..., n, p], of a basis B of their complement with its cotangent, [..., n, d], both, and its chosen
-    rows, [..., d]."""
+def of_complement(B, X, across, within, rows):
+    """Xb, the cotangent of orthonormal columns, [..., n, p], of a basis B of their complement, [..., n, d], of whose cotangent Bb `across` and `within`
+    are X^H Bb and B^H Bb, and with its chosen rows, [..., d]."""
     E = tf.one_hot(rows, tf.shape(X)[-2], dtype=X.dtype)
-    turned = triangular_solve(blocks.regular(matmul(E, B)), matmul(E, X), lower=True)
-    return -matmul(B, matmul(Bb, X, adjoint_a=True) - matmul(_turning(B, Bb), turned, adjoint_a=True))
+    of_X, L = tf.split(matmul(E, tf.concat([X, B], axis=-1)), [tf.shape(X)[-1], tf.shape(B)[-1]], axis=-1)
+    turned = triangular_solve(blocks.regular(L), of_X, lower=True)
+    return -matmul(B, tf.linalg.adjoint(across) - matmul(_turning(within), turned, adjoint_a=True))
 
 
 @traced

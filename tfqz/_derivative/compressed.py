@@ -28,7 +28,7 @@ there is what moves the frames:
         Ab = Q A1 Z^H      Bb = Q B1 Z^H + E Z^H + Q F^H
 
 Beside these, S2 = Q^H A Z2 with a basis Z2 of the complement of what Z spans, a function of that alone (`bases.py`), and likewise Q2 for m > n, make the
-form of the whole pencil: `whole`.
+form of the whole pencil: `inside_whole`.
 
 Golub and Pereyra, SIAM J. Numer. Anal. 10 (1973) 413-432, have the derivative of a pseudoinverse, of which (7) is one.
 """
@@ -37,85 +37,94 @@ import functools
 
 import tensorflow as tf
 
-from tfqz._derivative import bases, convention, failed
-from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
+from tfqz._derivative import bases, convention
+from tfqz._derivative.attach import attach_gradient, register_rule
 from tfqz._form import blocks
 from tfqz._form.products import matmul, triangular_solve
 
 
-@differentiable
-@failed.kept_from_gradients("FFF MMM ii")
-def whole(S, Q, Z, Sb, Qb, Zb, right_rows, left_rows, right=True, left=False):
-    """Of the whole form, S, [..., m, n], Q, [..., m, m], Z, [..., n, n], and cotangents: those of Q's and Z's columns that belong to the triangular
-    block, with what the others are of them, and the part of Ab that is not by these.
+def inside(S, T, Q, Z, Sb, Tb, Qb, Zb, phases=True):
+    """Q^H Qb and Z^H Zb, [..., p, p], the cotangents of frames I of the pencil (S, T), and Zb, [..., n, p]; with `phases` both with what keeps
+    the largest entry of each column of Z real. These are entries of the whole columns: of the frame I there is nothing left to keep."""
+    Qi, Zi = matmul(Q, Qb, adjoint_a=True), matmul(Z, Zb, adjoint_a=True)
+    return Qi, *(_with_phases(S, T, Z, Sb, Tb, Qi, Zi, Zb) if phases else (Zi, Zb))
 
-    `right_rows`, `left_rows`: the chosen rows of both bases, [..., n - p] and [..., m - p]. right, left: as for `by_row_space`.
+
+def _with_phases(S, T, Z, Sb, Tb, Qi, Zi, Zb):
+    """Z^H Zb and Zb."""
+    if not S.dtype.is_complex:
+        return Zi, Zb
+    turn = tf.math.imag(tf.linalg.diag_part(Qi + Zi))
+    for X, Xb in ((S, Sb), (T, Tb)):
+        product = tf.math.imag(tf.math.conj(X) * tf.linalg.band_part(Xb, 0, -1))
+        turn += tf.reduce_sum(product, axis=-2) - tf.reduce_sum(product, axis=-1)
+    change = convention.of_largest_entries(Z, turn)
+    return Zi + matmul(Z, change, adjoint_a=True), Zb + change
+
+
+def inside_whole(S, T, Q, Z, Sb, Tb, Qb, Zb, right_rows, left_rows, right, left):
+    """The same of the whole form, S, T, [..., m, n], Q, [..., m, m], Z, [..., n, n], with Q2 and Z2 for the columns beside the triangular block.
+
+    Args:
+      right_rows, left_rows: the chosen rows of the bases Z2 and Q2, [..., n - p] and [..., m - p].
+      right, left: as for `by_row_space`.
+
+    Returns:
+      Q^H Qb and Z^H Zb, [..., p, p], Q and Qb, [..., m, p], Z and Zb, [..., n, p], of the columns that belong to the triangular block, and what A has by the entries of S that
+      are beside it: with Q on its left, [..., p, n], and with Z^H on its right, [..., m, p].
     """
     p, above = tf.minimum(tf.shape(S)[-2], tf.shape(S)[-1]), tf.maximum(tf.shape(S)[-2] - tf.shape(S)[-1], 0)
-    Q1, Z1, of_Q1, of_Z1 = Q[..., above:], Z[..., :p], Qb[..., above:], Zb[..., :p]
-    direct = tf.zeros_like(S)
+    adjoint = tf.linalg.adjoint
+    of_Q, of_Z = matmul(Q, Qb, adjoint_a=True), matmul(Z, Zb, adjoint_a=True)
+    Qi, Zi = of_Q[..., above:, above:], of_Z[..., :p, :p]
+    Qb1, Zb1, with_Q, with_Z = Qb[..., above:], Zb[..., :p], tf.zeros_like(Z[..., :p, :]), tf.zeros_like(Q[..., above:])
     if right:
         (S1, S2), (_, S2b) = ((X[..., above:, :p], X[..., above:, p:]) for X in (S, Sb))
-        more_Q, more_Z, of_A = _beside_block(S1, S2, S2b, Q1, Z1, Z[..., p:], Zb[..., p:], right_rows)
-        of_Q1, of_Z1, direct = of_Q1 + more_Q, of_Z1 + more_Z, direct + of_A
+        more_Z, with_Q, turned = _by_basis(S1, S2, S2b, Z[..., :p], Z[..., p:], of_Z[..., :p, p:], of_Z[..., p:, p:], right_rows)
+        Zb1, Qi = Zb1 + more_Z, Qi + turned
     if left:
-        adjoint = tf.linalg.adjoint
-        # The complement's columns count away from the block.
-        upwards = [tf.reverse(X[..., :above], [-1]) for X in (Q, Qb)]
+        # The columns of the complement count away from the block.
         (S1, S2), (_, S2b) = ((X[..., above:, :p], tf.reverse(X[..., :above, :p], [-2])) for X in (S, Sb))
-        more_Z, more_Q, of_A = _beside_block(adjoint(S1), adjoint(S2), adjoint(S2b), Z1, Q1, *upwards, left_rows)
-        of_Q1, of_Z1, direct = of_Q1 + more_Q, of_Z1 + more_Z, direct + adjoint(of_A)
-    return of_Q1, of_Z1, direct
+        Q2 = tf.reverse(Q[..., :above], [-1])
+        across, within = tf.reverse(of_Q[..., above:, :above], [-1]), tf.reverse(of_Q[..., :above, :above], [-2, -1])
+        more_Q, with_Z, turned = _by_basis(adjoint(S1), adjoint(S2), adjoint(S2b), Q[..., above:], Q2, across, within, left_rows)
+        Qb1, with_Z, Zi = Qb1 + more_Q, adjoint(with_Z), Zi + turned
+    Zi, Zb1 = _with_phases(*(blocks.square_part(X) for X in (S, T)), Z[..., :p], *(blocks.square_part(X) for X in (Sb, Tb)), Qi, Zi, Zb1)
+    return Qi, Zi, Q[..., above:], Z[..., :p], Qb1, Zb1, with_Q, with_Z
 
 
-def _beside_block(S1, S2, S2b, Q, Z, N, Nb, rows):
-    """Of S2 = Q^H A N, with Q^H A = [S1 S2] [Z N]^H and the basis N, whose own cotangent is Nb: cotangents of Q, Z and A."""
-    Nb = Nb + matmul(Z, matmul(S1, S2b, adjoint_a=True)) + matmul(N, matmul(S2, S2b, adjoint_a=True))
-    of_A = matmul(matmul(Q, S2b), N, adjoint_b=True)
-    return matmul(Q, matmul(S2, S2b, adjoint_b=True)), bases.of_complement(N, Z, Nb, rows), of_A
+def _by_basis(S1, S2, S2b, Z, N, across, within, rows):
+    """Of S2 = Q^H A N, with Q^H A = [S1 S2] [Z N]^H, and of the basis N, of whose own cotangent `across` and `within` are Z^H Nb and N^H Nb: cotangents
+    of Z and, without Q on its left, of A, and Q^H times that of Q."""
+    of_S = matmul(tf.concat([S1, S2], axis=-1), S2b, adjoint_a=True)
+    p = tf.shape(Z)[-1]
+    return bases.of_complement(N, Z, across + of_S[..., :p, :], within + of_S[..., p:, :], rows), matmul(S2b, N, adjoint_b=True), matmul(S2, S2b, adjoint_b=True)
 
 
-@differentiable
-@failed.kept_from_gradients("FFFF MMMM")
-def inside(S, T, Q, Z, Sb, Tb, Qb, Zb, phases=True):
-    """Q^H Qb and Z^H Zb, [..., p, p], the cotangents of frames I of the pencil (S, T), and Zb, [..., n, p].
-
-    `phases`: with what keeps the largest entry of each column of Z real. These are entries of the whole columns: of the frame I there is nothing
-    left to keep.
-    """
-    Qb, of_Z = matmul(Q, Qb, adjoint_a=True), matmul(Z, Zb, adjoint_a=True)
-    if phases and S.dtype.is_complex:
-        turn = tf.math.imag(tf.linalg.diag_part(Qb + of_Z))
-        for X, Xb in ((S, Sb), (T, Tb)):
-            product = tf.math.imag(tf.math.conj(X) * tf.linalg.band_part(Xb, 0, -1))
-            turn += tf.reduce_sum(product, axis=-2) - tf.reduce_sum(product, axis=-1)
-        change = convention.of_largest_entries(Z, turn)
-        of_Z, Zb = of_Z + matmul(Z, change, adjoint_a=True), Zb + change
-    return Qb, of_Z, Zb
-
-
-@differentiable
-@failed.kept_from_gradients("FFFF P MMMM")
-def by_row_space(S, T, Q, Z, A, A1, B1, Qb, Zb, right=True, left=False):
+def by_row_space(S, T, Q, Z, A, A1, B1, Qb, Zb, *more, right, left):
     """Ab and Bb by (7) and (7').
 
     Args:
       S, T: [..., p, p], Q: [..., m, p], Z: [..., n, p], A: [..., m, n].
       A1, B1: [..., p, p]; Qb, Zb: as Q and Z.
+      more: nothing, or what `inside_whole` returns last.
       right, left: Python bools, whether m < n and m > n; both where it isn't known.
     """
     V, *projectors = null_spaces(T)
-    inner, outer = [A1, B1], []
     adjoint = tf.linalg.adjoint
+    with_Q, with_Z = [], []
     if right:
         E, F, B1 = _moved(S, T, Q, Z, A, A1, B1, Zb, V, *projectors)
-        outer.append([matmul(Q, X) for X in (E, F)])
+        with_Q = [E + more[0] if more else E, F]
     if left:
-        *moved, B1 = _moved(*map(adjoint, (S, T)), Z, Q, *map(adjoint, (A, A1, B1)), Qb, adjoint(V), *projectors[::-1], lower=True)
-        outer.append([matmul(adjoint(X), Z, adjoint_b=True) for X in moved])
+        E, F, B1 = _moved(*map(adjoint, (S, T)), Z, Q, *map(adjoint, (A, A1, B1)), Qb, adjoint(V), *projectors[::-1], lower=True)
+        with_Z = [adjoint(E) + more[1] if more else adjoint(E), adjoint(F)]
         B1 = adjoint(B1)
-    inner = [matmul(matmul(Q, X), Z, adjoint_b=True) for X in (A1, B1)]
-    return tuple(functools.reduce(tf.add, parts) for parts in zip(inner, *outer))
+    if right:
+        between = [matmul(X, Z, adjoint_b=True) + Y for X, Y in zip((A1, B1), with_Q)]
+        found = [matmul(Q, X) for X in between]
+        return tuple(X + matmul(Y, Z, adjoint_b=True) for X, Y in zip(found, with_Z)) if left else tuple(found)
+    return tuple(matmul(matmul(Q, X) + Y, Z, adjoint_b=True) for X, Y in zip((A1, B1), with_Z))
 
 
 def _moved(S, T, Q, Z, A, A1, B1, Zb, V, L, R, lower=False):
@@ -207,8 +216,6 @@ def _pullback_of_null_spaces(arguments, values, cotangents, native):
     return [-of_V - of_L - of_R]
 
 
-@differentiable
-@failed.kept_from_gradients("FFFF PPP w P MMMM")
 def by_singular_vectors(S, T, Q, Z, A, B, U, s, V, A1, B1, Qb, Zb):
     """Ab and Bb by (8). As for `by_row_space`; U, s, V: all singular vectors and values of B, [..., m, q], [..., q], [..., n, q], of which nothing
     varies here."""

@@ -1,16 +1,13 @@
 """What every backend computes, as differentiable functions of the pencil: which gradient belongs to which outputs."""
 
 import functools
-import itertools
 
 import tensorflow as tf
 
 from tfqz._backends import native as op_library
-from tfqz._derivative import compressed, failed, gradient, schur, subspaces
+from tfqz._derivative import gradient, schur, subspaces
 from tfqz._derivative.attach import attach_gradient, recorded, register_rule
-from tfqz._form import blocks, checks
 from tfqz._form.eigenvalues import beta_cotangent
-from tfqz._form.products import matmul
 
 
 def factors(a, b, backend, on_failure):
@@ -56,20 +53,6 @@ def of_blocks(a, b, factors, count, backend):
     return attach_gradient("Blocks", [a, b, count], factors, native=backend is op_library)
 
 
-def of_compressed(a, b, kind, arguments, values, backend, base):
-    """Values of a compressed pencil, S, T, [..., p, p], Q, [..., m, p], Z, [..., n, p], and, for some, alpha and beta, [..., p].
-
-    `kind`: "Compressed" by the row space, or "Truncated" to the largest singular values, which are among the `arguments` then. `base`: whose
-    gradient the values have as functions of the square pencil (S, T), "Qz", "Eigvals", "Ratios", or "Blocks".
-    """
-    return attach_gradient(kind + base, [a, b, *arguments], values, native=backend is op_library)
-
-
-def of_whole(a, b, right_rows, left_rows, values, backend):
-    """S, T, [..., m, n], Q, [..., m, m], Z, [..., n, n], of which the rows belong to the bases of the complements, see `compressed.whole`."""
-    return attach_gradient("Whole", [a, b, right_rows, left_rows], values, native=backend is op_library)
-
-
 def schur_factors(a, backend, on_failure):
     """[T, Z]."""
     if backend is op_library:
@@ -104,18 +87,23 @@ def _pullback_of_ratios(arguments, values, cotangents, native):
 
 def _of_pencil(pencil, values, cotangents, native, **flags):
     """Cotangents of `pencil`, whose batch shapes may have been broadcast, from those of factors, alpha and beta, or of factors alone."""
+    return unbroadcast(pencil, of_square(pencil, values, cotangents, native, **flags))
+
+
+def of_square(pencil, values, cotangents, native, **flags):
+    """The same, of the batch shape of the values."""
     factors, cotangents, of_eigenvalues = list(values[:4]), list(cotangents[:4]), list(cotangents[4:])
     if of_eigenvalues:
         # The formula for alpha and beta leaves out the cotangents of factors. These have some in derivatives of it, by the other one.
         factors = attach_gradient("Qz", pencil, [tf.stop_gradient(x) for x in factors], native)
     if flags.get("ratios"):
         of_eigenvalues[1] = beta_cotangent(*map(tf.stop_gradient, values[4:]), of_eigenvalues[0])
-    broadcast = [_broadcast(x, factors[0]) for x in pencil] if of_eigenvalues else []
-    inputs = [*factors, *cotangents, *broadcast, *of_eigenvalues]
+    pencils = [broadcast(x, factors[0]) for x in pencil] if of_eigenvalues else []
+    inputs = [*factors, *cotangents, *pencils, *of_eigenvalues]
     if not native:
-        return _unbroadcast(pencil, gradient.pullback(*inputs, **flags))
-    make = functools.partial(op_library.qz_gradient, factors, cotangents, gradient.pullback, broadcast, of_eigenvalues, **flags)
-    return _unbroadcast(pencil, recorded(make, inputs, functools.partial(_pullback_of_gradient, **flags)))
+        return gradient.pullback(*inputs, **flags)
+    make = functools.partial(op_library.qz_gradient, factors, cotangents, gradient.pullback, pencils, of_eigenvalues, **flags)
+    return recorded(make, inputs, functools.partial(_pullback_of_gradient, **flags))
 
 
 def _pullback_of_gradient(inputs, outputs, cotangents, **flags):
@@ -123,7 +111,7 @@ def _pullback_of_gradient(inputs, outputs, cotangents, **flags):
     return gradient.pullback.pullback(inputs, cotangents, native=True, **flags)
 
 
-def _broadcast(x, like):
+def broadcast(x, like):
     """x, [..., m, n], with the batch dimensions of `like`."""
     if x.shape.is_fully_defined() and x.shape[:-2] == like.shape[:-2]:
         return x
@@ -134,73 +122,7 @@ def _broadcast(x, like):
 def _pullback_of_blocks(arguments, values, cotangents, native):
     """Cotangents of the pencil, of functions of the deflating subspaces; None for their dimension."""
     *pencil, count = arguments
-    return [*_unbroadcast(pencil, subspaces.pullback(*values, count, *cotangents, native=native)), None]
-
-
-@register_rule("Whole", arguments=4, broadcast=True)
-def _pullback_of_whole(arguments, values, cotangents, native):
-    """Cotangents of the pencil; None for the chosen rows."""
-    pencil, rows = arguments[:2], arguments[2:]
-    S, T, Q, Z = values
-    Sb, Tb, Qb, Zb = cotangents
-    of_Q, of_Z, direct = compressed.whole(S, Q, Z, Sb, Qb, Zb, *rows, **_sides(pencil))
-    p, above = tf.minimum(tf.shape(S)[-2], tf.shape(S)[-1]), tf.maximum(tf.shape(S)[-2] - tf.shape(S)[-1], 0)
-    block = [*map(blocks.square_part, (S, T)), Q[..., above:], Z[..., :p]]
-    Ab, Bb = _of_compressed(pencil, block, [*map(blocks.square_part, (Sb, Tb)), of_Q, of_Z], native, "Compressed", "Qz")
-    return [*_unbroadcast(pencil, [Ab + direct, Bb]), None, None]
-
-
-def _sides(pencil):
-    """On which side a frame compresses it, or may do so."""
-    m, n = checks.sizes(*(x.shape for x in pencil))
-    return {"right": None in (m, n) or m < n, "left": None in (m, n) or m > n}
-
-
-def _pullback_of_compressed(arguments, values, cotangents, native, kind, base):
-    """Cotangents of the pencil; None for what else the arguments are."""
-    return [*_unbroadcast(arguments[:2], _of_compressed(arguments, values, cotangents, native, kind, base)), *[None] * (len(arguments) - 2)]
-
-
-def _of_compressed(arguments, values, cotangents, native, kind, base):
-    """Cotangents of the pencil, of the batch shape of the values."""
-    (*others, count) = arguments[2:] if base == "Blocks" else (*arguments[2:], None)
-    S, T, Q, Z, *eigenvalues = values
-    *of_factors, Qb, Zb = cotangents[:4]
-    A, B = (_broadcast(x, S) for x in arguments[:2])
-    identity = blocks.identity_like(S)
-    if eigenvalues:
-        Q, Z = attach_gradient(kind + "Frames", [*arguments[:2], *others], [tf.stop_gradient(x) for x in values[:4]], native)[2:]
-        Qb, Zb = tf.zeros_like(Q), tf.zeros_like(Z)
-    if eigenvalues or base == "Frames":
-        S, T = _between_frames(S, T, Q, Z, A, B)
-    if eigenvalues:
-        values, cotangents = [S, T, identity, identity, *eigenvalues], [*[tf.zeros_like(S)] * 4, *cotangents[4:]]
-        A1, B1 = _of_pencil([S, T], values, cotangents, native, apart=True, ratios=base == "Ratios")
-    elif base == "Frames":
-        A1 = B1 = tf.zeros_like(S)
-    else:
-        Qi, Zi, Zb = compressed.inside(S, T, Q, Z, *of_factors, Qb, Zb, phases=base == "Qz")
-        values, cotangents = [S, T, identity, identity], [*of_factors, Qi, Zi]
-        if base == "Qz":
-            A1, B1 = _of_pencil([S, T], values, cotangents, native)
-        else:
-            A1, B1 = subspaces.pullback(*values, count, *cotangents, native=native)
-    if kind == "Compressed":
-        return compressed.by_row_space(S, T, Q, Z, A, A1, B1, Qb, Zb, **_sides(arguments[:2]))
-    return compressed.by_singular_vectors(S, T, Q, Z, A, B, *others, A1, B1, Qb, Zb)
-
-
-def _between_frames(S, T, Q, Z, A, B):
-    """S and T as what Q^H A Z and Q^H B Z are, for frames Q and Z that are functions of what they span."""
-    good = failed.succeeded(S)[..., None, None]
-    A, B, Q, Z = (blocks.masked(good, x) for x in (A, B, Q, Z))
-    between = [matmul(matmul(Q, x, adjoint_a=True), Z) for x in (A, B)]
-    return [tf.stop_gradient(x) + (y - tf.stop_gradient(y)) for x, y in zip((S, T), between)]
-
-
-for _kind, _base in itertools.product(("Compressed", "Truncated"), ("Qz", "Eigvals", "Ratios", "Blocks", "Frames")):
-    _count = 2 + 3 * (_kind == "Truncated") + (_base == "Blocks")
-    register_rule(_kind + _base, arguments=_count, broadcast=True)(functools.partial(_pullback_of_compressed, kind=_kind, base=_base))
+    return [*unbroadcast(pencil, subspaces.pullback(*values, count, *cotangents, native=native)), None]
 
 
 @tf.RegisterGradient("Tfqz>Schur")
@@ -223,7 +145,7 @@ def _flags(op):
     return {name: op.get_attr(name) for name in ("apart", "ratios")}
 
 
-def _unbroadcast(inputs, gradients):
+def unbroadcast(inputs, gradients):
     """Gradients by `a` and `b` from those by what they were broadcast to."""
     a, b = inputs
     Ab, Bb = gradients

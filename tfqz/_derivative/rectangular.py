@@ -1,0 +1,114 @@
+"""Which gradient belongs to what is made of pencils that are compressed to square ones: `compressed.py` around that of the square one.
+
+    kind "Compressed", by the row space or column space of B, or "Truncated", to its largest singular values, with
+    base "Qz", "Eigvals", "Ratios", "Blocks": whose gradient S, T, Q, Z, or alpha and beta, have as functions of the square pencil
+         "Frames"                             that of functions of what Q and Z span
+    "Whole"                                   the form with bases of the complements of what Q and Z span
+"""
+
+import functools
+import itertools
+
+import tensorflow as tf
+
+from tfqz._backends import native as op_library
+from tfqz._derivative import compressed, failed, registration, subspaces
+from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
+from tfqz._form import blocks, checks
+from tfqz._form.products import matmul
+
+
+def of_compressed(a, b, kind, arguments, values, backend, base):
+    """Values of a compressed pencil, S, T, [..., p, p], Q, [..., m, p], Z, [..., n, p], and, for some bases, alpha and beta, [..., p].
+
+    `arguments`: of "Truncated" pencils U, s, V, all singular vectors and values of b; of the base "Blocks" the number of eigenvalues in the first
+    one, [...].
+    """
+    return attach_gradient(kind + base, [a, b, *arguments], values, native=backend is op_library)
+
+
+def of_whole(a, b, right_rows, left_rows, values, backend):
+    """S, T, [..., m, n], Q, [..., m, m], Z, [..., n, n], of which the rows belong to the bases of the complements."""
+    return attach_gradient("Whole", [a, b, right_rows, left_rows], values, native=backend is op_library)
+
+
+def _sides(pencil):
+    """On which side a frame compresses it, or may do so."""
+    m, n = checks.sizes(*(x.shape for x in pencil))
+    return {"right": None in (m, n) or m < n, "left": None in (m, n) or m > n}
+
+
+@register_rule("Whole", arguments=4, broadcast=True)
+def _pullback_of_whole(arguments, values, cotangents, native):
+    """Cotangents of the pencil; None for the chosen rows."""
+    pencil, rows = arguments[:2], arguments[2:]
+    A = registration.broadcast(pencil[0], values[0])
+    found = _whole(*values, *cotangents, A, *rows, native=native, **_sides(pencil))
+    return [*registration.unbroadcast(pencil, found), None, None]
+
+
+@differentiable
+@failed.kept_from_gradients("FFFF MMMM P ii")
+def _whole(S, T, Q, Z, Sb, Tb, Qb, Zb, A, right_rows, left_rows, native, right, left):
+    """Ab and Bb."""
+    Qi, Zi, Q, Z, Qb, Zb, *more = compressed.inside_whole(S, T, Q, Z, Sb, Tb, Qb, Zb, right_rows, left_rows, right, left)
+    S, T, Sb, Tb = (blocks.square_part(X) for X in (S, T, Sb, Tb))
+    A1, B1 = _of_square(S, T, [Sb, Tb, Qi, Zi], native)
+    return compressed.by_row_space(S, T, Q, Z, A, A1, B1, Qb, Zb, *more, right=right, left=left)
+
+
+def _of_square(S, T, cotangents, native):
+    """Of the pencil (S, T), whose frames are I."""
+    identity = blocks.identity_like(S)
+    return registration.of_square([S, T], [S, T, identity, identity], cotangents, native)
+
+
+def _pullback(arguments, values, cotangents, native, kind, base):
+    """Cotangents of the pencil; None for what else the arguments are."""
+    pencil, others = arguments[:2], arguments[2:]
+    A, B = (registration.broadcast(x, values[0]) for x in pencil)
+    tensors = [*values[:4], *cotangents[:4], A, B, *others, *values[4:], *cotangents[4:]]
+    found = _FORMULAS[kind, base](*tensors, native=native, **_sides(pencil))
+    return [*registration.unbroadcast(pencil, found), *[None] * len(others)]
+
+
+def _formula(S, T, Q, Z, Sb, Tb, Qb, Zb, A, B, *more, kind, base, native, right, left):
+    """Ab and Bb. `more`: of "Truncated" pencils U, s, V; of "Blocks" the number; of eigenvalues these and their cotangents."""
+    vectors, more = (more[:3], more[3:]) if kind == "Truncated" else ((), more)
+    if base in ("Eigvals", "Ratios"):
+        Q, Z = attach_gradient(f"{kind}Frames", [A, B, *vectors], [tf.stop_gradient(X) for X in (S, T, Q, Z)], native)[2:]
+        Qb, Zb = tf.zeros_like(Q), tf.zeros_like(Z)
+    if base in ("Eigvals", "Ratios", "Frames"):
+        S, T = _between_frames(S, T, Q, Z, A, B)
+    if base == "Frames":
+        A1 = B1 = tf.zeros_like(S)
+    elif base in ("Eigvals", "Ratios"):
+        identity, none = blocks.identity_like(S), tf.zeros_like(S)
+        values, cotangents = [S, T, identity, identity, *more[:2]], [none, none, none, none, *more[2:]]
+        A1, B1 = registration.of_square([S, T], values, cotangents, native, apart=True, ratios=base == "Ratios")
+    else:
+        Qi, Zi, Zb = compressed.inside(S, T, Q, Z, Sb, Tb, Qb, Zb, phases=base == "Qz")
+        if base == "Qz":
+            A1, B1 = _of_square(S, T, [Sb, Tb, Qi, Zi], native)
+        else:
+            identity = blocks.identity_like(S)
+            A1, B1 = subspaces.pullback(S, T, identity, identity, *more, Sb, Tb, Qi, Zi, native=native)
+    if kind == "Compressed":
+        return compressed.by_row_space(S, T, Q, Z, A, A1, B1, Qb, Zb, right=right, left=left)
+    return compressed.by_singular_vectors(S, T, Q, Z, A, B, *vectors, A1, B1, Qb, Zb)
+
+
+def _between_frames(S, T, Q, Z, A, B):
+    """S and T as what Q^H A Z and Q^H B Z are, for frames Q and Z that are functions of what they span."""
+    between = [matmul(matmul(Q, X, adjoint_a=True), Z) for X in (A, B)]
+    return [tf.stop_gradient(X) + (Y - tf.stop_gradient(Y)) for X, Y in zip((S, T), between)]
+
+
+_FORMULAS = {}
+_LAYOUTS = {"Blocks": "i", "Eigvals": "ww vv", "Ratios": "ww vv"}  # beside the pencil's
+for _kind, _base in itertools.product(("Compressed", "Truncated"), ("Qz", "Eigvals", "Ratios", "Blocks", "Frames")):
+    _vectors = "PwP" if _kind == "Truncated" else ""
+    _layout = f"FFFF MMMM PP {_vectors} {_LAYOUTS.get(_base, '')}"
+    _FORMULAS[_kind, _base] = differentiable(failed.kept_from_gradients(_layout)(functools.partial(_formula, kind=_kind, base=_base)))
+    _rule = functools.partial(_pullback, kind=_kind, base=_base)
+    register_rule(_kind + _base, arguments=2 + len(_vectors) + (_base == "Blocks"), broadcast=True)(_rule)
