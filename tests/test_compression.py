@@ -74,6 +74,7 @@ def test_compression_spans_what_it_should(m, n, dtype, rng):
         a, b = pencil(rng, (3,), m, n, rank, dtype)
         assert_compresses(a, b, *compress(a, b), rank)
         assert_compresses(a, b, *compress(a, b, rank), rank)
+        assert_compresses(a[0], b[0], *compress(a[0], b[0]), rank)  # by itself, not in lockstep
 
 
 @pytest.mark.parametrize("m, n", [(3, 5), (45, 60)])
@@ -250,6 +251,8 @@ def test_complement(l, p, dtype, rng):
     for found, expected in zip(rows, full):
         # In single precision a near tie may fall otherwise.
         assert list(found) == chosen_rows(expected) or np.finfo(dtype).eps > 1e-10
+    alone, rows_alone = native.complement(x[0])  # not in lockstep
+    assert np.abs(alone - basis[0]).max(initial=0) < tolerance(dtype, 3e3) * max(1, d) or list(rows_alone) != list(rows[0])
     if p > 0:
         again, rows_again = native.complement(x @ frame(rng, (4,), p, p, dtype))
         same = np.all(rows_again == rows, axis=-1)
