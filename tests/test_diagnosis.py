@@ -76,7 +76,7 @@ def test_sensitivity_of_small_ones_and_batches(rng):
     assert relative_error(compiled, batch) < 1e-10
     with pytest.raises(TypeError, match="`s` and `t` must have the same dtype"):
         tfqz.sensitivity(s, t.astype("float32"))
-    with pytest.raises(ValueError, match=r"`s` must be square, \[..., n, n\]; got"):
+    with pytest.raises(ValueError, match=r"`t` must have the same inner shape as `s`; got"):
         tfqz.sensitivity(s[..., :3], t)
 
 

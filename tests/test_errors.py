@@ -17,9 +17,10 @@ from tfqz._backends import graph, iteration, native
 
 INVALID = tf.errors.InvalidArgumentError
 SHAPES = [
-    ((3, 4), (3, 3), "`a` must be square, [..., n, n]; got (3, 4) and (3, 3)"),
-    ((3, 3), (3, 4), "`b` must be square, [..., n, n]; got (3, 3) and (3, 4)"),
-    ((3,), (3, 3), "`a` must be square, [..., n, n]; got (3,) and (3, 3)"),
+    ((3, 4), (3, 3), "`b` must have the same inner shape as `a`; got (3, 4) and (3, 3)"),
+    ((3, 4), (4, 3), "`b` must have the same inner shape as `a`; got (3, 4) and (4, 3)"),
+    ((3,), (3, 3), "`a` must be a matrix or a batch of them, [..., m, n]; got (3,) and (3, 3)"),
+    ((3, 3), (), "`b` must be a matrix or a batch of them, [..., m, n]; got (3, 3) and ()"),
     ((2, 3, 3), (4, 4), "`b` must have the same inner shape as `a`; got (2, 3, 3) and (4, 4)"),
     ((2, 3, 3), (5, 3, 3), "`a` and `b` must have batch shapes that broadcast; got (2, 3, 3) and (5, 3, 3)"),
 ]

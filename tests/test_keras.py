@@ -186,7 +186,7 @@ def test_config(layer):
         (
             lambda: layers.QZ()([keras.KerasTensor((None, 2, 3)), keras.KerasTensor((None, 3, 3))]),
             ValueError,
-            "`a` must be square, [..., n, n]; got (None, 2, 3) and (None, 3, 3)",
+            "`b` must have the same inner shape as `a`; got (None, 2, 3) and (None, 3, 3)",
         ),
         (
             lambda: layers.QZ()([keras.KerasTensor((2, 2), "int32")] * 2),

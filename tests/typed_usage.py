@@ -23,7 +23,7 @@ print(tfqz.gauge_residual(factors, [s, None, None, None]))
 def wrong() -> None:
     """Never called."""
     tfqz.qz(a, b, output="upper")  # arg-type
-    tfqz.qz(a, b, "real", "native")  # call-arg
+    tfqz.qz(a, b, "real", 2)  # call-arg
     tfqz.ordqz(a, b, "left")  # call-overload
     tfqz.ordqz(a, b, sort=3)  # call-overload
     print(tfqz.ordqz(a, b).sdim)  # attr-defined

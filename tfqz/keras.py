@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from tfqz import _backends
+from tfqz._api import compression
 from tfqz._api.eigvals import alpha_and_beta as _alpha_and_beta
 from tfqz._api.eigvals import eigvals as _eigvals
 from tfqz._api.qz import QZ as _Factors
@@ -26,16 +27,17 @@ _HALF = ("float16", "bfloat16")
 class _PencilLayer(keras.layers.Layer):
     """What the layers share: the options, and inputs that are two tensors."""
 
-    def __init__(self, backend=None, on_failure="raise", **kwargs):
+    def __init__(self, backend=None, on_failure="raise", rank=None, rank_of_b=None, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.backend = backend
+        self.ranks = compression.check_ranks(rank, rank_of_b)
         self.on_failure = checks.choice("on_failure", on_failure, checks.ON_FAILURE)
         # XLA can't call back into Python; `fit` looks at this when it decides about XLA by itself.
         self.supports_jit = _backends.choose(backend) is not _backends.scipy
         self.built = True
 
     def get_config(self):
-        return super().get_config() | {"backend": self.backend, "on_failure": self.on_failure}
+        return super().get_config() | {"backend": self.backend, "on_failure": self.on_failure} | self.ranks
 
     def call(self, inputs):
         a, b = (tf.convert_to_tensor(x) for x in _pair(inputs))
@@ -46,8 +48,10 @@ class _PencilLayer(keras.layers.Layer):
         dtypes = ["float32" if keras.backend.standardize_dtype(x.dtype) in _HALF else x.dtype for x in (a, b)]
         checks.dtypes(*dtypes)
         checks.shapes(a.shape, b.shape)
-        shape = tuple(checks.factor_shape(tf.TensorShape(a.shape), tf.TensorShape(b.shape)))
-        return self.spec(shape, dtypes[0])
+        a_shape, b_shape = tf.TensorShape(a.shape), tf.TensorShape(b.shape)
+        m, n = checks.sizes(a_shape, b_shape)
+        compression.check_ranks(**self.ranks, sizes=(m, n))
+        return self.spec(tuple(checks.batch_shape(a_shape, b_shape)), m, n, dtypes[0])
 
 
 @keras.saving.register_keras_serializable(package="tfqz")
@@ -56,35 +60,46 @@ class QZ(_PencilLayer):
 
     Args:
       output: "real" or "complex", the form of s for real input.
-      backend, on_failure: as in `tfqz.qz`.
+      rank, rank_of_b, backend, on_failure: as in `tfqz.qz`.
       **kwargs: those of `keras.layers.Layer`.
 
     Call arguments:
-      inputs: `[a, b]`, each [..., n, n], both float32, float64, complex64 or complex128, or half precision, which becomes
+      inputs: `[a, b]`, each [..., m, n], both float32, float64, complex64 or complex128, or half precision, which becomes
         float32; the batch shapes broadcast.
 
     Returns:
-      `QZ(s, t, q, z)`, a namedtuple, each [..., n, n].
+      `QZ(s, t, q, z)`, a namedtuple: s, t [..., m, n], q [..., m, m], z [..., n, n]; with `rank=k` s, t [..., k, k], q [..., m, k], z [..., n, k].
 
     Raises:
       ValueError, TypeError: at construction for an unknown option; at call for inputs that are no pair, or that `tfqz.qz` refuses.
       tf.errors.InvalidArgumentError: as `tfqz.qz`, when the model runs.
     """
 
-    def __init__(self, output: Output = "real", backend: Backend | None = None, on_failure: OnFailure = "raise", **kwargs: Any) -> None:
-        super().__init__(backend=backend, on_failure=on_failure, **kwargs)
+    def __init__(
+        self,
+        output: Output = "real",
+        backend: Backend | None = None,
+        on_failure: OnFailure = "raise",
+        *,
+        rank: int | None = None,
+        rank_of_b: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(backend, on_failure, rank, rank_of_b, **kwargs)
         self.output_form = checks.choice("output", output, checks.OUTPUTS)
 
     def get_config(self):
         return super().get_config() | {"output": self.output_form}
 
     def decompose(self, a, b):
-        return _qz(a, b, self.output_form, backend=self.backend, on_failure=self.on_failure)
+        return _qz(a, b, self.output_form, backend=self.backend, on_failure=self.on_failure, **self.ranks)
 
-    def spec(self, shape, dtype):
+    def spec(self, batch, m, n, dtype):
         if checks.OUTPUTS[self.output_form] == "complex":
             dtype = checks.complex_dtype(dtype).name
-        return _Factors(*(keras.KerasTensor(shape, dtype) for _ in range(4)))
+        rank = self.ranks["rank"]
+        shapes = [(m, n)] * 2 + [(m, m), (n, n)] if rank is None else [(rank, rank)] * 2 + [(m, rank), (n, rank)]
+        return _Factors(*(keras.KerasTensor((*batch, *shape), dtype) for shape in shapes))
 
 
 @keras.saving.register_keras_serializable(package="tfqz")
@@ -93,23 +108,32 @@ class GeneralizedEigenvalues(_PencilLayer):
 
     Args:
       homogeneous: whether alpha and beta are returned, of which alpha / beta are the eigenvalues, instead of these.
-      backend, on_failure: as in `tfqz.qz`.
+      rank, rank_of_b, backend, on_failure: as in `tfqz.qz`.
       **kwargs: those of `keras.layers.Layer`.
 
     Call arguments:
       inputs: `[a, b]`, as for the layer `QZ`.
 
     Returns:
-      [..., n], complex64 or complex128; infinite eigenvalues are inf + 0i, with gradient 0, and 0/0 is NaN. If `homogeneous`,
-      `(alpha, beta)`: alpha [..., n], complex, and beta [..., n], of the inputs' dtype, with real values >= 0; both have
+      [..., p], p being `rank` or the smaller one of m and n, complex64 or complex128; infinite eigenvalues are inf + 0i, with gradient 0, and 0/0 is NaN. If `homogeneous`,
+      `(alpha, beta)`: alpha [..., p], complex, and beta [..., p], of the inputs' dtype, with real values >= 0; both have
       gradients at infinite eigenvalues too.
 
     Raises:
       As the layer `QZ`.
     """
 
-    def __init__(self, homogeneous: bool = False, backend: Backend | None = None, on_failure: OnFailure = "raise", **kwargs: Any) -> None:
-        super().__init__(backend=backend, on_failure=on_failure, **kwargs)
+    def __init__(
+        self,
+        homogeneous: bool = False,
+        backend: Backend | None = None,
+        on_failure: OnFailure = "raise",
+        *,
+        rank: int | None = None,
+        rank_of_b: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(backend, on_failure, rank, rank_of_b, **kwargs)
         self.homogeneous = bool(homogeneous)
 
     def get_config(self):
@@ -117,12 +141,14 @@ class GeneralizedEigenvalues(_PencilLayer):
 
     def decompose(self, a, b):
         if not self.homogeneous:
-            return _eigvals(a, b, backend=self.backend, on_failure=self.on_failure)
-        return _alpha_and_beta(a, b, self.backend, self.on_failure)
+            return _eigvals(a, b, backend=self.backend, on_failure=self.on_failure, **self.ranks)
+        return _alpha_and_beta(a, b, self.backend, self.on_failure, **self.ranks)
 
-    def spec(self, shape, dtype):
-        eigenvalues = keras.KerasTensor(shape[:-1], checks.complex_dtype(dtype).name)
-        return (eigenvalues, keras.KerasTensor(shape[:-1], dtype)) if self.homogeneous else eigenvalues
+    def spec(self, batch, m, n, dtype):
+        known = self.ranks["rank"] or (None if m is None or n is None else min(m, n))
+        shape = (*batch, known)
+        eigenvalues = keras.KerasTensor(shape, checks.complex_dtype(dtype).name)
+        return (eigenvalues, keras.KerasTensor(shape, dtype)) if self.homogeneous else eigenvalues
 
 
 def _pair(inputs):

@@ -122,8 +122,8 @@ absl::Status CheckRectangularShapes(const TensorShape& a, const TensorShape& b, 
   }
   const int64_t p = std::min(m, n);
   if (rank < -1 || rank > p) {
-    return absl::InvalidArgumentError("`rank_of_b` must be at least 0, and at most " + std::to_string(p) + ", the smaller one of " +
-                                      std::to_string(m) + " and " + std::to_string(n) + "; got " + std::to_string(rank));
+    return absl::InvalidArgumentError("`rank_of_b` must be from 0 to " + std::to_string(p) + ", the smaller one of m and n; got " +
+                                      std::to_string(rank));
   }
   return absl::OkStatus();
 }

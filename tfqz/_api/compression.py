@@ -41,7 +41,7 @@ class Compression(NamedTuple):
     def factors(self, factors, backend):
         """S, T, Q, Z of the whole pencil, differentiable, from those of the square one."""
         found = self.with_gradient(self.extended(factors), backend, "Qz")
-        return found if self.kind == "Truncated" else _with_complement(self.whole[0], *found, backend)
+        return found if self.kind == "Truncated" else _with_complement(self.whole, *found, backend)
 
     def eigenvalues(self, outputs, backend, ratios=False):
         """alpha and beta, differentiable, from S, T, Q, Z, alpha, beta of the square pencil. `ratios`: as in `registration.eigenvalues`."""
@@ -58,39 +58,53 @@ def canonical_form(S, T, Q, Z):
 def compress(a, b, rank, rank_of_b, backend, on_failure):
     """A `Compression` of checked tensors, or None for square ones that are wanted whole."""
     m, n = checks.sizes(a.shape, b.shape)
-    _check_rank("rank", rank, 1, m, n)
-    _check_rank("rank_of_b", rank_of_b, 0, m, n)
-    if rank is not None and rank_of_b is not None:
-        raise ValueError(f"`rank_of_b` must be None where `rank` is given; got {rank_of_b!r}")
+    check_ranks(rank, rank_of_b, (m, n))
     if rank is not None:
         return _truncated(a, b, rank, backend, on_failure)
     if m is not None and m == n:
-        if rank_of_b is not None:
-            raise ValueError(f"`rank_of_b` must be None for square pencils, whose QZ needs no rank; got {rank_of_b!r}")
         return None
     A, B = tf.stop_gradient(a), tf.stop_gradient(b)
     left = right = None
     unknown = m is None or n is None
+    p = None if unknown else min(m, n)
     if unknown or m < n:
-        right, found = backend.compress(A, B, rank_of_b, on_failure)
+        right, found = _shaped(backend.compress(A, B, rank_of_b, on_failure, left=False), a, b, [n, p], [])
         A, B = matmul(A, right), _of_rank(matmul(B, right), found)
     if unknown or m > n:
-        adjoints = [tf.linalg.adjoint(tf.stop_gradient(x)) for x in (a, b)]
-        left, found = backend.compress(*adjoints, rank_of_b, on_failure)
+        with tf.control_dependencies([] if right is None else [right]):  # which has checked the shapes
+            left, found = _shaped(backend.compress(*map(tf.stop_gradient, (a, b)), rank_of_b, on_failure, left=True), a, b, [m, p], [])
         A, B = matmul(left, A, adjoint_a=True), tf.linalg.adjoint(_of_rank(tf.linalg.adjoint(matmul(left, B, adjoint_a=True)), found))
-    return Compression((a, b), _square([A, B], a, b), [left, right], "Compressed", [])
+    return Compression((a, b), [A, B], [left, right], "Compressed", [])
 
 
-def _check_rank(name, rank, least, m, n):
-    """Raises TypeError or ValueError for what is no rank of an m x n matrix."""
-    if rank is None:
-        return
-    if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)):
-        raise TypeError(f"`{name}` must be None or an integer; got {rank!r}")
-    most = min((size for size in (m, n) if size is not None), default=None)
-    if rank < least or (most is not None and rank > most):
-        above = "" if most is None else f", and at most {most}, the smaller one of {m} and {n}"
-        raise ValueError(f"`{name}` must be at least {least}{above}; got {rank}")
+def _shaped(tensors, a, b, *shapes):
+    """Tensors with what is known of their shapes: the batch shape of the pencil, then `shapes`."""
+    for x, shape in zip(tensors, shapes):
+        x.set_shape(checks.batch_shape(a.shape, b.shape).concatenate(shape))
+    return tensors
+
+
+def check_ranks(rank, rank_of_b, sizes=(None, None)):
+    """A dict of both options for a pencil of these sizes, m and n or None.
+
+    Raises:
+      TypeError: one is no integer.
+      ValueError: one can't be a rank of an m x n matrix, or there is nothing for it to say.
+    """
+    most = min((size for size in sizes if size is not None), default=None)
+    for name, value, least in (("rank", rank, 1), ("rank_of_b", rank_of_b, 0)):
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise TypeError(f"`{name}` must be None or an integer; got {value!r}")
+        if value < least or (most is not None and value > most):
+            rule = f"at least {least}" if most is None else f"from {least} to {most}, the smaller one of m and n"
+            raise ValueError(f"`{name}` must be {rule}; got {value}")
+    if rank_of_b is not None and rank is not None:
+        raise ValueError(f"`rank_of_b` must be None where `rank` is given; got {rank_of_b} and {rank}")
+    if rank_of_b is not None and None not in sizes and sizes[0] == sizes[1]:
+        raise ValueError(f"`rank_of_b` must be None for square pencils, whose QZ needs no rank; got {rank_of_b}")
+    return {"rank": rank, "rank_of_b": rank_of_b}
 
 
 def _of_rank(B, rank):
@@ -98,48 +112,38 @@ def _of_rank(B, rank):
     return blocks.masked((tf.range(tf.shape(B)[-1]) < rank[..., None])[..., None, :], B)
 
 
-def _square(pencil, a, b):
-    """The pencil, with what is known of its shape."""
-    m, n = checks.sizes(a.shape, b.shape)
-    if a.shape.rank is not None and b.shape.rank is not None:
-        p = None if m is None or n is None else min(m, n)
-        for x in pencil:
-            x.set_shape(tf.broadcast_static_shape(a.shape[:-2], b.shape[:-2]).concatenate([p, p]))
-    return pencil
-
-
 def _truncated(a, b, rank, backend, on_failure):
+    m, n = checks.sizes(a.shape, b.shape)
     A, B = tf.stop_gradient(a), tf.stop_gradient(b)
-    U, s, V = backend.svd(B, on_failure)
-    U, s, V = (_first_of(x, rank, backend) for x in (U, s, V)) if None in checks.sizes(a.shape, b.shape) else (U, s, V)
     batch = tf.broadcast_dynamic_shape(tf.shape(A)[:-2], tf.shape(B)[:-2])
-    U, V = (tf.broadcast_to(x, tf.concat([batch, tf.shape(x)[-2:]], axis=0)) for x in (U, V))
-    s = tf.broadcast_to(s, tf.concat([batch, tf.shape(s)[-1:]], axis=0))
+    vectors = backend.svd(B, on_failure)
+    if m is None or n is None:
+        vectors = [_at_least(rank, x, backend) for x in vectors]
+    U, s, V = (tf.broadcast_to(x, tf.concat([batch, tf.shape(x)[inner:]], axis=0)) for x, inner in zip(vectors, (-2, -1, -2)))
+    p = None if m is None or n is None else min(m, n)
+    U, s, V = _shaped([U, s, V], a, b, [m, p], [p], [n, p])
     left, right = U[..., :rank], V[..., :rank]
     pencil = [matmul(matmul(left, A, adjoint_a=True), right), tf.linalg.diag(tf.cast(s[..., :rank], B.dtype))]
-    for x in pencil:
-        x.set_shape([None] * (0 if x.shape.rank is None else x.shape.rank - 2) + [rank, rank] if x.shape.rank is not None else None)
     return Compression((a, b), pencil, [left, right], "Truncated", [U, s, V])
 
 
-def _first_of(x, rank, backend):
+def _at_least(rank, x, backend):
     """x, or an error if it has fewer columns than `rank`."""
-    few = backend.check(
-        tf.shape(x)[-1] < rank, tf.shape(x)[-1], f"`rank` must be at most the smaller size of `a`, {{got}}; got {rank}{{where}}"
-    )
-    with tf.control_dependencies([few]):
+    columns = tf.shape(x)[-1]
+    text = f"`rank` must be at most the smaller one of m and n, {{got}}; got {rank}{{where}}"
+    with tf.control_dependencies([backend.check(columns < rank, columns, text)]):
         return tf.identity(x)
 
 
-def _with_complement(a, S, T, Q, Z, backend):
+def _with_complement(pencil, S, T, Q, Z, backend):
     """S, T, [..., m, n], Q, [..., m, m], Z, [..., n, n]: with bases of the complements of what Q and Z span."""
-    m, n = a.shape[-2:]
+    m, n = checks.sizes(*(x.shape for x in pencil))
     unknown = m is None or n is None
     good = failed.succeeded(S)[..., None, None]
-    A, inside_Q, inside_Z = (blocks.masked(good, x) for x in (a, Q, Z))
+    A, inside_Q, inside_Z = (blocks.masked(good, x) for x in (pencil[0], Q, Z))
 
     def known(x):
-        return tf.where(good, x, tf.constant(float("nan"), x.dtype.real_dtype if not x.dtype.is_complex else x.dtype))
+        return tf.where(good, x, tf.cast(float("nan"), x.dtype))
 
     if unknown or m < n:
         beside = bases.complement(Z, backend)
@@ -152,4 +156,4 @@ def _with_complement(a, S, T, Q, Z, backend):
         more = known(tf.pad(more, tf.concat([tf.zeros([tf.rank(more) - 1, 2], tf.int32), [[0, missing]]], axis=0)) if unknown else more)
         S, T = tf.concat([more, S], axis=-2), tf.concat([known(tf.zeros_like(more)), T], axis=-2)
         Q = tf.concat([beside, Q], axis=-1)
-    return [S, T, Q, Z]
+    return _shaped([S, T, Q, Z], *pencil, [m, n], [m, n], [m, m], [n, n])

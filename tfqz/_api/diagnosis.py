@@ -32,7 +32,7 @@ def sensitivity(s: Matrix, t: Matrix, q: Matrix | None = None, z: Matrix | None 
     complex form. Work grows as n^4 and memory as n^3: this is for looking at a pencil, not for training.
 
     Args:
-      s, t: [..., n, n], as `tfqz.qz` and `tfqz.ordqz` return them.
+      s, t: [..., n, n], as `tfqz.qz` and `tfqz.ordqz` return them. Of [..., m, n] the triangular block counts, n being the smaller size.
       q, z: not used.
       name: a name scope for the ops.
 
@@ -55,7 +55,7 @@ def sensitivity(s: Matrix, t: Matrix, q: Matrix | None = None, z: Matrix | None 
     """
     del q, z
     with tf.name_scope(name or "sensitivity"):
-        return Sensitivity(*_sensitivity(*checks.pencil(s, t, names=("s", "t"))))
+        return Sensitivity(*_sensitivity(*map(blocks.square_part, checks.pencil(s, t, names=("s", "t")))))
 
 
 @differentiable
@@ -137,7 +137,7 @@ def gauge_residual(factors: Sequence[Matrix], cotangents: Sequence[Matrix | None
     no derivative where S and T are multiples of the identity in it, since mixing changes nothing there. `tfqz.sensitivity` shows both.
 
     Args:
-      factors: `QZ` or `OrdQZ`, or any (s, t, q, z) or (s, t, alpha, beta, q, z), of [..., n, n] and [..., n].
+      factors: `QZ` or `OrdQZ`, or any (s, t, q, z) or (s, t, alpha, beta, q, z), rectangular ones and those of `rank` included.
       cotangents: as many tensors of the same shapes and dtypes, the gradient of a loss with respect to `factors`; None counts as 0.
       name: a name scope for the ops.
 
@@ -154,12 +154,27 @@ def gauge_residual(factors: Sequence[Matrix], cotangents: Sequence[Matrix | None
     with tf.name_scope(name or "gauge_residual"):
         factors = [checks.tensor(x, "factors") for x in factors[:6]]
         cotangents = [tf.zeros_like(x) if y is None else tf.cast(y, x.dtype) for x, y in zip(factors, cotangents)]
-        if len(factors) == 4:
-            return _gauge_residual(*factors, *cotangents)
-        s, t, _, _, q, z = factors
-        sb, tb, alphab, betab, qb, zb = cotangents
-        more = eigenvalues.pullback(s, t, alphab, betab)
-        return _gauge_residual(s, t, q, z, sb + more[0], tb + more[1], qb, zb)
+        s, t, *_, q, z = factors
+        sb, tb, *of_eigenvalues, qb, zb = cotangents
+        (s, t, q, z), (sb, tb, qb, zb) = _of_triangular_blocks([s, t, q, z], [sb, tb, qb, zb])
+        if of_eigenvalues:
+            more = eigenvalues.pullback(s, t, *of_eigenvalues)
+            sb, tb = sb + more[0], tb + more[1]
+        return _gauge_residual(s, t, q, z, sb, tb, qb, zb)
+
+
+def _of_triangular_blocks(factors, cotangents):
+    """Of rectangular factors those between which S and T are square, and their cotangents with what others have to do with rotations of them:
+    the entries of S beside its triangular block."""
+    s, t, q, z = factors
+    sb, tb, qb, zb = cotangents
+    p, above = tf.minimum(tf.shape(s)[-2], tf.shape(s)[-1]), tf.maximum(tf.shape(s)[-2] - tf.shape(s)[-1], 0)
+    q1, z1 = q[..., :, above:], z[..., :, :p]
+    (right, top), (of_right, of_top) = ((x[..., above:, p:], x[..., :above, :p]) for x in (s, sb))
+    qb = qb[..., :, above:] - matmul(q1, matmul(of_right, right, adjoint_b=True))
+    zb = zb[..., :, :p] + matmul(z1, matmul(top, of_top, adjoint_a=True))
+    square = blocks.square_part
+    return [square(s), square(t), q1, z1], [square(sb), square(tb), qb, zb]
 
 
 @differentiable

@@ -14,8 +14,8 @@ from tfqz._form.types import Backend, Matrix, OnFailure, Output, Sort, not_conve
 
 
 class DeflatingSubspace(NamedTuple):
-    """Orthonormal bases of the right and the left deflating subspace, [..., n, n] with zeros behind the last vector, or
-    [..., n, dimension]; the orthogonal projectors onto both, [..., n, n]; and their dimension, [...], int32."""
+    """Orthonormal bases of the right and the left deflating subspace, with zeros behind the last vector, or `dimension` columns; the
+    orthogonal projectors onto both; and their dimension, [...], int32."""
 
     right: tf.Tensor
     left: tf.Tensor
@@ -48,16 +48,20 @@ def deflating_subspace(
     what doesn't depend on the basis, such as the projectors, x[n:] @ inv(x[:n]) of a Riccati equation, doesn't.
 
     Args:
-      a: [..., n, n], float32, float64, complex64 or complex128.
-      b: [..., n, n], of the same dtype; the batch shapes broadcast.
+      a: [..., m, n], float32, float64, complex64 or complex128.
+      b: [..., m, n], of the same dtype; the batch shapes broadcast.
       sort, tolerance: as for `tfqz.ordqz`. Of integer labels those above 0 are selected.
       output: "real" or "complex" ("r", "c"). In the real form complex pairs are selected together, and all is real.
-      dimension: None, or how many eigenvalues are selected, an int. With None the bases have n columns, those behind the last
-        vector zero, and elements of a batch may differ.
-      backend, on_failure, name: as for `tfqz.qz`.
+      dimension: None, or how many eigenvalues are selected, an int. With None the bases have as many columns as there are eigenvalues, those
+        behind the last vector zero, and elements of a batch may differ.
+      rank, rank_of_b, backend, on_failure, name: as for `tfqz.qz`. With m != n one of the subspaces is deflating for the pencil itself, the
+        other one for the pencil that is compressed: with m < n a and b map the right one, X, into the left one, and y^H a = lambda y^H b on
+        the left one up to what a does beside the row space of b; with m > n the other way round. With `rank` both are that of the
+        compressed pencil.
 
     Returns:
-      `DeflatingSubspace(right, left, right_projector, left_projector, dimension)`.
+      `DeflatingSubspace(right, left, right_projector, left_projector, dimension)`: right [..., n, p], left [..., m, p], p being the smaller one of m
+      and n, or `rank`, and the projectors [..., n, n] and [..., m, m].
 
     Raises:
       As `tfqz.ordqz`, and
@@ -104,14 +108,18 @@ def _has_another(dimension, count, good, backend, on_failure):
 def _bases_and_projectors(Z, Q, count, good, columns, native):
     """Of what the first `count` columns of Z and of Q span: the first `columns` columns of both bases, or all, and both projectors. NaN
     for elements that are not `good`."""
-    inside = tf.range(tf.shape(Z)[-1]) < tf.expand_dims(count, -1)
-    inside = tf.expand_dims(inside, -2)
+    p = tf.shape(Z)[-1]
+    inside = tf.expand_dims(tf.range(p) < tf.expand_dims(count, -1), -2)
     matrix = tf.reshape(good, tf.concat([tf.shape(good), [1, 1]], axis=0))
 
     def spanned(X):
-        X = blocks.masked(inside, tf.where(matrix, X, blocks.identity_like(X)))
+        X = blocks.masked(inside, tf.where(matrix, X, failed.columns_of_identity(X)))
         projector = matmul(X, X, adjoint_b=True)
-        basis = bases.basis(X, projector, count, native)
+        if X.shape.rank is None or X.shape[-1] != X.shape[-2] or X.shape[-1] is None:
+            missing = tf.zeros(tf.concat([tf.shape(X)[:-1], [tf.shape(X)[-2] - p]], axis=0), X.dtype)
+            basis = bases.basis(tf.concat([X, missing], axis=-1), projector, count, native)[..., :p]
+        else:
+            basis = bases.basis(X, projector, count, native)
         return basis if columns is None else basis[..., :columns], projector
 
     results = [x for pair in zip(*map(spanned, (Z, Q))) for x in pair]

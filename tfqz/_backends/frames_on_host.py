@@ -6,19 +6,20 @@ import scipy.linalg
 from tfqz._form import checks, tolerances
 
 
-def compress(a, b, rank, fill_failures):
-    """X, [..., n, min(m, n)], and the rank of b, [...], as `frames.right_frame` says; `rank`: None or the rank."""
+def compress(a, b, rank, left, fill_failures):
+    """X, [..., n, min(m, n)], and the rank of b, [...], as `frames.right_frame` says; `rank`: None or the rank; `left`: of the adjoints."""
     checks.shapes(a.shape, b.shape)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     m, n = b.shape[-2:]
-    X, found = np.empty((*batch, n, min(m, n)), b.dtype), np.empty(batch, np.int32)
+    X, found = np.empty((*batch, m if left else n, min(m, n)), b.dtype), np.empty(batch, np.int32)
     a, b = (np.broadcast_to(x, batch + x.shape[-2:]) for x in (a, b))
     for index in np.ndindex(*batch):
         try:
             where = checks.batch_element(index)
             check_finite("a", a[index], where)
             check_finite("b", b[index], where)
-            X[index], found[index] = _right_frame(a[index], b[index], rank)
+            one = [x[index].conj().T if left else x[index] for x in (a, b)]
+            X[index], found[index] = _right_frame(*one, rank)
         except ValueError:
             if not fill_failures:
                 raise

@@ -61,8 +61,9 @@ def schur(a, on_failure):
     return _checked(outputs, problems, on_failure, checks.factor_shape(a.shape, a.shape))
 
 
-def compress(a, b, rank, on_failure):
-    *outputs, problems = compress_or_tell(a, b, rank=rank)
+def compress(a, b, rank, on_failure, left):
+    with tf.control_dependencies(_pencil_assertions(a, b, square=False)):
+        *outputs, problems = compress_or_tell(a, b, rank=rank, left=left)
     return _raised(outputs, problems, on_failure)
 
 
@@ -71,20 +72,23 @@ def complement(x):
 
 
 def svd(b, on_failure):
-    *outputs, problems = svd_or_tell(b)
+    with tf.control_dependencies([] if b.shape.rank is not None else [_matrix_assertion("b", tf.shape(b), ["got", tf.shape(b)])]):
+        *outputs, problems = svd_or_tell(b)
     return _raised(outputs, problems, on_failure)
 
 
 @traced
-def compress_or_tell(a, b, *, rank):
-    """X and the rank of b, see `frames.right_frame`, NaN and -1 for each batch element that fails, and the problems: [...], 0 for none."""
+def compress_or_tell(a, b, *, rank, left):
+    """X and the rank of b, see `frames.right_frame`, NaN and -1 for each batch element that fails, and the problems: [...], 0 for none.
+    `left`: of the adjoint pencil."""
     shape = tf.shape(a)
     batch = tf.broadcast_dynamic_shape(shape[:-2], tf.shape(b)[:-2])
     shape = tf.concat([batch, shape[-2:]], axis=0)
     a, b = (_flat(tf.broadcast_to(x, shape)) for x in (a, b))
     problems = tf.where(_is_finite(a), tf.where(_is_finite(b), 0, _INFINITE_B), _INFINITE_A)
     usable = tf.equal(problems, 0)
-    X, found = frames.right_frame(*(blocks.masked(usable[:, None, None], x) for x in (a, b)), rank)
+    a, b = (blocks.masked(usable[:, None, None], x) for x in (a, b))
+    X, found = frames.right_frame(*map(tf.linalg.adjoint, (a, b)), rank) if left else frames.right_frame(a, b, rank)
     X, problems = _nan_where_failed([X], problems, batch)
     return X, tf.reshape(tf.where(usable, found, -1), batch), problems
 
@@ -198,13 +202,14 @@ def _is_finite(x):
     return tf.reduce_all(tf.stack([tf.reduce_all(tf.math.is_finite(part), axis=[-2, -1]) for part in parts]), axis=0)
 
 
-def _pencil_assertions(a, b):
-    """What `checks.shapes` checks, for shapes that are known only at run time."""
+def _pencil_assertions(a, b, square=True):
+    """What `checks.shapes` checks, for shapes that are known only at run time; `square`: that of square ones."""
     if a.shape.is_fully_defined() and b.shape.is_fully_defined():
         return []
     (a, b), ranks = (tf.shape(a), tf.shape(b)), (tf.rank(a), tf.rank(b))
     got = ["got", a, "and", b]
-    assertions = [_square_assertion("a", a, got), _square_assertion("b", b, got)]
+    of_one = _square_assertion if square else _matrix_assertion
+    assertions = [of_one("a", a, got), of_one("b", b, got)]
     with tf.control_dependencies(assertions):
         same = tf.reduce_all(tf.equal(a[-2:], b[-2:]))
         assertions.append(tf.debugging.Assert(same, ["`b` must have the same inner shape as `a`;", *got]))
@@ -213,6 +218,11 @@ def _pencil_assertions(a, b):
         broadcast = tf.reduce_all(tf.equal(sizes[0], sizes[1]) | tf.equal(sizes[0], 1) | tf.equal(sizes[1], 1))
         assertions.append(tf.debugging.Assert(broadcast, ["`a` and `b` must have batch shapes that broadcast;", *got]))
     return assertions
+
+
+def _matrix_assertion(name, shape, got):
+    """An assertion that there are two sizes at least; the error names the argument and what was `got`."""
+    return tf.debugging.Assert(tf.size(shape) >= 2, [f"`{name}` must be a matrix or a batch of them, [..., m, n];", *got])
 
 
 def _square_assertions(a):

@@ -1,5 +1,5 @@
-"""The C++ ops `Tfqz>Qz`, `Tfqz>Reorder`, `Tfqz>Schur`, `Tfqz>QzGradient` and `Tfqz>SolveTriangular`: LAPACK on the CPU and the gradients,
-the batch shared over TensorFlow's threads; and `Tfqz>Attach`, which carries a gradient."""
+"""The C++ ops `Tfqz>Qz`, `Tfqz>Reorder`, `Tfqz>Schur`, `Tfqz>QzGradient` and `Tfqz>SolveTriangular`, `Tfqz>Compress`, `Tfqz>Complement` and
+`Tfqz>Svd`: LAPACK on the CPU and the gradients, the batch shared over TensorFlow's threads; and `Tfqz>Attach`, which carries a gradient."""
 
 import ctypes
 import functools
@@ -64,14 +64,10 @@ def qz_gradient(factors, factor_cotangents, in_ops, pencil=(), eigenvalue_cotang
     return _call("qz_gradient", [*factors, *factor_cotangents, *pencil], function, eigenvalue_cotangents, lists=lists, **flags)
 
 
-def compress(a, b, rank, on_failure, adjoint=False):
-    """X and the rank of `b`, as `graph.compress`; `adjoint`: those of the adjoints of `a` and `b`."""
-    function = _with_flags(_compress_adjoints if adjoint else graph.compress_or_tell, rank=rank)
-    return _call("compress", [a, b], function, rank=-1 if rank is None else rank, adjoint=adjoint, on_failure=on_failure)
-
-
-def _compress_adjoints(a, b, rank):
-    return graph.compress_or_tell(*(tf.linalg.adjoint(x) for x in (a, b)), rank=rank)
+def compress(a, b, rank, on_failure, left):
+    stated = -1 if rank is None else rank
+    body = _with_flags(graph.compress_or_tell, rank=rank, left=left)
+    return _call("compress", [a, b], body, rank=stated, adjoint=left, on_failure=on_failure)
 
 
 def complement(x):
@@ -101,7 +97,7 @@ def _with_flags(function, **flags):
 def _call(name, matrices, function, vectors=(), numbers=(), lists=None, **attributes):
     """An op with inputs [..., n, n], [..., n] and [...]. `lists`: the last of these, if it takes them in lists."""
     body = b""
-    if not tf.executing_eagerly():  # XLA compiles graphs only
+    if function is not None and not tf.executing_eagerly():  # XLA compiles graphs only
         body = _body(function, *(tuple(x.dtype for x in inputs) for inputs in (matrices, vectors, numbers)))
     inputs = [*matrices, *vectors, *numbers]
     if lists is not None:

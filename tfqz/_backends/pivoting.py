@@ -32,9 +32,8 @@ def lower_triangular(X, count, candidates=None, rows=None):
         if rows is None:
             squares = squares if candidates is None else tf.where(place < candidates, squares, -tf.ones_like(squares))
             reach = (1 - tolerances.tie(X.dtype)) * tf.reduce_max(squares, axis=-1, keepdims=True)
-            row = tf.argmax(
-                tf.cast(squares >= reach, tf.int32), axis=-1, output_type=tf.int32
-            )  # rounding must not choose between equal ones
+            # Rounding must not choose between equal ones.
+            row = tf.argmax(tf.cast(squares >= reach, tf.int32), axis=-1, output_type=tf.int32)
         else:
             row = tf.gather(rows, j, axis=-1)
         chosen = tf.equal(place, row[..., None])

@@ -44,9 +44,9 @@ def schur(a, on_failure):
     return list(canonical.canonicalize_schur(*_call(on_host, [a], a.shape, count=2)))
 
 
-def compress(a, b, rank, on_failure):
+def compress(a, b, rank, on_failure, left):
     def on_host(a, b):
-        return frames_on_host.compress(np.asarray(a), np.asarray(b), rank, on_failure == "nan")
+        return frames_on_host.compress(np.asarray(a), np.asarray(b), rank, left, on_failure == "nan")
 
     return _called(on_host, [a, b], [a.dtype, tf.int32])
 

@@ -16,8 +16,9 @@ def succeeded(X):
     return tf.reduce_all(tf.math.is_finite(tf.math.real(tf.linalg.diag_part(tf.stop_gradient(X)))), axis=-1)
 
 
-def _other_pencil(x, numbered):
-    """What is taken for x, [..., m, n]: of the pencil (diag(1, 2, ..), I) and its decomposition."""
+def columns_of_identity(x, numbered=False):
+    """Those of [m, n] in the shape of x, [..., m, n], or 1, 2, .. times these: the pencil (diag(1, 2, ..), I) and its decomposition are what is
+    taken for what failed."""
     m, n = tf.shape(x)[-2], tf.shape(x)[-1]
     numbers = tf.range(1, n + 1) if numbered else tf.ones([n], tf.int32)
     place = tf.equal(tf.range(m)[:, None], tf.range(n))
@@ -40,7 +41,7 @@ def kept_from_gradients(layout):
             usable, unused = [], tf.fill(tf.shape(good), True)
             for place, (kind, x) in enumerate(zip(kinds, tensors)):
                 if kind in "FP":
-                    x = tf.where(of_matrix, x, _other_pencil(x, place == kinds.index(kind)))
+                    x = tf.where(of_matrix, x, columns_of_identity(x, place == kinds.index(kind)))
                 elif kind == "w":
                     x = tf.where(of_vector, x, tf.ones_like(x))
                 elif kind in "Mv":

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfqz._backends import native as op_library
 from tfqz._derivative import compressed, failed, gradient, schur, subspaces
 from tfqz._derivative.attach import attach_gradient, recorded, register_rule
-from tfqz._form import blocks
+from tfqz._form import blocks, checks
 from tfqz._form.eigenvalues import beta_cotangent
 from tfqz._form.products import matmul
 
@@ -157,7 +157,7 @@ def _pullback_of_compressed(arguments, values, cotangents, native, kind, base):
         else:
             A1, B1 = subspaces.pullback(*values, count, *cotangents, native=native)
     if kind == "Compressed":
-        m, n = A.shape[-2:]
+        m, n = checks.sizes(*(x.shape for x in arguments[:2]))
         sides = {"right": None in (m, n) or m < n, "left": None in (m, n) or m > n}
         found = compressed.by_row_space(S, T, Q, Z, A, A1, B1, Qb, Zb, **sides)
     else:

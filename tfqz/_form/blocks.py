@@ -10,6 +10,13 @@ import tensorflow as tf
 from tfqz._form import tolerances
 
 
+def square_part(S):
+    """The triangular block, [..., p, p], of a factor, [..., m, n], that is upper trapezoidal: its last p rows and first p columns."""
+    m, n = tf.shape(S)[-2], tf.shape(S)[-1]
+    p = tf.minimum(m, n)
+    return S if S.shape.rank is not None and S.shape[-1] == S.shape[-2] is not None else S[..., m - p :, :p]
+
+
 def to_complex(x):
     """A real x as complex numbers: tf.cast warns of the imaginary part that its gradient drops."""
     return tf.complex(x, tf.zeros_like(x))

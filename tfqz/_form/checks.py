@@ -90,11 +90,14 @@ def square(name, shape, got):
 
 
 def factor_shape(a, b):
-    """What is known of the shape of a factor, from checked static shapes of `a` and `b`."""
-    if a.rank is None or b.rank is None:
-        return tf.TensorShape(None)
-    n = a[-1:].merge_with(a[-2:-1]).merge_with(b[-1:]).merge_with(b[-2:-1])
-    return tf.broadcast_static_shape(a[:-2], b[:-2]).concatenate(n).concatenate(n)
+    """What is known of the shape of a factor, from checked static shapes of square `a` and `b`."""
+    n = tf.TensorShape([size for size in sizes(a, b) if size is not None][:1] or [None])
+    return batch_shape(a, b).concatenate(n).concatenate(n)
+
+
+def batch_shape(a, b):
+    """What is known of the common batch shape, from checked static shapes of `a` and `b`."""
+    return tf.TensorShape(None) if a.rank is None or b.rank is None else tf.broadcast_static_shape(a[:-2], b[:-2])
 
 
 def sizes(a, b):
