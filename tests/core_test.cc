@@ -189,9 +189,9 @@ void check_frames(const char* dtype, int m, int n) {
   // Of the second b two rows, or columns, are the same.
   for (int i = 0; i < l; ++i) (m < n ? b[size + n + i] : b[size + i * n + 1]) = m < n ? b[size + i] : b[size + i * n];
   std::vector<int32_t> ranks(kBatch), rows(kBatch * d);
-  tfqz::CompressBatch<T> compression(m, n, -1, m > n, a.data(), b.data(), {}, {}, x.data(), ranks.data(), /*fill_failures=*/false);
+  tfqz::CompressBatch<T> compression(m, n, kBatch, -1, m > n, a.data(), b.data(), {}, {}, x.data(), ranks.data(), /*fill_failures=*/false);
   compression.run(0, kBatch);
-  tfqz::ComplementBatch<T> complement(l, p, x.data(), basis.data(), rows.data());
+  tfqz::ComplementBatch<T> complement(l, p, kBatch, x.data(), basis.data(), rows.data());
   complement.run(0, kBatch);
   double compressed = 0, completed = 0, decomposed = 0;
   for (int k = 0; k < kBatch; ++k) {

@@ -87,6 +87,8 @@ def test_compression_spans_what_it_should(m, n, dtype, backend, module, rng):
         a, b = pencil(rng, (3,), m, n, rank, dtype)
         assert_compresses(a, b, *compress(a, b, module=module), rank)
         assert_compresses(a, b, *compress(a, b, rank, module=module), rank)
+        if backend == "native":  # by itself, not in lockstep
+            assert_compresses(a[0], b[0], *compress(a[0], b[0], module=module), rank)
 
 
 @pytest.mark.parametrize("m, n", [(3, 5), (45, 60)])
@@ -266,6 +268,9 @@ def test_complement(l, p, dtype, backend, module, rng):
     for found, expected in zip(rows, full):
         # In single precision a near tie may fall otherwise.
         assert list(found) == chosen_rows(expected) or np.finfo(dtype).eps > 1e-10
+    if backend == "native":  # by itself, not in lockstep
+        alone, rows_alone = module.complement(tf.constant(x[0]))
+        assert np.abs(alone - basis[0]).max(initial=0) < tolerance(dtype, 3e3) * max(1, d) or list(rows_alone) != list(rows[0])
     if p > 0:
         again, rows_again = module.complement(tf.constant(x @ frame(rng, (4,), p, p, dtype)))
         same = np.all(rows_again == rows, axis=-1)

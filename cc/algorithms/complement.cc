@@ -64,6 +64,14 @@ void ComplementFinder<T>::operator()(const T* x, T* basis, int32_t* rows) {
   }
 }
 
+template <typename T>
+void ComplementFinder<T>::triangularize(T* basis, int32_t* rows) {
+  const Columns<T> raw = raw_.all();
+  read(basis, /*adjoint=*/false, raw);
+  choose_in_loops(raw, rows);
+  write(raw, basis);
+}
+
 // Of rows as long up to rounding, which must not choose between them, the first.
 template <typename T>
 int ComplementFinder<T>::longest_row() const {

@@ -22,6 +22,9 @@ class ComplementFinder {
   // if x is not finite.
   void operator()(const T* x, T* basis, int32_t* rows);
 
+  // The same for a small `basis` that is any orthonormal one.
+  void triangularize(T* basis, int32_t* rows);
+
  private:
   using R = Real<T>;
 

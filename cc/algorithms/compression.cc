@@ -17,7 +17,7 @@ Compressor<T>::Compressor(int m, int n, int rank)
       l_(std::max(m, n)),
       p_(std::min(m, n)),
       rank_(rank),
-      tolerance_(8 * l_ * std::numeric_limits<R>::epsilon()),
+      tolerance_(tolerance(m, n)),
       householder_(l_),
       B_(l_, p_),
       A_(l_, p_),
@@ -26,6 +26,11 @@ Compressor<T>::Compressor(int m, int n, int rank)
       tau_(p_),
       inner_tau_(p_),
       pivots_(p_) {}
+
+template <typename T>
+Real<T> Compressor<T>::tolerance(int m, int n) {
+  return 8 * std::max(m, n) * std::numeric_limits<R>::epsilon();
+}
 
 // Times a power of two if squares could overflow or be flushed.
 template <typename T>

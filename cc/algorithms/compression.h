@@ -21,6 +21,9 @@ class Compressor {
   // first ones, as many as B's rank, span B's rows (tall: columns). Returns the rank.
   int operator()(const T* a, const T* b, T* x);
 
+  // What a diagonal entry of QR with pivoting reaches if it is no rounding, over the first one.
+  static Real<T> tolerance(int m, int n);
+
  private:
   using R = Real<T>;
 

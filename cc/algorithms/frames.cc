@@ -5,11 +5,14 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "algorithms/choose_simd.h"
 #include "algorithms/complement.h"
 #include "algorithms/compression.h"
 #include "algorithms/svd.h"
 #include "pencil/matrix.h"
+#include "vectors/lockstep_frames.h"
 
 namespace tfqz {
 namespace {
@@ -25,7 +28,42 @@ T nan() {
   return T(std::numeric_limits<Real<T>>::quiet_NaN());
 }
 
+// Lanes of a vector, at most.
+constexpr int kMostLanes = 64;
+// Up to so many entries several matrices go in lockstep.
+constexpr int kLargestInLockstep = 1024;
+
+// The vectors for so many m x n matrices; none: one by one.
+const Simd* simd_for(int m, int n, int64_t elements, std::string* problem) {
+  return elements > 1 && static_cast<int64_t>(m) * n <= kLargestInLockstep ? choose_simd(problem) : nullptr;
+}
+
 }  // namespace
+
+template <typename T>
+CompressBatch<T>::CompressBatch(int m, int n, int64_t elements, int rank, bool adjoint, const T* a, const T* b,
+                                std::vector<int64_t> a_indices, std::vector<int64_t> b_indices, T* x, int32_t* ranks, bool fill_failures)
+    : Batch(fill_failures),
+      m_(m),
+      n_(n),
+      rank_(rank),
+      whole_(adjoint ? m <= n : n <= m),
+      a_(a),
+      b_(b),
+      a_indices_(std::move(a_indices)),
+      b_indices_(std::move(b_indices)),
+      x_(x),
+      ranks_(ranks) {
+  std::string problem;
+  if (!whole_ && (rank < 0 || rank == std::min(m, n))) simd_ = simd_for(m, n, elements, &problem);
+  if (!problem.empty()) this->refuse(problem);
+}
+
+template <typename T>
+int64_t CompressBatch<T>::cost_per_element() const {
+  const int64_t cost = 100 + int64_t{2} * m_ * n_ * (10 + std::min(m_, n_));
+  return simd_ == nullptr ? cost : cost / 4;
+}
 
 template <typename T>
 Batch::Worker CompressBatch<T>::make_worker() const {
@@ -33,22 +71,48 @@ Batch::Worker CompressBatch<T>::make_worker() const {
   return [this, compressor](int64_t index) -> std::string {
     const std::size_t size = static_cast<std::size_t>(m_) * n_;
     const int p = std::min(m_, n_);
-    const T* a = a_ + size * (a_indices_.empty() ? index : a_indices_[index]);
-    const T* b = b_ + size * (b_indices_.empty() ? index : b_indices_[index]);
-    T* x = x_ + index * l() * p;
+    const T *a = a_of(index), *b = b_of(index);
     if (!is_finite(a, size)) return not_finite("a");
     if (!is_finite(b, size)) return not_finite("b");
-    if (whole_) set_identity<T>({x, p, p, p});
-    ranks_[index] = whole_ ? p : (*compressor)(a, b, x);
+    if (whole_) set_identity<T>({x_of(index), p, p, p});
+    ranks_[index] = whole_ ? p : (*compressor)(a, b, x_of(index));
     return "";
   };
 }
 
 template <typename T>
+Batch::GroupWorker CompressBatch<T>::make_group_worker() const {
+  if (simd_ == nullptr) return Batch::make_group_worker();
+  const int p = std::min(m_, n_);
+  const double tolerance = rank_ == p ? 0 : 2 * static_cast<double>(Compressor<T>::tolerance(m_, n_));
+  const std::shared_ptr<LockstepFrames<T>> lockstep =
+      make_lockstep_frames<T>(*simd_, {l(), p, /*adjoint=*/m_ < n_, /*complement=*/false, tolerance});
+  return together_and_the_rest([this, p, lockstep](int64_t first, int64_t count, std::string* problems) {
+    const T* b[kMostLanes] = {};
+    T* x[kMostLanes] = {};
+    std::uint64_t left = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      b[i] = b_of(first + i), x[i] = x_of(first + i), ranks_[first + i] = p;
+      problems[i].clear();
+      // One by one it gets its words.
+      if (!is_finite(a_of(first + i), static_cast<std::size_t>(m_) * n_)) left |= std::uint64_t{1} << i;
+    }
+    return left | (*lockstep)(b, x, static_cast<int>(count));
+  });
+}
+
+template <typename T>
 void CompressBatch<T>::fill_with_nan(int64_t index) const {
-  const std::size_t size = static_cast<std::size_t>(l()) * std::min(m_, n_);
-  std::fill_n(x_ + index * size, size, nan<T>());
+  std::fill_n(x_of(index), static_cast<std::size_t>(l()) * std::min(m_, n_), nan<T>());
   ranks_[index] = -1;
+}
+
+template <typename T>
+ComplementBatch<T>::ComplementBatch(int l, int p, int64_t elements, const T* x, T* bases, int32_t* rows)
+    : Batch(/*fill_failures=*/false), l_(l), p_(p), x_(x), bases_(bases), rows_(rows) {
+  std::string problem;
+  if (p > 0) simd_ = simd_for(l, l - p, elements, &problem);
+  if (!problem.empty()) this->refuse(problem);
 }
 
 template <typename T>
@@ -59,6 +123,25 @@ Batch::Worker ComplementBatch<T>::make_worker() const {
     (*finder)(x_ + index * l_ * p_, bases_ + index * l_ * d, rows_ + index * d);
     return "";
   };
+}
+
+template <typename T>
+Batch::GroupWorker ComplementBatch<T>::make_group_worker() const {
+  if (simd_ == nullptr) return Batch::make_group_worker();
+  const std::shared_ptr<LockstepFrames<T>> lockstep =
+      make_lockstep_frames<T>(*simd_, {l_, p_, /*adjoint=*/false, /*complement=*/true, /*tolerance=*/0});
+  const auto finder = std::make_shared<ComplementFinder<T>>(l_, p_);
+  return together_and_the_rest([this, lockstep, finder](int64_t first, int64_t count, std::string*) {
+    const T* x[kMostLanes] = {};
+    T* bases[kMostLanes] = {};
+    const int64_t d = l_ - p_;
+    for (int64_t i = 0; i < count; ++i) x[i] = x_ + (first + i) * l_ * p_, bases[i] = bases_ + (first + i) * l_ * d;
+    const std::uint64_t left = (*lockstep)(x, bases, static_cast<int>(count));
+    for (int64_t i = 0; i < count; ++i) {
+      if ((left >> i & 1) == 0) finder->triangularize(bases[i], rows_ + (first + i) * d);
+    }
+    return left;
+  });
 }
 
 template <typename T>

@@ -4,13 +4,15 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 #include "algorithms/batch.h"
 #include "pencil/lapack.h"
+#include "vectors/simd.h"
 
 namespace tfqz {
+
+// Small matrices go in lockstep where there is more than one, but for those whose rank may not be full.
 
 // Row-major arrays: `a` and `b` [..., m, n], x [batch, n, p] with p = min(m, n), ranks [batch]; `adjoint`: those of the adjoints, x
 // [batch, m, p].
@@ -18,28 +20,25 @@ template <typename T>
 class CompressBatch : public Batch {
  public:
   // `rank`: of each b, -1 if that is to be found. `a_indices`, `b_indices`: as QzBatch has them.
-  CompressBatch(int m, int n, int rank, bool adjoint, const T* a, const T* b, std::vector<int64_t> a_indices,
-                std::vector<int64_t> b_indices, T* x, int32_t* ranks, bool fill_failures)
-      : Batch(fill_failures),
-        m_(m),
-        n_(n),
-        rank_(rank),
-        whole_(adjoint ? m <= n : n <= m),
-        a_(a),
-        b_(b),
-        a_indices_(std::move(a_indices)),
-        b_indices_(std::move(b_indices)),
-        x_(x),
-        ranks_(ranks) {}
+  CompressBatch(int m, int n, int64_t elements, int rank, bool adjoint, const T* a, const T* b, std::vector<int64_t> a_indices,
+                std::vector<int64_t> b_indices, T* x, int32_t* ranks, bool fill_failures);
 
-  int64_t cost_per_element() const override { return 100 + int64_t{2} * m_ * n_ * (10 + std::min(m_, n_)); }
+  int64_t cost_per_element() const override;
+  int64_t group_size() const override { return simd_ == nullptr ? 1 : lanes<T>(*simd_); }
 
  protected:
   Worker make_worker() const override;
+  GroupWorker make_group_worker() const override;
   void fill_with_nan(int64_t index) const override;
 
  private:
   int l() const { return whole_ ? std::min(m_, n_) : std::max(m_, n_); }
+  const T* a_of(int64_t index) const { return matrix_of(a_, a_indices_, index); }
+  const T* b_of(int64_t index) const { return matrix_of(b_, b_indices_, index); }
+  const T* matrix_of(const T* all, const std::vector<int64_t>& indices, int64_t index) const {
+    return all + static_cast<std::size_t>(m_) * n_ * (indices.empty() ? index : indices[index]);
+  }
+  T* x_of(int64_t index) const { return x_ + static_cast<std::size_t>(l()) * std::min(m_, n_) * index; }
 
   const int m_, n_, rank_;
   const bool whole_;
@@ -47,19 +46,21 @@ class CompressBatch : public Batch {
   const std::vector<int64_t> a_indices_, b_indices_;
   T* const x_;
   int32_t* const ranks_;
+  const Simd* simd_ = nullptr;  // none: one by one
 };
 
 // Row-major arrays: x [batch, l, p], bases [batch, l, d], rows [batch, d] with d = l - p > 0. Nothing fails.
 template <typename T>
 class ComplementBatch : public Batch {
  public:
-  ComplementBatch(int l, int p, const T* x, T* bases, int32_t* rows)
-      : Batch(/*fill_failures=*/false), l_(l), p_(p), x_(x), bases_(bases), rows_(rows) {}
+  ComplementBatch(int l, int p, int64_t elements, const T* x, T* bases, int32_t* rows);
 
-  int64_t cost_per_element() const override { return 100 + int64_t{l_} * l_ * (10 + l_); }
+  int64_t cost_per_element() const override { return 100 + int64_t{l_} * l_ * (10 + l_) / 2; }
+  int64_t group_size() const override { return simd_ == nullptr ? 1 : lanes<T>(*simd_); }
 
  protected:
   Worker make_worker() const override;
+  GroupWorker make_group_worker() const override;
   void fill_with_nan(int64_t) const override {}
 
  private:
@@ -67,6 +68,7 @@ class ComplementBatch : public Batch {
   const T* const x_;
   T* const bases_;
   int32_t* const rows_;
+  const Simd* simd_ = nullptr;  // none: one by one
 };
 
 // Row-major arrays: b [batch, m, n], u [batch, m, p], s [batch, p], v [batch, n, p] with p = min(m, n).

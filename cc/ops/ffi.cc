@@ -118,15 +118,16 @@ ffi::Error RunSchur(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::ResultBuffe
 template <ffi::DataType kType, ffi::DataType, typename T>
 ffi::Error RunCompress(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> b, ffi::ResultBuffer<kType> x,
                        ffi::ResultBuffer<ffi::DataType::S32> ranks, int64_t adjoint, int64_t fill_failures, int64_t rank) {
-  CompressBatch<T> batch(SizeFromEnd(a, 2), SizeFromEnd(a, 1), static_cast<int>(rank), adjoint != 0, a.typed_data(), b.typed_data(), {}, {},
-                         x->typed_data(), ranks->typed_data(), fill_failures != 0);
+  CompressBatch<T> batch(SizeFromEnd(a, 2), SizeFromEnd(a, 1), Count(BatchShape(a)), static_cast<int>(rank), adjoint != 0, a.typed_data(),
+                         b.typed_data(), {}, {}, x->typed_data(), ranks->typed_data(), fill_failures != 0);
   return Run(pool, BatchShape(a), &batch);
 }
 
 template <ffi::DataType kType, ffi::DataType, typename T>
 ffi::Error RunComplement(ffi::ThreadPool pool, ffi::Buffer<kType> x, ffi::ResultBuffer<kType> basis,
                          ffi::ResultBuffer<ffi::DataType::S32> rows) {
-  ComplementBatch<T> batch(SizeFromEnd(x, 2), SizeFromEnd(x, 1), x.typed_data(), basis->typed_data(), rows->typed_data());
+  ComplementBatch<T> batch(SizeFromEnd(x, 2), SizeFromEnd(x, 1), Count(BatchShape(x)), x.typed_data(), basis->typed_data(),
+                           rows->typed_data());
   return Run(pool, BatchShape(x), &batch);
 }
 

@@ -42,9 +42,9 @@ class CompressKernel : public OpKernel {
       ranks->flat<int32_t>().setZero();  // p = 0
       return;
     }
-    CompressBatch<T> batch(static_cast<int>(m), static_cast<int>(n), rank_, adjoint_, a.flat<T>().data(), b.flat<T>().data(),
-                           broadcast.x_batch_indices(), broadcast.y_batch_indices(), x->flat<T>().data(), ranks->flat<int32_t>().data(),
-                           fill_failures_);
+    CompressBatch<T> batch(static_cast<int>(m), static_cast<int>(n), batch_shape.num_elements(), rank_, adjoint_, a.flat<T>().data(),
+                           b.flat<T>().data(), broadcast.x_batch_indices(), broadcast.y_batch_indices(), x->flat<T>().data(),
+                           ranks->flat<int32_t>().data(), fill_failures_);
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
   }
 
@@ -71,8 +71,8 @@ class ComplementKernel : public OpKernel {
     OP_REQUIRES_OK(context, context->allocate_output(0, WithMatrix(batch_shape, l, l - p), &basis));
     OP_REQUIRES_OK(context, context->allocate_output(1, vector, &rows));
     if (basis->NumElements() == 0) return;
-    ComplementBatch<T> batch(static_cast<int>(l), static_cast<int>(p), x.flat<T>().data(), basis->flat<T>().data(),
-                             rows->flat<int32_t>().data());
+    ComplementBatch<T> batch(static_cast<int>(l), static_cast<int>(p), batch_shape.num_elements(), x.flat<T>().data(),
+                             basis->flat<T>().data(), rows->flat<int32_t>().data());
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
   }
 };

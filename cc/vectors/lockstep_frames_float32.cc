@@ -1,0 +1,13 @@
+// Orthonormal columns of float32 matrices in lockstep, for each width of vectors.
+#include "vectors/widths.h"
+#define HWY_DISABLED_TARGETS TFQZ_WIDTHS_TO_64_BYTES
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "vectors/lockstep_frames_float32.cc"
+#include "hwy/foreach_target.h"
+#include "vectors/lockstep_frames-inl.h"
+
+#if HWY_ONCE
+namespace tfqz {
+template std::unique_ptr<LockstepFrames<float>> make_lockstep_frames(const Simd&, const FramesOf&);
+}
+#endif
