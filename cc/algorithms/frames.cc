@@ -1,5 +1,6 @@
 #include "algorithms/frames.h"
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <limits>
@@ -28,27 +29,40 @@ T nan() {
 }  // namespace
 
 template <typename T>
+Compressed<T> CompressBatch<T>::at(int64_t index) const {
+  return {compressed_.x + index * frame_size(), compressed_.ranks + index, compressed_.a_inner + index * inner_size(),
+          compressed_.b_inner + index * inner_size()};
+}
+
+template <typename T>
 Batch::Worker CompressBatch<T>::make_worker() const {
   const auto compressor = whole_ ? nullptr : std::make_shared<Compressor<T>>(m_, n_, rank_);
   return [this, compressor](int64_t index) -> std::string {
     const std::size_t size = static_cast<std::size_t>(m_) * n_;
-    const int p = std::min(m_, n_);
     const T* a = a_ + size * (a_indices_.empty() ? index : a_indices_[index]);
     const T* b = b_ + size * (b_indices_.empty() ? index : b_indices_[index]);
-    T* x = x_ + index * l() * p;
+    const Compressed<T> to = at(index);
     if (!is_finite(a, size)) return not_finite("a");
     if (!is_finite(b, size)) return not_finite("b");
-    if (whole_) set_identity<T>({x, p, p, p});
-    ranks_[index] = whole_ ? p : (*compressor)(a, b, x);
+    if (whole_) {
+      const int p = static_cast<int>(this->p());
+      set_identity<T>({to.x, p, p, p});
+      std::copy_n(a, size, to.a_inner);
+      std::copy_n(b, size, to.b_inner);
+      *to.ranks = p;
+    } else {
+      *to.ranks = (*compressor)(a, b, to.x, to.a_inner, to.b_inner);
+    }
     return "";
   };
 }
 
 template <typename T>
 void CompressBatch<T>::fill_with_nan(int64_t index) const {
-  const std::size_t size = static_cast<std::size_t>(l()) * std::min(m_, n_);
-  std::fill_n(x_ + index * size, size, nan<T>());
-  ranks_[index] = -1;
+  const Compressed<T> to = at(index);
+  std::fill_n(to.x, frame_size(), nan<T>());
+  for (T* inner : {to.a_inner, to.b_inner}) std::fill_n(inner, inner_size(), nan<T>());
+  *to.ranks = -1;
 }
 
 template <typename T>

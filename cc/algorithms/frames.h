@@ -12,14 +12,22 @@
 
 namespace tfqz {
 
-// Row-major arrays: `a` and `b` [..., m, n], x [batch, n, p] with p = min(m, n), ranks [batch]; `adjoint`: those of the adjoints, x
-// [batch, m, p].
+// Where compressions go.
+template <typename T>
+struct Compressed {
+  T* x;
+  int32_t* ranks;
+  T *a_inner, *b_inner;
+};
+
+// Row-major arrays: `a` and `b` [..., m, n], x [batch, n, p] with p = min(m, n), ranks [batch], a_inner and b_inner [batch, m, p];
+// `adjoint`: by the frame of the adjoints, x [batch, m, p], a_inner and b_inner [batch, p, n].
 template <typename T>
 class CompressBatch : public Batch {
  public:
   // `rank`: of each b, -1 if that is to be found. `a_indices`, `b_indices`: as QzBatch has them.
   CompressBatch(int m, int n, int rank, bool adjoint, const T* a, const T* b, std::vector<int64_t> a_indices,
-                std::vector<int64_t> b_indices, T* x, int32_t* ranks, bool fill_failures)
+                std::vector<int64_t> b_indices, const Compressed<T>& compressed, bool fill_failures)
       : Batch(fill_failures),
         m_(m),
         n_(n),
@@ -29,24 +37,26 @@ class CompressBatch : public Batch {
         b_(b),
         a_indices_(std::move(a_indices)),
         b_indices_(std::move(b_indices)),
-        x_(x),
-        ranks_(ranks) {}
+        compressed_(compressed) {}
 
-  int64_t cost_per_element() const override { return 100 + int64_t{2} * m_ * n_ * (10 + std::min(m_, n_)); }
+  int64_t cost_per_element() const override { return 100 + int64_t{3} * m_ * n_ * (10 + std::min(m_, n_)); }
 
  protected:
   Worker make_worker() const override;
   void fill_with_nan(int64_t index) const override;
 
  private:
-  int l() const { return whole_ ? std::min(m_, n_) : std::max(m_, n_); }
+  // Where an element's results go.
+  Compressed<T> at(int64_t index) const;
+  int64_t p() const { return std::min(m_, n_); }
+  int64_t frame_size() const { return (whole_ ? p() : std::max(m_, n_)) * p(); }
+  int64_t inner_size() const { return whole_ ? int64_t{m_} * n_ : p() * p(); }
 
   const int m_, n_, rank_;
   const bool whole_;
   const T *const a_, *const b_;
   const std::vector<int64_t> a_indices_, b_indices_;
-  T* const x_;
-  int32_t* const ranks_;
+  const Compressed<T> compressed_;
 };
 
 // Row-major arrays: x [batch, l, p], bases [batch, l, d], rows [batch, d] with d = l - p > 0. Nothing fails.

@@ -35,15 +35,20 @@ class CompressKernel : public OpKernel {
     const MatMulBCast broadcast = BatchesOf(a.shape(), b.shape());
     const TensorShape batch_shape = broadcast.output_batch_shape();
     const int64_t m = a.dim_size(a.dims() - 2), n = a.dim_size(a.dims() - 1);
-    Tensor *x, *ranks;
-    OP_REQUIRES_OK(context, context->allocate_output(0, WithMatrix(batch_shape, adjoint_ ? m : n, std::min(m, n)), &x));
+    const int64_t p = std::min(m, n);
+    const TensorShape inner = WithMatrix(batch_shape, adjoint_ ? p : m, adjoint_ ? n : p);
+    Tensor *x, *ranks, *a_inner, *b_inner;
+    OP_REQUIRES_OK(context, context->allocate_output(0, WithMatrix(batch_shape, adjoint_ ? m : n, p), &x));
     OP_REQUIRES_OK(context, context->allocate_output(1, batch_shape, &ranks));
+    OP_REQUIRES_OK(context, context->allocate_output(2, inner, &a_inner));
+    OP_REQUIRES_OK(context, context->allocate_output(3, inner, &b_inner));
     if (x->NumElements() == 0) {
       ranks->flat<int32_t>().setZero();  // p = 0
       return;
     }
     CompressBatch<T> batch(static_cast<int>(m), static_cast<int>(n), rank_, adjoint_, a.flat<T>().data(), b.flat<T>().data(),
-                           broadcast.x_batch_indices(), broadcast.y_batch_indices(), x->flat<T>().data(), ranks->flat<int32_t>().data(),
+                           broadcast.x_batch_indices(), broadcast.y_batch_indices(),
+                           {x->flat<T>().data(), ranks->flat<int32_t>().data(), a_inner->flat<T>().data(), b_inner->flat<T>().data()},
                            fill_failures_);
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
   }

@@ -184,9 +184,12 @@ struct Compress {
   static constexpr const char* kCall = "tfqz.qz";
 
   static Outputs OutputsOf(XlaOpKernelContext* context, const Operands& operands) {
-    const int64_t m = operands.Rows(), n = operands.Cols();
-    const TensorShape x = WithMatrix(operands.Batch(), Adjoint(context->op_kernel().def()) ? m : n, std::min(m, n));
-    return {{context->input_xla_type(0), x}, {xla::S32, operands.Batch()}};
+    const int64_t m = operands.Rows(), n = operands.Cols(), p = std::min(m, n);
+    const bool adjoint = Adjoint(context->op_kernel().def());
+    const TensorShape x = WithMatrix(operands.Batch(), adjoint ? m : n, p);
+    const TensorShape inner = WithMatrix(operands.Batch(), adjoint ? p : m, adjoint ? n : p);
+    const xla::PrimitiveType type = context->input_xla_type(0);
+    return {{type, x}, {xla::S32, operands.Batch()}, {type, inner}, {type, inner}};
   }
 
   static std::string Attributes(tensorflow::OpKernelConstruction* context) {

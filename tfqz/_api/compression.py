@@ -68,12 +68,14 @@ def compress(a, b, rank, rank_of_b, backend, on_failure):
     unknown = m is None or n is None
     p = None if unknown else min(m, n)
     if unknown or m < n:
-        right, found = _shaped(backend.compress(A, B, rank_of_b, on_failure, left=False), a, b, [n, p], [])
-        A, B = matmul(A, right), _of_rank(matmul(B, right), found)
+        right, _, A, B = _shaped(backend.compress(A, B, rank_of_b, on_failure, left=False), a, b, [n, p], [], [m, p], [m, p])
     if unknown or m > n:
         with tf.control_dependencies([] if right is None else [right]):  # which has checked the shapes
-            left, found = _shaped(backend.compress(*map(tf.stop_gradient, (a, b)), rank_of_b, on_failure, left=True), a, b, [m, p], [])
-        A, B = matmul(left, A, adjoint_a=True), tf.linalg.adjoint(_of_rank(tf.linalg.adjoint(matmul(left, B, adjoint_a=True)), found))
+            whole = [tf.stop_gradient(x) for x in (a, b)]
+            left, found, *inside = _shaped(backend.compress(*whole, rank_of_b, on_failure, left=True), a, b, [m, p], [], [p, n], [p, n])
+        if unknown:  # what the right frame has left
+            inside = [matmul(left, A, adjoint_a=True), _of_rank(matmul(left, B, adjoint_a=True), found)]
+        A, B = inside
     return Compression((a, b), [A, B], [left, right], "Compressed", [])
 
 
@@ -108,8 +110,8 @@ def check_ranks(rank, rank_of_b, sizes=(None, None)):
 
 
 def _of_rank(B, rank):
-    """B, [..., m, p], without columns behind its rank, [...], which are rounding."""
-    return blocks.masked((tf.range(tf.shape(B)[-1]) < rank[..., None])[..., None, :], B)
+    """B, [..., p, n], without rows behind its rank, [...], which are rounding."""
+    return blocks.masked((tf.range(tf.shape(B)[-2]) < rank[..., None])[..., None], B)
 
 
 def _truncated(a, b, rank, backend, on_failure):
