@@ -9,6 +9,7 @@
 
 #include "algorithms/complement.h"
 #include "algorithms/compression.h"
+#include "algorithms/extension.h"
 #include "algorithms/svd.h"
 #include "pencil/matrix.h"
 
@@ -76,6 +77,19 @@ Batch::Worker ComplementBatch<T>::make_worker() const {
 }
 
 template <typename T>
+Batch::Worker ExtendBatch<T>::make_worker() const {
+  const auto extender = std::make_shared<Extender<T>>(m_, n_, left_);
+  return [this, extender](int64_t index) -> std::string {
+    const int64_t m = m_, n = n_, l = std::max(m, n), p = std::min(m, n), inner = index * p * p;
+    const T* a = a_ + m * n * (a_indices_.empty() ? index : a_indices_[index]);
+    (*extender)(a, x_ + index * l * p, beside_ + index * l * (l - p),
+                {inner_.s + inner, inner_.t + inner, inner_.q + inner, inner_.z + inner},
+                {whole_.s + index * m * n, whole_.t + index * m * n, whole_.q + index * m * m, whole_.z + index * n * n, nullptr, nullptr});
+    return "";
+  };
+}
+
+template <typename T>
 Batch::Worker SvdBatch<T>::make_worker() const {
   const auto solver = std::make_shared<SvdSolver<T>>(m_, n_);
   return [this, solver](int64_t index) -> std::string {
@@ -98,6 +112,7 @@ void SvdBatch<T>::fill_with_nan(int64_t index) const {
 #define TFQZ_INSTANTIATE(T)          \
   template class CompressBatch<T>;   \
   template class ComplementBatch<T>; \
+  template class ExtendBatch<T>;     \
   template class SvdBatch<T>
 TFQZ_INSTANTIATE(float);
 TFQZ_INSTANTIATE(double);

@@ -1,4 +1,5 @@
-// Batches of rectangular matrices: compressions of pencils, orthogonal complements, singular value decompositions. No TensorFlow header.
+// Batches of rectangular matrices: compressions of pencils, orthogonal complements, whole factors, singular value decompositions. No
+// TensorFlow header.
 #ifndef TFQZ_ALGORITHMS_FRAMES_H_
 #define TFQZ_ALGORITHMS_FRAMES_H_
 
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "algorithms/batch.h"
+#include "pencil/factors.h"
 #include "pencil/lapack.h"
 
 namespace tfqz {
@@ -77,6 +79,43 @@ class ComplementBatch : public Batch {
   const T* const x_;
   T* const bases_;
   int32_t* const rows_;
+};
+
+// Row-major arrays: a [..., m, n], x [batch, l, p], beside [batch, l, d], the inner factors [batch, p, p], the whole ones S and T
+// [batch, m, n], Q [batch, m, m], Z [batch, n, n]; see extension.h. Nothing fails.
+template <typename T>
+class ExtendBatch : public Batch {
+ public:
+  ExtendBatch(int m, int n, bool left, const T* a, std::vector<int64_t> a_indices, const T* x, const T* beside,
+              const ConstFactors<T>& inner, const Factors<T>& whole)
+      : Batch(/*fill_failures=*/false),
+        m_(m),
+        n_(n),
+        left_(left),
+        a_(a),
+        a_indices_(std::move(a_indices)),
+        x_(x),
+        beside_(beside),
+        inner_(inner),
+        whole_(whole) {}
+
+  int64_t cost_per_element() const override {
+    const int64_t p = std::min(m_, n_), l = std::max(m_, n_);
+    return 100 + 2 * l * l + (l * p * p + (l + p) * p * (l - p)) / 2;
+  }
+
+ protected:
+  Worker make_worker() const override;
+  void fill_with_nan(int64_t) const override {}
+
+ private:
+  const int m_, n_;
+  const bool left_;
+  const T* const a_;
+  const std::vector<int64_t> a_indices_;
+  const T *const x_, *const beside_;
+  const ConstFactors<T> inner_;
+  const Factors<T> whole_;
 };
 
 // Row-major arrays: b [batch, m, n], u [batch, m, p], s [batch, p], v [batch, n, p] with p = min(m, n).

@@ -19,14 +19,14 @@ template <int kRows, int kCols, bool kAdjoint, typename T>
 void tile(int sum, const T* a, std::size_t row_step, std::size_t sum_step, Rows<const T> b, Rows<T> c) {
   T sums[kRows][kCols] = {};
   for (int l = 0; l < sum; ++l) {
-    const T* y = b.data + static_cast<std::size_t>(l) * b.leading;
+    const T* y = b.row(l);
     for (int i = 0; i < kRows; ++i) {
       const T entry = a[i * row_step + l * sum_step], x = kAdjoint ? conjugate(entry) : entry;
       for (int j = 0; j < kCols; ++j) sums[i][j] += product(x, y[j]);
     }
   }
   for (int i = 0; i < kRows; ++i) {
-    for (int j = 0; j < kCols; ++j) c.data[static_cast<std::size_t>(i) * c.leading + j] = sums[i][j];
+    for (int j = 0; j < kCols; ++j) c.row(i)[j] = sums[i][j];
   }
 }
 
@@ -34,7 +34,7 @@ template <int kRows, bool kAdjoint, typename T>
 void strip(int sum, int k, const T* a, std::size_t row_step, std::size_t sum_step, Rows<const T> b, Rows<T> c) {
   int j = 0;
   const auto next = [&](auto width) {
-    tile<kRows, width, kAdjoint>(sum, a, row_step, sum_step, {b.data + j, b.leading}, Rows<T>{c.data + j, c.leading});
+    tile<kRows, width, kAdjoint>(sum, a, row_step, sum_step, b.from_column(j), c.from_column(j));
     j += width;
   };
   while (k - j >= 4) next(std::integral_constant<int, 4>());
@@ -45,7 +45,7 @@ void strip(int sum, int k, const T* a, std::size_t row_step, std::size_t sum_ste
 template <bool kAdjoint, typename T>
 void multiply_in_loops(int m, int sum, int k, Rows<const T> a, Rows<const T> b, Rows<T> c) {
   const std::size_t row_step = kAdjoint ? 1 : a.leading, sum_step = kAdjoint ? a.leading : 1;
-  const auto to = [&](int i) { return Rows<T>{c.data + static_cast<std::size_t>(i) * c.leading, c.leading}; };
+  const auto to = [&](int i) { return Rows<T>{c.row(i), c.leading}; };
   int i = 0;
   for (; i + 2 <= m; i += 2) strip<2, kAdjoint>(sum, k, a.data + i * row_step, row_step, sum_step, b, to(i));
   if (i < m) strip<1, kAdjoint>(sum, k, a.data + i * row_step, row_step, sum_step, b, to(i));

@@ -3,6 +3,8 @@
 #ifndef TFQZ_ALGORITHMS_ROW_PRODUCTS_H_
 #define TFQZ_ALGORITHMS_ROW_PRODUCTS_H_
 
+#include <cstddef>
+
 #include "pencil/products.h"
 
 namespace tfqz {
@@ -12,6 +14,9 @@ template <typename T>
 struct Rows {
   T* data;
   int leading;
+
+  T* row(int i) const { return data + static_cast<std::size_t>(i) * leading; }
+  Rows from_column(int j) const { return {data + j, leading}; }
 };
 
 // C = A B, or A^H B; C is m x k, and `sum` what A and B have in common.

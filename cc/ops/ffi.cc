@@ -132,6 +132,16 @@ ffi::Error RunComplement(ffi::ThreadPool pool, ffi::Buffer<kType> x, ffi::Result
 }
 
 template <ffi::DataType kType, ffi::DataType, typename T>
+ffi::Error RunExtend(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> x, ffi::Buffer<kType> beside, ffi::Buffer<kType> s,
+                     ffi::Buffer<kType> t, ffi::Buffer<kType> q, ffi::Buffer<kType> z, ffi::ResultBuffer<kType> s_out,
+                     ffi::ResultBuffer<kType> t_out, ffi::ResultBuffer<kType> q_out, ffi::ResultBuffer<kType> z_out, int64_t adjoint) {
+  ExtendBatch<T> batch(SizeFromEnd(a, 2), SizeFromEnd(a, 1), adjoint != 0, a.typed_data(), {}, x.typed_data(), beside.typed_data(),
+                       {s.typed_data(), t.typed_data(), q.typed_data(), z.typed_data()},
+                       {s_out->typed_data(), t_out->typed_data(), q_out->typed_data(), z_out->typed_data(), nullptr, nullptr});
+  return Run(pool, BatchShape(a), &batch);
+}
+
+template <ffi::DataType kType, ffi::DataType, typename T>
 ffi::Error RunSvd(ffi::ThreadPool pool, ffi::Buffer<kType> b, ffi::ResultBuffer<kType> u, ffi::ResultBuffer<ffi::ToReal(kType)> s,
                   ffi::ResultBuffer<kType> v, int64_t fill_failures) {
   SvdBatch<T> batch(SizeFromEnd(b, 2), SizeFromEnd(b, 1), b.typed_data(), u->typed_data(), s->typed_data(), v->typed_data(),
@@ -224,6 +234,24 @@ auto BindComplement() {
 }
 
 template <ffi::DataType kType, ffi::DataType>
+auto BindExtend() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Attr<int64_t>("adjoint");
+}
+
+template <ffi::DataType kType, ffi::DataType>
 auto BindSvd() {
   return ffi::Ffi::Bind()
       .Ctx<ffi::ThreadPool>()
@@ -243,6 +271,7 @@ auto BindSvd() {
   TFQZ_HANDLER(schur, Schur, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);           \
   TFQZ_HANDLER(compress, Compress, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);     \
   TFQZ_HANDLER(complement, Complement, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T); \
+  TFQZ_HANDLER(extend, Extend, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);         \
   TFQZ_HANDLER(svd, Svd, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T)
 TFQZ_HANDLERS(float, F32, C64, float);
 TFQZ_HANDLERS(double, F64, C128, double);

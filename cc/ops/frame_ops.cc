@@ -104,6 +104,52 @@ rows: [..., d], the chosen rows in ascending order.
 body: Empty, or a function of x, [batch, l, p], with these outputs, which XLA compiles for devices other than the CPU.
 )doc");
 
+absl::Status ExtendShape(InferenceContext* context) {
+  DimensionHandle m, n, l, p;
+  ShapeHandle of_a, batch;
+  TF_RETURN_IF_ERROR(MatricesShape(context, 0, &m, &n, &of_a));
+  TF_RETURN_IF_ERROR(MatricesShape(context, 1, &l, &p, &batch));
+  const DimensionHandle sizes[][2] = {{m, n}, {m, n}, {m, m}, {n, n}};
+  for (int i = 0; i < 4; ++i) {
+    ShapeHandle shape;
+    TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Matrix(sizes[i][0], sizes[i][1]), &shape));
+    context->set_output(i, shape);
+  }
+  return absl::OkStatus();
+}
+
+REGISTER_OP("Tfqz>Extend")
+    .Input("a: T")
+    .Input("x: T")
+    .Input("beside: T")
+    .Input("s: T")
+    .Input("t: T")
+    .Input("q: T")
+    .Input("z: T")
+    .Output("s_out: T")
+    .Output("t_out: T")
+    .Output("q_out: T")
+    .Output("z_out: T")
+    .Attr("T: {float, double, complex64, complex128}")
+    .Attr("adjoint: bool = false")
+    .Attr("body: string = ''")
+    .SetShapeFn(ExtendShape)
+    .Doc(R"doc(
+The factors of a wide pencil, m < n, from those of the square one that it is compressed to, and the basis of a complement.
+
+a: [..., m, n]; its batch shape broadcasts to that of x.
+x: [..., n, p] with p = min(m, n), orthonormal columns, that b is b x x^H of.
+beside: [..., n, d] with d = n - p, orthonormal columns, a basis of the complement.
+s, t, q, z: [..., p, p], factors of the pencil a x, b x, in canonical form.
+s_out: [..., m, n], [s q^H a beside] but for phases; NaN, and the others, where s is.
+t_out: [..., m, n], [t 0].
+q_out: [..., m, m], q but for phases: in canonical form.
+z_out: [..., n, n], [x z beside] but for phases: in canonical form.
+adjoint: Of a tall pencil, m > n, from the factors of x^H a, x^H b: x is [..., m, p], beside [..., m, d], whose columns come from the last to
+  the first; s_out is [beside^H a z; s], t_out [0; t], q_out [beside, x q], z_out z.
+body: Empty, or a function of the inputs, [batch, rows, columns], with these outputs, which XLA compiles for devices other than the CPU.
+)doc");
+
 absl::Status SvdShape(InferenceContext* context) {
   DimensionHandle m, n;
   ShapeHandle batch, u, s, v;
