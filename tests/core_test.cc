@@ -102,26 +102,31 @@ struct Arrays {
   tfqz::Factors<T> factors;
 };
 
-// max |A - Q S Z^H| over n eps, for entries of order 1.
+// max |A - Q S Z^H| over max(m, n) eps, for entries of order 1.
+template <typename T>
+double residual(int m, int n, const T* a, const T* s, const T* q, const T* z) {
+  double largest = 0;
+  for (int i = 0; i < m; ++i) {
+    std::vector<std::complex<double>> row(n);
+    for (int l = 0; l < n; ++l) {
+      for (int k = 0; k < m; ++k) row[l] += std::complex<double>(q[i * m + k]) * std::complex<double>(s[k * n + l]);
+    }
+    for (int j = 0; j < n; ++j) {
+      std::complex<double> sum = -std::complex<double>(a[i * n + j]);
+      for (int l = 0; l < n; ++l) sum += row[l] * std::conj(std::complex<double>(z[j * n + l]));
+      largest = std::max(largest, std::abs(sum));
+    }
+  }
+  return largest / (std::max(m, n) * std::numeric_limits<tfqz::Real<T>>::epsilon());
+}
 template <typename T>
 double residual(int n, const std::vector<T>& a, const Arrays<T>& arrays) {
   double largest = 0;
   const std::size_t size = static_cast<std::size_t>(n) * n;
   for (std::size_t k = 0; k < kBatch; ++k) {
-    const T *A = &a[k * size], *S = &arrays.s[k * size], *Q = &arrays.q[k * size], *Z = &arrays.z[k * size];
-    for (int i = 0; i < n; ++i) {
-      for (int j = 0; j < n; ++j) {
-        std::complex<double> sum = 0;
-        for (int l = 0; l < n; ++l) {
-          std::complex<double> row = 0;
-          for (int m = 0; m < n; ++m) row += std::complex<double>(Q[i * n + m]) * std::complex<double>(S[m * n + l]);
-          sum += row * std::conj(std::complex<double>(Z[j * n + l]));
-        }
-        largest = std::max(largest, std::abs(sum - std::complex<double>(A[i * n + j])));
-      }
-    }
+    largest = std::max(largest, residual(n, n, &a[k * size], &arrays.s[k * size], &arrays.q[k * size], &arrays.z[k * size]));
   }
-  return largest / (n * std::numeric_limits<tfqz::Real<T>>::epsilon());
+  return largest;
 }
 
 template <typename T>
@@ -189,7 +194,9 @@ void check_frames(const char* dtype, int m, int n) {
   // Of the second b two rows, or columns, are the same.
   for (int i = 0; i < l; ++i) (m < n ? b[size + n + i] : b[size + i * n + 1]) = m < n ? b[size + i] : b[size + i * n];
   std::vector<int32_t> ranks(kBatch), rows(kBatch * d);
-  tfqz::CompressBatch<T> compression(m, n, kBatch, -1, m > n, a.data(), b.data(), {}, {}, x.data(), ranks.data(), /*fill_failures=*/false);
+  std::vector<T> a_inner(kBatch * p * p), b_inner(a_inner);
+  tfqz::CompressBatch<T> compression(m, n, kBatch, -1, m > n, a.data(), b.data(), {}, {}, {x.data(), ranks.data(), a_inner.data(), b_inner.data()},
+                                     /*fill_failures=*/false);
   compression.run(0, kBatch);
   tfqz::ComplementBatch<T> complement(l, p, kBatch, x.data(), basis.data(), rows.data());
   complement.run(0, kBatch);
@@ -218,6 +225,21 @@ void check_frames(const char* dtype, int m, int n) {
     std::printf("svd %s %d failure: %s\n", dtype, m, failure.c_str());
     return;
   }
+  Arrays<T> inner(p);
+  const tfqz::Factors<T>& f = inner.factors;
+  tfqz::QzBatch<T> decomposition(p, kBatch, a_inner.data(), b_inner.data(), {}, {}, f, /*fill_failures=*/false);
+  decomposition.run(0, kBatch);
+  std::vector<T> S(kBatch * size), T_(S), Q(kBatch * m * m), Z(kBatch * n * n);
+  tfqz::ExtendBatch<T> extension(m, n, m > n, a.data(), {}, x.data(), basis.data(), {f.s, f.t, f.q, f.z},
+                                 {S.data(), T_.data(), Q.data(), Z.data(), nullptr, nullptr});
+  extension.run(0, kBatch);
+  double extended = decomposition.failure({kBatch}).empty() ? 0 : std::numeric_limits<double>::infinity();
+  for (int k = 0; k < kBatch; ++k) {
+    for (const auto& [of, factor] : {std::pair(&a, &S), std::pair(&b, &T_)}) {
+      extended = std::max(extended, residual(m, n, of->data() + k * size, factor->data() + k * size, &Q[k * m * m], &Z[k * n * n]));
+    }
+  }
+  std::printf("extend %s %d residual: %.3g\n", dtype, m, extended);
   std::printf("compress %s %d residual: %.3g\n", dtype, m, compressed);
   std::printf("complement %s %d residual: %.3g\n", dtype, m, completed);
   std::printf("svd %s %d residual: %.3g\n", dtype, m, decomposed);

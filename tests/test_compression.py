@@ -62,6 +62,19 @@ def assert_compresses(a, b, x, ranks, rank, factor=1e4):
             assert np.abs(part @ adjoint(part) - expected).max() < tolerance(x.dtype, factor), index
 
 
+def assert_inside(a, b, x, ranks, a_inner, b_inner):
+    """What the pencil is compressed to, of B with exact zeros behind the rank."""
+    tall = a.shape[-2] > a.shape[-1]
+    for whole, inner in ((a, a_inner), (b, b_inner)):
+        expected = adjoint(x) @ whole if tall else whole @ x
+        assert inner.shape == expected.shape and inner.dtype == expected.dtype
+        bound = np.abs(whole).max(initial=0) * max(a.shape[-2:])
+        assert np.abs(inner - expected).max(initial=0) <= tolerance(x.dtype, 30) * bound
+    for index in np.ndindex(ranks.shape):
+        columns = adjoint(b_inner[index]) if tall else b_inner[index]
+        assert np.all(columns[:, ranks[index] :] == 0)
+
+
 def compress(a, b, rank=None, on_failure="raise", module=native):
     return [x.numpy() for x in module.compress(tf.constant(a), tf.constant(b), rank, on_failure, left=a.shape[-2] > a.shape[-1])]
 
@@ -85,10 +98,14 @@ def test_compression_spans_what_it_should(m, n, dtype, backend, module, rng):
     p = min(m, n)
     for rank in {p, p - 1, max(p - 2, 0), 0}:
         a, b = pencil(rng, (3,), m, n, rank, dtype)
-        assert_compresses(a, b, *compress(a, b, module=module), rank)
-        assert_compresses(a, b, *compress(a, b, rank, module=module), rank)
+        for told in (None, rank):
+            found = compress(a, b, told, module=module)
+            assert_compresses(a, b, *found[:2], rank)
+            assert_inside(a, b, *found)
         if backend == "native":  # by itself, not in lockstep
-            assert_compresses(a[0], b[0], *compress(a[0], b[0], module=module), rank)
+            found = compress(a[0], b[0], module=module)
+            assert_compresses(a[0], b[0], *found[:2], rank)
+            assert_inside(a[0], b[0], *found)
 
 
 @pytest.mark.parametrize("m, n", [(3, 5), (45, 60)])
@@ -101,34 +118,39 @@ def test_compression_of_extreme_entries(m, n, power, rng):
         tiny = u[..., m - 2 :] @ adjoint(u[..., m - 2 :]) @ a @ adjoint(vh[..., m - 2 :, :]) @ vh[..., m - 2 :, :]
         factor = np.float32(10.0**power)
         a, b = ((adjoint(x) if transposed else x) for x in (factor * a, factor * b))
-        assert_compresses(a / factor, b / factor, *compress(a, b), m - 2)
+        found = compress(a, b)
+        assert_compresses(a / factor, b / factor, *found[:2], m - 2)
+        assert_inside(a, b, *found)
         exact = np.zeros((m, n), "float32")
         exact[: m - 2, : m - 2], exact[m - 2 :, m - 2 :] = np.eye(m - 2), 1e-25 * tiny[0, :2, : n - m + 2]
         only_b = np.zeros((m, n), "float32")
         only_b[: m - 2, : m - 2] = np.eye(m - 2)
         e, o = ((x.T if transposed else x)[None] for x in (exact, only_b))
-        assert_compresses(np.where(np.abs(e) < 1e-3, 1e25 * e, e), o, *compress(e, o), m - 2)
+        assert_compresses(np.where(np.abs(e) < 1e-3, 1e25 * e, e), o, *compress(e, o)[:2], m - 2)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "complex128"])
 @pytest.mark.parametrize("n", [1, 4, 45])
-def test_nothing_to_compress(n, dtype, rng):
+def test_nothing_to_compress(n, dtype, backend, module, rng):
+    feasible(backend, n + 20)
     for m in (n, n + 2):
         for left in (False, True):
             a, b = pencil(rng, (2,), n if left else m, m if left else n, n - 1, dtype)
             for told in (None, n - 1):
-                x, ranks = (y.numpy() for y in native.compress(a, b, told, "raise", left=left))
+                x, ranks, *inner = (y.numpy() for y in module.compress(tf.constant(a), tf.constant(b), told, "raise", left=left))
                 assert np.array_equal(x, np.broadcast_to(np.eye(n), (2, n, n))) and np.all(ranks == n)
+                assert np.array_equal(inner, [a, b])
 
 
 @pytest.mark.parametrize("shapes", [([3, 1], [2]), ([], [4]), ([2, 1, 3], [5, 1]), ([], [])])
 def test_batch_shapes_broadcast(shapes, rng):
     (a, b), batch = (deviates(rng, (*shape, 3, 5), "float64") for shape in shapes), np.broadcast_shapes(*shapes)
-    x, ranks = compress(a, b, rank=2)
-    assert x.shape == (*batch, 5, 3) and ranks.shape == batch
+    x, ranks, *inner = compress(a, b, rank=2)
+    assert x.shape == (*batch, 5, 3) and ranks.shape == batch and all(y.shape == (*batch, 3, 3) for y in inner)
     a, b = (np.broadcast_to(y, (*batch, 3, 5)) for y in (a, b))
     for index in np.ndindex(batch):
-        assert np.allclose(x[index], compress(a[index], b[index], rank=2)[0], atol=1e-13)
+        of_one = compress(a[index], b[index], rank=2)
+        assert all(np.allclose(y[index], of_one[i], atol=1e-13) for i, y in ((0, x), (2, inner[0]), (3, inner[1])))
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0), (2, 0, 3), (0, 3, 4), (2, 0, 4, 3)])
@@ -142,7 +164,9 @@ def test_empty(shape):
         return [*native.compress(x, x, None, "raise", left=m > n), *native.svd(tf.constant(x), "raise")]
 
     for results in ([*native.compress(x, x, None, "raise", left=m > n), *native.svd(tf.constant(x), "raise")], compiled()):
-        assert [tuple(y.shape) for y in results] == [(*batch, l, p), (*batch,), (*batch, m, p), (*batch, p), (*batch, n, p)]
+        inner = (*batch, *((p, n) if m > n else (m, p)))
+        of_svd = [(*batch, m, p), (*batch, p), (*batch, n, p)]
+        assert [tuple(y.shape) for y in results] == [(*batch, l, p), (*batch,), inner, inner, *of_svd]
         assert np.all(results[1].numpy() == 0)
 
 
@@ -170,11 +194,11 @@ def test_failures(m, n, dtype, compiled, rng):
     ):
         with pytest.raises(INVALID, match=re.escape(f"`{name}` must be finite; got NaN or Inf in batch element [{place}]")):
             call()
-    x, ranks = (y.numpy() for y in compress(a, b, None, "nan", left=m > n))
+    x, ranks, *inner = (y.numpy() for y in compress(a, b, None, "nan", left=m > n))
     u, s, v = (y.numpy() for y in svd(b, "nan"))
     failed = [(1, 0), (1, 2)]
     for index in np.ndindex(2, 3):
-        assert np.all(np.isnan(x[index])) == np.any(np.isnan(x[index])) == (index in failed)
+        assert all(np.all(np.isnan(y[index])) == np.any(np.isnan(y[index])) == (index in failed) for y in (x, *inner))
         assert ranks[index] == (-1 if index in failed else min(m, n))
         assert all(np.all(np.isnan(y[index])) == np.any(np.isnan(y[index])) == (index == (1, 2)) for y in (u, s, v))
     basis, rows = native.complement(x)
@@ -184,7 +208,9 @@ def test_failures(m, n, dtype, compiled, rng):
 
 def test_large_entries_are_finite():
     big = np.full((3, 5), 1e300)
-    assert np.array_equal(compress(np.eye(3, 5), big)[1], 1) and np.allclose(native.svd(tf.constant(big), "raise")[1][0], 1e300 * 15**0.5)
+    _, rank, _, inner = compress(np.eye(3, 5), big)
+    assert rank == 1 and np.allclose(np.linalg.norm(inner / 1e300), 15**0.5)
+    assert np.allclose(native.svd(tf.constant(big), "raise")[1][0], 1e300 * 15**0.5)
 
 
 @pytest.mark.parametrize(
@@ -218,9 +244,9 @@ def test_what_is_known_of_shapes():
     def svd(b):
         return native.svd(b, "raise")
 
-    assert shapes(pair, [2, 1, 3, 5], [7, 3, None]) == [[2, 7, 5, 3], [2, 7]]
-    assert shapes(pair, [None, 3, None], [3, None]) == [[None, None, None], [None]]
-    assert shapes(pair, None, [3, 5]) == [None, None]
+    assert shapes(pair, [2, 1, 3, 5], [7, 3, None]) == [[2, 7, 5, 3], [2, 7], [2, 7, 3, 3], [2, 7, 3, 3]]
+    assert shapes(pair, [None, 3, None], [3, None]) == [[None, None, None], [None], [None, 3, None], [None, 3, None]]
+    assert shapes(pair, None, [3, 5]) == [None] * 4
     assert shapes(native.complement, [4, 5, 2]) == [[4, 5, 3], [4, 3]]
     assert shapes(native.complement, [4, 5, None]) == [[4, 5, None], [4, None]]
     assert shapes(native.complement, None) == [None, None]
@@ -311,8 +337,8 @@ def test_compiled(m, n, dtype, rng):
     a = a[0]
 
     def all_of_them(a, b):
-        x, ranks = native.compress(a, b, None, "raise", left=m > n)
-        return [x, ranks, *native.complement(x), *native.svd(b, "raise"), *native.compress(a, b, 1, "nan", left=m > n)]
+        x, *others = native.compress(a, b, None, "raise", left=m > n)
+        return [x, *others, *native.complement(x), *native.svd(b, "raise"), *native.compress(a, b, 1, "nan", left=m > n)]
 
     a, b = tf.constant(a), tf.constant(b)
     for compiled, eager in zip(tf.function(all_of_them, jit_compile=True)(a, b), all_of_them(a, b)):
@@ -323,8 +349,8 @@ def test_vectorized(rng):
     a, b = pencil(rng, (4, 2), 3, 5, 2, "float64")
 
     def all_of_them(x):
-        compressed, ranks = native.compress(x[0], b[0], None, "raise", left=False)
-        return [compressed, ranks, *native.complement(compressed), *native.svd(x[1], "raise")]
+        compressed, *others = native.compress(x[0], b[0], None, "raise", left=False)
+        return [compressed, *others, *native.complement(compressed), *native.svd(x[1], "raise")]
 
     a, b = tf.constant(a), tf.constant(b)
     together = tf.vectorized_map(all_of_them, (a, b), fallback_to_while_loop=False)

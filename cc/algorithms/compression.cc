@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "algorithms/row_products.h"
 #include "pencil/matrix.h"
 
 namespace tfqz {
@@ -32,20 +33,30 @@ Real<T> Compressor<T>::tolerance(int m, int n) {
   return 8 * std::max(m, n) * std::numeric_limits<R>::epsilon();
 }
 
-// Times a power of two if squares could overflow or be flushed.
+// Times a power of two if squares could overflow or be flushed. Returns what 1 stands for.
 template <typename T>
-void Compressor<T>::load(const T* from, Columns<T> to) {
+double Compressor<T>::load(const T* from, Columns<T> to) {
   constexpr R kSmall = sizeof(R) == 4 ? 1e-15 : 1e-150;
   const std::size_t size = static_cast<std::size_t>(l_) * p_;
   const R square = sum_of_squares(from, size);
   read(from, wide_, to);
-  if (!(square > kSmall && square < 1 / kSmall)) normalize(to.data, size);
+  return square > kSmall && square < 1 / kSmall ? 1 : normalize(to.data, size);
 }
 
 template <typename T>
-int Compressor<T>::operator()(const T* a, const T* b, T* x) {
+int Compressor<T>::operator()(const T* a, const T* b, T* x, T* a_inner, T* b_inner) {
   const Columns<T> B = B_.all(), X = X_.all();
-  load(b, B);
+  double unit = load(b, B);
+  const auto finish = [&](const Reflectors<T>& v, const int* pivots) {
+    write(X, x);
+    write_inner(v, pivots, unit, b_inner);
+    if (wide_) {
+      multiply<T>(Form::kAsIs, p_, l_, p_, {a, l_}, {x, p_}, {a_inner, p_});
+    } else {
+      multiply<T>(Form::kAdjoint, p_, l_, p_, {x, p_}, {a, p_}, {a_inner, p_});
+    }
+    return v.count;
+  };
   // Without pivoting, which takes longer, if that shows that the rank is full.
   if (rank_ < 0 || rank_ == p_) {
     R longest = 0;
@@ -53,10 +64,9 @@ int Compressor<T>::operator()(const T* a, const T* b, T* x) {
     const Reflectors<T> v = householder_.factor(B, tau_.data());
     if (rank_ == p_ || householder_.surely_regular(v.v, 2 * tolerance_ * std::sqrt(longest), small_.all())) {
       householder_.form(v, X);
-      write(X, x);
-      return p_;
+      return finish(v, nullptr);
     }
-    load(b, B);
+    unit = load(b, B);
   }
   const Reflectors<T> v = householder_.factor_pivoted(B, rank_ < 0 ? p_ : rank_, rank_ < 0 ? tolerance_ : 0, tau_.data(), pivots_.data());
   if (v.count == p_) {
@@ -64,8 +74,24 @@ int Compressor<T>::operator()(const T* a, const T* b, T* x) {
   } else {
     complete(a, v);
   }
-  write(X, x);
-  return v.count;
+  return finish(v, pivots_.data());
+}
+
+// B P = V R: B's columns are those of V R, and V^H x is the identity above.
+template <typename T>
+void Compressor<T>::write_inner(const Reflectors<T>& v, const int* pivots, double unit, T* b_inner) const {
+  const R factor = static_cast<R>(unit);
+  for (int j = 0; j < p_; ++j) {
+    const int to = pivots == nullptr ? j : pivots[j];
+    for (int i = 0; i < p_; ++i) {
+      const T entry = i <= j && i < v.count ? v.v(i, j) * factor : T(0);
+      if (wide_) {
+        b_inner[static_cast<std::size_t>(to) * p_ + i] = conjugate(entry);
+      } else {
+        b_inner[static_cast<std::size_t>(i) * p_ + to] = entry;
+      }
+    }
+  }
 }
 
 // B V[:, :r] = P [R11 R12]^H. What A does from ker B to the complement of B's range: C^H = V2^H A^H U2.

@@ -18,8 +18,9 @@ class Compressor {
   Compressor(int m, int n, int rank);
 
   // `a` and `b` are row-major m x n and finite, x row-major l x p with l = max(m, n), p = min(m, n): orthonormal columns, of which the
-  // first ones, as many as B's rank, span B's rows (tall: columns). Returns the rank.
-  int operator()(const T* a, const T* b, T* x);
+  // first ones, as many as B's rank, span B's rows (tall: columns). Returns the rank. To `a_inner`, `b_inner`, row-major p x p: what the
+  // pencil is compressed to, A x and B x (tall: x^H A, x^H B), of B nothing behind the rank.
+  int operator()(const T* a, const T* b, T* x, T* a_inner, T* b_inner);
 
   // What a diagonal entry of QR with pivoting reaches if it is no rounding, over the first one.
   static Real<T> tolerance(int m, int n);
@@ -27,7 +28,8 @@ class Compressor {
  private:
   using R = Real<T>;
 
-  void load(const T* from, Columns<T> to);
+  double load(const T* from, Columns<T> to);
+  void write_inner(const Reflectors<T>& v, const int* pivots, double unit, T* b_inner) const;
   void complete(const T* a, const Reflectors<T>& v);
 
   const bool wide_;

@@ -1,5 +1,6 @@
 #include "algorithms/frames.h"
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <limits>
@@ -10,6 +11,8 @@
 #include "algorithms/choose_simd.h"
 #include "algorithms/complement.h"
 #include "algorithms/compression.h"
+#include "algorithms/extension.h"
+#include "algorithms/row_products.h"
 #include "algorithms/svd.h"
 #include "pencil/matrix.h"
 #include "vectors/lockstep_frames.h"
@@ -42,7 +45,8 @@ const Simd* simd_for(int m, int n, int64_t elements, std::string* problem) {
 
 template <typename T>
 CompressBatch<T>::CompressBatch(int m, int n, int64_t elements, int rank, bool adjoint, const T* a, const T* b,
-                                std::vector<int64_t> a_indices, std::vector<int64_t> b_indices, T* x, int32_t* ranks, bool fill_failures)
+                                std::vector<int64_t> a_indices, std::vector<int64_t> b_indices,
+                                const Compressed<T>& compressed, bool fill_failures)
     : Batch(fill_failures),
       m_(m),
       n_(n),
@@ -52,8 +56,7 @@ CompressBatch<T>::CompressBatch(int m, int n, int64_t elements, int rank, bool a
       b_(b),
       a_indices_(std::move(a_indices)),
       b_indices_(std::move(b_indices)),
-      x_(x),
-      ranks_(ranks) {
+      compressed_(compressed) {
   std::string problem;
   if (!whole_ && (rank < 0 || rank == std::min(m, n))) simd_ = simd_for(m, n, elements, &problem);
   if (!problem.empty()) this->refuse(problem);
@@ -61,8 +64,14 @@ CompressBatch<T>::CompressBatch(int m, int n, int64_t elements, int rank, bool a
 
 template <typename T>
 int64_t CompressBatch<T>::cost_per_element() const {
-  const int64_t cost = 100 + int64_t{2} * m_ * n_ * (10 + std::min(m_, n_));
-  return simd_ == nullptr ? cost : cost / 4;
+  const int64_t cost = 100 + int64_t{3} * m_ * n_ * (10 + std::min(m_, n_));
+  return simd_ == nullptr ? cost : cost / 3;
+}
+
+template <typename T>
+Compressed<T> CompressBatch<T>::at(int64_t index) const {
+  return {compressed_.x + index * frame_size(), compressed_.ranks + index, compressed_.a_inner + index * inner_size(),
+          compressed_.b_inner + index * inner_size()};
 }
 
 template <typename T>
@@ -70,12 +79,19 @@ Batch::Worker CompressBatch<T>::make_worker() const {
   const auto compressor = whole_ ? nullptr : std::make_shared<Compressor<T>>(m_, n_, rank_);
   return [this, compressor](int64_t index) -> std::string {
     const std::size_t size = static_cast<std::size_t>(m_) * n_;
-    const int p = std::min(m_, n_);
     const T *a = a_of(index), *b = b_of(index);
+    const Compressed<T> to = at(index);
     if (!is_finite(a, size)) return not_finite("a");
     if (!is_finite(b, size)) return not_finite("b");
-    if (whole_) set_identity<T>({x_of(index), p, p, p});
-    ranks_[index] = whole_ ? p : (*compressor)(a, b, x_of(index));
+    if (whole_) {
+      const int p = static_cast<int>(this->p());
+      set_identity<T>({to.x, p, p, p});
+      std::copy_n(a, size, to.a_inner);
+      std::copy_n(b, size, to.b_inner);
+      *to.ranks = p;
+    } else {
+      *to.ranks = (*compressor)(a, b, to.x, to.a_inner, to.b_inner);
+    }
     return "";
   };
 }
@@ -86,25 +102,45 @@ Batch::GroupWorker CompressBatch<T>::make_group_worker() const {
   const int p = std::min(m_, n_);
   const double tolerance = rank_ == p ? 0 : 2 * static_cast<double>(Compressor<T>::tolerance(m_, n_));
   const std::shared_ptr<LockstepFrames<T>> lockstep =
-      make_lockstep_frames<T>(*simd_, {l(), p, /*adjoint=*/m_ < n_, /*complement=*/false, tolerance});
+      make_lockstep_frames<T>(*simd_, {static_cast<int>(l()), p, /*adjoint=*/m_ < n_, /*complement=*/false, tolerance});
   return together_and_the_rest([this, p, lockstep](int64_t first, int64_t count, std::string* problems) {
     const T* b[kMostLanes] = {};
     T* x[kMostLanes] = {};
     std::uint64_t left = 0;
     for (int64_t i = 0; i < count; ++i) {
-      b[i] = b_of(first + i), x[i] = x_of(first + i), ranks_[first + i] = p;
+      b[i] = b_of(first + i), x[i] = at(first + i).x, *at(first + i).ranks = p;
       problems[i].clear();
       // One by one it gets its words.
       if (!is_finite(a_of(first + i), static_cast<std::size_t>(m_) * n_)) left |= std::uint64_t{1} << i;
     }
-    return left | (*lockstep)(b, x, static_cast<int>(count));
+    left |= (*lockstep)(b, x, static_cast<int>(count));
+    for (int64_t i = 0; i < count; ++i) {
+      if ((left >> i & 1) != 0) continue;
+      const Compressed<T> to = at(first + i);
+      between_frames(a_of(first + i), to.x, to.a_inner);
+      between_frames(b[i], to.x, to.b_inner);
+    }
+    return left;
   });
+}
+
+// One matrix of the pencil and a frame, times each other.
+template <typename T>
+void CompressBatch<T>::between_frames(const T* from, const T* x, T* inner) const {
+  const int p = this->p(), l = static_cast<int>(this->l());
+  if (m_ < n_) {
+    multiply<T>(Form::kAsIs, p, l, p, {from, l}, {x, p}, {inner, p});
+  } else {
+    multiply<T>(Form::kAdjoint, p, l, p, {x, p}, {from, p}, {inner, p});
+  }
 }
 
 template <typename T>
 void CompressBatch<T>::fill_with_nan(int64_t index) const {
-  std::fill_n(x_of(index), static_cast<std::size_t>(l()) * std::min(m_, n_), nan<T>());
-  ranks_[index] = -1;
+  const Compressed<T> to = at(index);
+  std::fill_n(to.x, frame_size(), nan<T>());
+  for (T* inner : {to.a_inner, to.b_inner}) std::fill_n(inner, inner_size(), nan<T>());
+  *to.ranks = -1;
 }
 
 template <typename T>
@@ -145,6 +181,19 @@ Batch::GroupWorker ComplementBatch<T>::make_group_worker() const {
 }
 
 template <typename T>
+Batch::Worker ExtendBatch<T>::make_worker() const {
+  const auto extender = std::make_shared<Extender<T>>(m_, n_, left_);
+  return [this, extender](int64_t index) -> std::string {
+    const int64_t m = m_, n = n_, l = std::max(m, n), p = std::min(m, n), inner = index * p * p;
+    const T* a = a_ + m * n * (a_indices_.empty() ? index : a_indices_[index]);
+    (*extender)(a, x_ + index * l * p, beside_ + index * l * (l - p),
+                {inner_.s + inner, inner_.t + inner, inner_.q + inner, inner_.z + inner},
+                {whole_.s + index * m * n, whole_.t + index * m * n, whole_.q + index * m * m, whole_.z + index * n * n, nullptr, nullptr});
+    return "";
+  };
+}
+
+template <typename T>
 Batch::Worker SvdBatch<T>::make_worker() const {
   const auto solver = std::make_shared<SvdSolver<T>>(m_, n_);
   return [this, solver](int64_t index) -> std::string {
@@ -167,6 +216,7 @@ void SvdBatch<T>::fill_with_nan(int64_t index) const {
 #define TFQZ_INSTANTIATE(T)          \
   template class CompressBatch<T>;   \
   template class ComplementBatch<T>; \
+  template class ExtendBatch<T>;     \
   template class SvdBatch<T>
 TFQZ_INSTANTIATE(float);
 TFQZ_INSTANTIATE(double);

@@ -1,4 +1,5 @@
-// Batches of rectangular matrices: compressions of pencils, orthogonal complements, singular value decompositions. No TensorFlow header.
+// Batches of rectangular matrices: compressions of pencils, orthogonal complements, whole factors, singular value decompositions. No
+// TensorFlow header.
 #ifndef TFQZ_ALGORITHMS_FRAMES_H_
 #define TFQZ_ALGORITHMS_FRAMES_H_
 
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "algorithms/batch.h"
+#include "pencil/factors.h"
 #include "pencil/lapack.h"
 #include "vectors/simd.h"
 
@@ -14,14 +16,22 @@ namespace tfqz {
 
 // Small matrices go in lockstep where there is more than one, but for those whose rank may not be full.
 
-// Row-major arrays: `a` and `b` [..., m, n], x [batch, n, p] with p = min(m, n), ranks [batch]; `adjoint`: those of the adjoints, x
-// [batch, m, p].
+// Where compressions go.
+template <typename T>
+struct Compressed {
+  T* x;
+  int32_t* ranks;
+  T *a_inner, *b_inner;
+};
+
+// Row-major arrays: `a` and `b` [..., m, n], x [batch, n, p] with p = min(m, n), ranks [batch], a_inner and b_inner [batch, m, p];
+// `adjoint`: by the frame of the adjoints, x [batch, m, p], a_inner and b_inner [batch, p, n].
 template <typename T>
 class CompressBatch : public Batch {
  public:
   // `rank`: of each b, -1 if that is to be found. `a_indices`, `b_indices`: as QzBatch has them.
   CompressBatch(int m, int n, int64_t elements, int rank, bool adjoint, const T* a, const T* b, std::vector<int64_t> a_indices,
-                std::vector<int64_t> b_indices, T* x, int32_t* ranks, bool fill_failures);
+                std::vector<int64_t> b_indices, const Compressed<T>& compressed, bool fill_failures);
 
   int64_t cost_per_element() const override;
   int64_t group_size() const override { return simd_ == nullptr ? 1 : lanes<T>(*simd_); }
@@ -32,20 +42,25 @@ class CompressBatch : public Batch {
   void fill_with_nan(int64_t index) const override;
 
  private:
-  int l() const { return whole_ ? std::min(m_, n_) : std::max(m_, n_); }
+  void between_frames(const T* from, const T* x, T* inner) const;
+
+  // Where an element's results go.
+  Compressed<T> at(int64_t index) const;
   const T* a_of(int64_t index) const { return matrix_of(a_, a_indices_, index); }
   const T* b_of(int64_t index) const { return matrix_of(b_, b_indices_, index); }
   const T* matrix_of(const T* all, const std::vector<int64_t>& indices, int64_t index) const {
     return all + static_cast<std::size_t>(m_) * n_ * (indices.empty() ? index : indices[index]);
   }
-  T* x_of(int64_t index) const { return x_ + static_cast<std::size_t>(l()) * std::min(m_, n_) * index; }
+  int p() const { return std::min(m_, n_); }
+  int64_t l() const { return whole_ ? p() : std::max(m_, n_); }
+  int64_t frame_size() const { return l() * p(); }
+  int64_t inner_size() const { return whole_ ? int64_t{m_} * n_ : int64_t{p()} * p(); }
 
   const int m_, n_, rank_;
   const bool whole_;
   const T *const a_, *const b_;
   const std::vector<int64_t> a_indices_, b_indices_;
-  T* const x_;
-  int32_t* const ranks_;
+  const Compressed<T> compressed_;
   const Simd* simd_ = nullptr;  // none: one by one
 };
 
@@ -69,6 +84,43 @@ class ComplementBatch : public Batch {
   T* const bases_;
   int32_t* const rows_;
   const Simd* simd_ = nullptr;  // none: one by one
+};
+
+// Row-major arrays: a [..., m, n], x [batch, l, p], beside [batch, l, d], the inner factors [batch, p, p], the whole ones S and T
+// [batch, m, n], Q [batch, m, m], Z [batch, n, n]; see extension.h. Nothing fails.
+template <typename T>
+class ExtendBatch : public Batch {
+ public:
+  ExtendBatch(int m, int n, bool left, const T* a, std::vector<int64_t> a_indices, const T* x, const T* beside,
+              const ConstFactors<T>& inner, const Factors<T>& whole)
+      : Batch(/*fill_failures=*/false),
+        m_(m),
+        n_(n),
+        left_(left),
+        a_(a),
+        a_indices_(std::move(a_indices)),
+        x_(x),
+        beside_(beside),
+        inner_(inner),
+        whole_(whole) {}
+
+  int64_t cost_per_element() const override {
+    const int64_t p = std::min(m_, n_), l = std::max(m_, n_);
+    return 100 + 2 * l * l + (l * p * p + (l + p) * p * (l - p)) / 2;
+  }
+
+ protected:
+  Worker make_worker() const override;
+  void fill_with_nan(int64_t) const override {}
+
+ private:
+  const int m_, n_;
+  const bool left_;
+  const T* const a_;
+  const std::vector<int64_t> a_indices_;
+  const T *const x_, *const beside_;
+  const ConstFactors<T> inner_;
+  const Factors<T> whole_;
 };
 
 // Row-major arrays: b [batch, m, n], u [batch, m, p], s [batch, p], v [batch, n, p] with p = min(m, n).

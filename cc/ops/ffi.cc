@@ -117,9 +117,10 @@ ffi::Error RunSchur(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::ResultBuffe
 
 template <ffi::DataType kType, ffi::DataType, typename T>
 ffi::Error RunCompress(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> b, ffi::ResultBuffer<kType> x,
-                       ffi::ResultBuffer<ffi::DataType::S32> ranks, int64_t adjoint, int64_t fill_failures, int64_t rank) {
-  CompressBatch<T> batch(SizeFromEnd(a, 2), SizeFromEnd(a, 1), Count(BatchShape(a)), static_cast<int>(rank), adjoint != 0, a.typed_data(),
-                         b.typed_data(), {}, {}, x->typed_data(), ranks->typed_data(), fill_failures != 0);
+                       ffi::ResultBuffer<ffi::DataType::S32> ranks, ffi::ResultBuffer<kType> a_inner, ffi::ResultBuffer<kType> b_inner,
+                       int64_t adjoint, int64_t fill_failures, int64_t rank) {
+  CompressBatch<T> batch(SizeFromEnd(a, 2), SizeFromEnd(a, 1), Count(BatchShape(a)), static_cast<int>(rank), adjoint != 0, a.typed_data(), b.typed_data(), {}, {},
+                         {x->typed_data(), ranks->typed_data(), a_inner->typed_data(), b_inner->typed_data()}, fill_failures != 0);
   return Run(pool, BatchShape(a), &batch);
 }
 
@@ -129,6 +130,16 @@ ffi::Error RunComplement(ffi::ThreadPool pool, ffi::Buffer<kType> x, ffi::Result
   ComplementBatch<T> batch(SizeFromEnd(x, 2), SizeFromEnd(x, 1), Count(BatchShape(x)), x.typed_data(), basis->typed_data(),
                            rows->typed_data());
   return Run(pool, BatchShape(x), &batch);
+}
+
+template <ffi::DataType kType, ffi::DataType, typename T>
+ffi::Error RunExtend(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> x, ffi::Buffer<kType> beside, ffi::Buffer<kType> s,
+                     ffi::Buffer<kType> t, ffi::Buffer<kType> q, ffi::Buffer<kType> z, ffi::ResultBuffer<kType> s_out,
+                     ffi::ResultBuffer<kType> t_out, ffi::ResultBuffer<kType> q_out, ffi::ResultBuffer<kType> z_out, int64_t adjoint) {
+  ExtendBatch<T> batch(SizeFromEnd(a, 2), SizeFromEnd(a, 1), adjoint != 0, a.typed_data(), {}, x.typed_data(), beside.typed_data(),
+                       {s.typed_data(), t.typed_data(), q.typed_data(), z.typed_data()},
+                       {s_out->typed_data(), t_out->typed_data(), q_out->typed_data(), z_out->typed_data(), nullptr, nullptr});
+  return Run(pool, BatchShape(a), &batch);
 }
 
 template <ffi::DataType kType, ffi::DataType, typename T>
@@ -207,6 +218,8 @@ auto BindCompress() {
       .template Arg<ffi::Buffer<kType>>()
       .template Ret<ffi::Buffer<kType>>()
       .template Ret<ffi::Buffer<ffi::DataType::S32>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
       .template Attr<int64_t>("adjoint")
       .template Attr<int64_t>("fill_failures")
       .template Attr<int64_t>("rank");
@@ -219,6 +232,24 @@ auto BindComplement() {
       .template Arg<ffi::Buffer<kType>>()
       .template Ret<ffi::Buffer<kType>>()
       .template Ret<ffi::Buffer<ffi::DataType::S32>>();
+}
+
+template <ffi::DataType kType, ffi::DataType>
+auto BindExtend() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<kType>>()
+      .template Attr<int64_t>("adjoint");
 }
 
 template <ffi::DataType kType, ffi::DataType>
@@ -241,6 +272,7 @@ auto BindSvd() {
   TFQZ_HANDLER(schur, Schur, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);           \
   TFQZ_HANDLER(compress, Compress, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);     \
   TFQZ_HANDLER(complement, Complement, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T); \
+  TFQZ_HANDLER(extend, Extend, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);         \
   TFQZ_HANDLER(svd, Svd, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T)
 TFQZ_HANDLERS(float, F32, C64, float);
 TFQZ_HANDLERS(double, F64, C128, double);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <complex>
 #include <cstdint>
+#include <vector>
 
 #include "algorithms/frames.h"
 #include "ops/registration.h"
@@ -35,16 +36,21 @@ class CompressKernel : public OpKernel {
     const MatMulBCast broadcast = BatchesOf(a.shape(), b.shape());
     const TensorShape batch_shape = broadcast.output_batch_shape();
     const int64_t m = a.dim_size(a.dims() - 2), n = a.dim_size(a.dims() - 1);
-    Tensor *x, *ranks;
-    OP_REQUIRES_OK(context, context->allocate_output(0, WithMatrix(batch_shape, adjoint_ ? m : n, std::min(m, n)), &x));
+    const int64_t p = std::min(m, n);
+    const TensorShape inner = WithMatrix(batch_shape, adjoint_ ? p : m, adjoint_ ? n : p);
+    Tensor *x, *ranks, *a_inner, *b_inner;
+    OP_REQUIRES_OK(context, context->allocate_output(0, WithMatrix(batch_shape, adjoint_ ? m : n, p), &x));
     OP_REQUIRES_OK(context, context->allocate_output(1, batch_shape, &ranks));
+    OP_REQUIRES_OK(context, context->allocate_output(2, inner, &a_inner));
+    OP_REQUIRES_OK(context, context->allocate_output(3, inner, &b_inner));
     if (x->NumElements() == 0) {
       ranks->flat<int32_t>().setZero();  // p = 0
       return;
     }
-    CompressBatch<T> batch(static_cast<int>(m), static_cast<int>(n), batch_shape.num_elements(), rank_, adjoint_, a.flat<T>().data(),
-                           b.flat<T>().data(), broadcast.x_batch_indices(), broadcast.y_batch_indices(), x->flat<T>().data(),
-                           ranks->flat<int32_t>().data(), fill_failures_);
+    CompressBatch<T> batch(static_cast<int>(m), static_cast<int>(n), batch_shape.num_elements(), rank_, adjoint_, a.flat<T>().data(), b.flat<T>().data(),
+                           broadcast.x_batch_indices(), broadcast.y_batch_indices(),
+                           {x->flat<T>().data(), ranks->flat<int32_t>().data(), a_inner->flat<T>().data(), b_inner->flat<T>().data()},
+                           fill_failures_);
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
   }
 
@@ -78,6 +84,35 @@ class ComplementKernel : public OpKernel {
 };
 
 template <typename T>
+class ExtendKernel : public OpKernel {
+ public:
+  explicit ExtendKernel(OpKernelConstruction* context) : OpKernel(context) { OP_REQUIRES_OK(context, context->GetAttr("adjoint", &left_)); }
+
+  void Compute(OpKernelContext* context) override {
+    std::vector<TensorShape> shapes;
+    for (int i = 0; i < context->num_inputs(); ++i) shapes.push_back(context->input(i).shape());
+    OP_REQUIRES_OK(context, CheckExtendShapes(shapes, left_));
+    const auto input = [&](int i) { return context->input(i).flat<T>().data(); };
+    const int64_t m = shapes[0].dim_size(shapes[0].dims() - 2), n = shapes[0].dim_size(shapes[0].dims() - 1);
+    TensorShape batch_shape = shapes[1];
+    batch_shape.RemoveLastDims(2);
+    Tensor *s, *t, *q, *z;
+    OP_REQUIRES_OK(context, context->allocate_output(0, WithMatrix(batch_shape, m, n), &s));
+    OP_REQUIRES_OK(context, context->allocate_output(1, WithMatrix(batch_shape, m, n), &t));
+    OP_REQUIRES_OK(context, context->allocate_output(2, WithMatrix(batch_shape, m, m), &q));
+    OP_REQUIRES_OK(context, context->allocate_output(3, WithMatrix(batch_shape, n, n), &z));
+    if (q->NumElements() == 0 && z->NumElements() == 0) return;
+    ExtendBatch<T> batch(static_cast<int>(m), static_cast<int>(n), left_, input(0), BatchesOf(shapes[0], shapes[1]).x_batch_indices(),
+                         input(1), input(2), {input(3), input(4), input(5), input(6)},
+                         {s->flat<T>().data(), t->flat<T>().data(), q->flat<T>().data(), z->flat<T>().data(), nullptr, nullptr});
+    OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
+  }
+
+ private:
+  bool left_;
+};
+
+template <typename T>
 class SvdKernel : public OpKernel {
  public:
   explicit SvdKernel(OpKernelConstruction* context) : OpKernel(context), fill_failures_(FillFailures(context)) {}
@@ -106,6 +141,7 @@ class SvdKernel : public OpKernel {
 
 [[maybe_unused]] const bool registered[] = {RegisterKernels<CompressKernel>("Tfqz>Compress", tensorflow::DEVICE_CPU),
                                             RegisterKernels<ComplementKernel>("Tfqz>Complement", tensorflow::DEVICE_CPU),
+                                            RegisterKernels<ExtendKernel>("Tfqz>Extend", tensorflow::DEVICE_CPU),
                                             RegisterKernels<SvdKernel>("Tfqz>Svd", tensorflow::DEVICE_CPU)};
 
 }  // namespace

@@ -27,7 +27,7 @@ DimensionHandle Lesser(InferenceContext* context, DimensionHandle m, DimensionHa
 
 absl::Status CompressShape(InferenceContext* context) {
   DimensionHandle m, n, m_b, n_b;
-  ShapeHandle batch_a, batch_b, batch, x;
+  ShapeHandle batch_a, batch_b, batch, x, inner;
   TF_RETURN_IF_ERROR(MatricesShape(context, 0, &m, &n, &batch_a));
   TF_RETURN_IF_ERROR(MatricesShape(context, 1, &m_b, &n_b, &batch_b));
   TF_RETURN_IF_ERROR(context->Merge(m, m_b, &m));
@@ -36,9 +36,13 @@ absl::Status CompressShape(InferenceContext* context) {
                                                                                        /*incompatible_shape_error=*/true, &batch));
   bool adjoint;
   TF_RETURN_IF_ERROR(context->GetAttr("adjoint", &adjoint));
-  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Matrix(adjoint ? m : n, Lesser(context, m, n)), &x));
+  const DimensionHandle p = Lesser(context, m, n);
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Matrix(adjoint ? m : n, p), &x));
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, adjoint ? context->Matrix(p, n) : context->Matrix(m, p), &inner));
   context->set_output(0, x);
   context->set_output(1, batch);
+  context->set_output(2, inner);
+  context->set_output(3, inner);
   return absl::OkStatus();
 }
 
@@ -47,6 +51,8 @@ REGISTER_OP("Tfqz>Compress")
     .Input("b: T")
     .Output("x: T")
     .Output("ranks: int32")
+    .Output("a_inner: T")
+    .Output("b_inner: T")
     .Attr("T: {float, double, complex64, complex128}")
     .Attr("rank: int = -1")
     .Attr("adjoint: bool = false")
@@ -54,16 +60,18 @@ REGISTER_OP("Tfqz>Compress")
     .Attr("body: string = ''")
     .SetShapeFn(CompressShape)
     .Doc(R"doc(
-What a wide pencil, m < n, is compressed by: orthonormal columns that span the rows of b + (I - b b^+) a, conjugated, which are the rows of b
-if its rank is m.
+What a wide pencil, m < n, is compressed by, and to: orthonormal columns that span the rows of b + (I - b b^+) a, conjugated, which are the
+rows of b if its rank is m.
 
 a: [..., m, n].
 b: [..., m, n]; the batch shapes broadcast.
 x: [..., n, p] with p = min(m, n). The first columns, as many as the rank, span the rows of b. The identity if m >= n.
 ranks: [...], of b; n if m >= n, whatever it is; -1 where on_failure has filled x with NaN.
+a_inner: [..., m, p], a x; a itself if m >= n.
+b_inner: [..., m, p], b x, without columns behind the rank, which are rounding; b itself if m >= n.
 rank: Of b; -1: how much of the diagonal of QR with pivoting is beyond rounding.
-adjoint: The same of the adjoints of a and b: x is [..., m, p], for m > n.
-on_failure: 'raise' names the batch element that isn't finite, 'nan' fills x with NaN.
+adjoint: The same of the adjoints of a and b, for m > n: x is [..., m, p], a_inner and b_inner are [..., p, n], x^H a and x^H b.
+on_failure: 'raise' names the batch element that isn't finite, 'nan' fills it with NaN.
 body: Empty, or a function of a and b, [batch, m, n], with these outputs, which XLA compiles for devices other than the CPU.
 )doc");
 
@@ -94,6 +102,52 @@ x: [..., l, p], orthonormal columns.
 basis: [..., l, d] with d = l - p: orthonormal columns that are lower triangular with a positive diagonal at chosen rows; NaN where x is.
 rows: [..., d], the chosen rows in ascending order.
 body: Empty, or a function of x, [batch, l, p], with these outputs, which XLA compiles for devices other than the CPU.
+)doc");
+
+absl::Status ExtendShape(InferenceContext* context) {
+  DimensionHandle m, n, l, p;
+  ShapeHandle of_a, batch;
+  TF_RETURN_IF_ERROR(MatricesShape(context, 0, &m, &n, &of_a));
+  TF_RETURN_IF_ERROR(MatricesShape(context, 1, &l, &p, &batch));
+  const DimensionHandle sizes[][2] = {{m, n}, {m, n}, {m, m}, {n, n}};
+  for (int i = 0; i < 4; ++i) {
+    ShapeHandle shape;
+    TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Matrix(sizes[i][0], sizes[i][1]), &shape));
+    context->set_output(i, shape);
+  }
+  return absl::OkStatus();
+}
+
+REGISTER_OP("Tfqz>Extend")
+    .Input("a: T")
+    .Input("x: T")
+    .Input("beside: T")
+    .Input("s: T")
+    .Input("t: T")
+    .Input("q: T")
+    .Input("z: T")
+    .Output("s_out: T")
+    .Output("t_out: T")
+    .Output("q_out: T")
+    .Output("z_out: T")
+    .Attr("T: {float, double, complex64, complex128}")
+    .Attr("adjoint: bool = false")
+    .Attr("body: string = ''")
+    .SetShapeFn(ExtendShape)
+    .Doc(R"doc(
+The factors of a wide pencil, m < n, from those of the square one that it is compressed to, and the basis of a complement.
+
+a: [..., m, n]; its batch shape broadcasts to that of x.
+x: [..., n, p] with p = min(m, n), orthonormal columns, that b is b x x^H of.
+beside: [..., n, d] with d = n - p, orthonormal columns, a basis of the complement.
+s, t, q, z: [..., p, p], factors of the pencil a x, b x, in canonical form.
+s_out: [..., m, n], [s q^H a beside] but for phases; NaN, and the others, where s is.
+t_out: [..., m, n], [t 0].
+q_out: [..., m, m], q but for phases: in canonical form.
+z_out: [..., n, n], [x z beside] but for phases: in canonical form.
+adjoint: Of a tall pencil, m > n, from the factors of x^H a, x^H b: x is [..., m, p], beside [..., m, d], whose columns come from the last to
+  the first; s_out is [beside^H a z; s], t_out [0; t], q_out [beside, x q], z_out z.
+body: Empty, or a function of the inputs, [batch, rows, columns], with these outputs, which XLA compiles for devices other than the CPU.
 )doc");
 
 absl::Status SvdShape(InferenceContext* context) {

@@ -134,6 +134,25 @@ absl::Status CheckFrameShape(const TensorShape& x) {
   return absl::InvalidArgumentError("`x` must have no more columns than rows; got " + shape_text(Sizes(x)));
 }
 
+absl::Status CheckExtendShapes(const std::vector<TensorShape>& inputs, bool left) {
+  const TensorShape &a = inputs[0], &x = inputs[1];
+  TF_RETURN_IF_ERROR(CheckRectangularShape("a", a));
+  TF_RETURN_IF_ERROR(CheckFrameShape(x));
+  const int64_t m = a.dim_size(a.dims() - 2), n = a.dim_size(a.dims() - 1), p = std::min(m, n);
+  const int64_t l = x.dim_size(x.dims() - 2);
+  TensorShape batch = x;
+  batch.RemoveLastDims(2);
+  bool fit = l == (left ? m : n) && x.dim_size(x.dims() - 1) == p && BatchesOf(a, x).IsValid() &&
+             BatchesOf(a, x).output_batch_shape() == batch && inputs[2] == WithMatrix(batch, l, l - p);
+  for (std::size_t i = 3; i < inputs.size(); ++i) fit = fit && inputs[i] == WithMatrix(batch, p, p);
+  if (fit) return absl::OkStatus();
+  std::string got;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    got += (i == 0 ? "" : i + 1 < inputs.size() ? ", " : " and ") + shape_text(Sizes(inputs[i]));
+  }
+  return absl::InvalidArgumentError("`x`, `beside`, `s`, `t`, `q`, `z` must be the frame, its complement and factors of `a`; got " + got);
+}
+
 tensorflow::MatMulBCast BatchesOf(const TensorShape& a, const TensorShape& b) {
   return tensorflow::MatMulBCast(a.dim_sizes(), b.dim_sizes());
 }

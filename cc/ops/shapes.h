@@ -42,6 +42,9 @@ absl::Status CheckRectangularShapes(const tensorflow::TensorShape& a, const tens
 // InvalidArgument unless it is [..., l, p] with p <= l.
 absl::Status CheckFrameShape(const tensorflow::TensorShape& x);
 
+// InvalidArgument unless a, x, beside, s, t, q, z, of this order, have the shapes that the documentation of `Tfqz>Extend` gives them.
+absl::Status CheckExtendShapes(const std::vector<tensorflow::TensorShape>& inputs, bool left);
+
 // How the batch shapes of [..., m, n] and [..., m, n] broadcast.
 tensorflow::MatMulBCast BatchesOf(const tensorflow::TensorShape& a, const tensorflow::TensorShape& b);
 

@@ -26,6 +26,16 @@ using tensorflow::TensorShape;
 using tensorflow::XlaCompiler;
 using tensorflow::XlaOpKernelContext;
 
+// Whether there is no work: most ops' first output says so.
+template <typename Op>
+bool IsEmpty(const std::vector<xla::Shape>& outputs) {
+  return xla::ShapeUtil::IsZeroElementArray(outputs[0]);
+}
+template <>
+bool IsEmpty<Extend>(const std::vector<xla::Shape>& outputs) {
+  return xla::ShapeUtil::IsZeroElementArray(outputs[2]) && xla::ShapeUtil::IsZeroElementArray(outputs[3]);
+}
+
 // Leaves the work to the two classes below.
 template <typename Op>
 class OpXlaKernel : public tensorflow::XlaOpKernel {
@@ -38,7 +48,7 @@ class OpXlaKernel : public tensorflow::XlaOpKernel {
     std::vector<xla::Shape> shapes;
     for (const Output& output : Op::OutputsOf(context, operands)) shapes.push_back(RowMajor(output.type, output.shape));
     std::vector<xla::XlaOp> results;
-    if (xla::ShapeUtil::IsZeroElementArray(shapes[0])) {
+    if (IsEmpty<Op>(shapes)) {
       for (const xla::Shape& shape : shapes) results.push_back(xla::Zeros(context->builder(), shape));
     } else {
       OP_REQUIRES_OK(context, Work(context, operands, shapes, &results));
@@ -213,6 +223,7 @@ bool RegisterOthers() {
                                             Kernels<Schur>::Register(),
                                             Kernels<Compress>::Register(),
                                             Kernels<Complement>::Register(),
+                                            Kernels<Extend>::Register(),
                                             Kernels<Svd>::Register(),
                                             Kernels<Basis, BodyKernel>::Register(),
                                             Kernels<SolveTriangular, BodyKernel>::Register(),

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ops/run.h"
@@ -184,9 +185,12 @@ struct Compress {
   static constexpr const char* kCall = "tfqz.qz";
 
   static Outputs OutputsOf(XlaOpKernelContext* context, const Operands& operands) {
-    const int64_t m = operands.Rows(), n = operands.Cols();
-    const TensorShape x = WithMatrix(operands.Batch(), Adjoint(context->op_kernel().def()) ? m : n, std::min(m, n));
-    return {{context->input_xla_type(0), x}, {xla::S32, operands.Batch()}};
+    const int64_t m = operands.Rows(), n = operands.Cols(), p = std::min(m, n);
+    const bool adjoint = Adjoint(context->op_kernel().def());
+    const TensorShape x = WithMatrix(operands.Batch(), adjoint ? m : n, p);
+    const TensorShape inner = WithMatrix(operands.Batch(), adjoint ? p : m, adjoint ? n : p);
+    const xla::PrimitiveType type = context->input_xla_type(0);
+    return {{type, x}, {xla::S32, operands.Batch()}, {type, inner}, {type, inner}};
   }
 
   static std::string Attributes(tensorflow::OpKernelConstruction* context) {
@@ -231,6 +235,39 @@ struct Complement {
   static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
     TF_RETURN_IF_ERROR(AllInputs(context, operands));
     return CheckFrameShape(operands->shapes[0]);
+  }
+};
+
+// A rectangular matrix, broadcast, its frame and complement, and inner factors, checked.
+struct Extend {
+  static constexpr const char* kOp = "Tfqz>Extend";
+  static constexpr const char* kTarget = "tfqz_extend_";
+  static constexpr const char* kCall = "tfqz.qz";
+
+  static Outputs OutputsOf(XlaOpKernelContext* context, const Operands& operands) {
+    const int64_t m = operands.Rows(), n = operands.Cols();
+    const xla::PrimitiveType type = context->input_xla_type(0);
+    Outputs outputs;
+    for (const auto& [rows, cols] : {std::pair(m, n), std::pair(m, n), std::pair(m, m), std::pair(n, n)}) {
+      outputs.push_back({type, WithMatrix(operands.Batch(), rows, cols)});
+    }
+    return outputs;
+  }
+
+  static std::string Attributes(tensorflow::OpKernelConstruction* context) {
+    return std::string("{adjoint = ") + (Compress::Adjoint(context->def()) ? "1" : "0") + " : i64}";
+  }
+
+  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
+    TF_RETURN_IF_ERROR(AllInputs(context, operands));
+    TF_RETURN_IF_ERROR(CheckExtendShapes(operands->shapes, Compress::Adjoint(context->op_kernel().def())));
+    TensorShape batch = operands->shapes[1];
+    batch.RemoveLastDims(2);
+    operands->shapes[0] = WithMatrix(batch, operands->Rows(), operands->Cols());
+    const auto a = tensorflow::BroadcastTo(operands->values[0], Sizes(operands->shapes[0]));
+    TF_RETURN_IF_ERROR(a.status());
+    operands->values[0] = *a;
+    return absl::OkStatus();
   }
 };
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfqz import _backends
 from tfqz._derivative import failed, rectangular
 from tfqz._form import blocks, canonical, checks
 from tfqz._form.products import matmul
@@ -44,8 +45,12 @@ class Compression(NamedTuple):
             return self.with_gradient(self.extended(factors), backend, "Qz")
         m, n = checks.sizes(*(x.shape for x in self.whole))
         bases = [_complement(frame, factors[0], backend) for frame in self.frames]
-        values = [x for x in (*self.frames, *(basis for basis, _ in bases)) if x is not None]
-        found = whole_form(tf.stop_gradient(self.whole[0]), *factors, *values, left=self.frames[0] is not None, right=self.frames[1] is not None)
+        inputs = [x for x in (*self.frames, *(basis for basis, _ in bases)) if x is not None]
+        A, left, right = tf.stop_gradient(self.whole[0]), self.frames[0] is not None, self.frames[1] is not None
+        if backend is _backends.native and left != right:
+            found = backend.extend(A, *inputs, factors, left, _whole_form_of_one_side)
+        else:
+            found = whole_form(A, *factors, *inputs, left=left, right=right)
         found = _shaped(found, *self.whole, [m, n], [m, n], [m, m], [n, n])
         return rectangular.of_whole(*self.whole, bases[1][1], bases[0][1], found, backend)
 
@@ -74,12 +79,14 @@ def compress(a, b, rank, rank_of_b, backend, on_failure):
     unknown = m is None or n is None
     p = None if unknown else min(m, n)
     if unknown or m < n:
-        right, found = _shaped(backend.compress(A, B, rank_of_b, on_failure, left=False), a, b, [n, p], [])
-        A, B = matmul(A, right), _of_rank(matmul(B, right), found)
+        right, _, A, B = _shaped(backend.compress(A, B, rank_of_b, on_failure, left=False), a, b, [n, p], [], [m, p], [m, p])
     if unknown or m > n:
         with tf.control_dependencies([] if right is None else [right]):  # which has checked the shapes
-            left, found = _shaped(backend.compress(*map(tf.stop_gradient, (a, b)), rank_of_b, on_failure, left=True), a, b, [m, p], [])
-        A, B = matmul(left, A, adjoint_a=True), tf.linalg.adjoint(_of_rank(tf.linalg.adjoint(matmul(left, B, adjoint_a=True)), found))
+            whole = [tf.stop_gradient(x) for x in (a, b)]
+            left, found, *inside = _shaped(backend.compress(*whole, rank_of_b, on_failure, left=True), a, b, [m, p], [], [p, n], [p, n])
+        if unknown:  # what the right frame has left
+            inside = [matmul(left, A, adjoint_a=True), _of_rank(matmul(left, B, adjoint_a=True), found)]
+        A, B = inside
     return Compression((a, b), [A, B], [left, right], "Compressed", [])
 
 
@@ -114,8 +121,8 @@ def check_ranks(rank, rank_of_b, sizes=(None, None)):
 
 
 def _of_rank(B, rank):
-    """B, [..., m, p], without columns behind its rank, [...], which are rounding."""
-    return blocks.masked((tf.range(tf.shape(B)[-1]) < rank[..., None])[..., None, :], B)
+    """B, [..., p, n], without rows behind its rank, [...], which are rounding."""
+    return blocks.masked((tf.range(tf.shape(B)[-2]) < rank[..., None])[..., None], B)
 
 
 def _truncated(a, b, rank, backend, on_failure):
@@ -137,8 +144,8 @@ def _at_least(rank, x, backend):
     """x, or an error if it has fewer columns than `rank`."""
     columns = tf.shape(x)[-1]
     text = f"`rank` must be at most the smaller one of m and n, {{got}}; got {rank}{{where}}"
-    with tf.control_dependencies([backend.check(columns < rank, columns, text)]):
-        return tf.identity(x)
+    # As data: TensorFlow's optimizer drops what only has to come before.
+    return tf.where(backend.check(columns < rank, columns, text), tf.cast(float("nan"), x.dtype), x)
 
 
 def _complement(frame, like, backend):
@@ -146,6 +153,10 @@ def _complement(frame, like, backend):
     if frame is None:
         return None, tf.zeros(tf.concat([tf.shape(like)[:-2], [0]], axis=0), tf.int32)
     return backend.complement(frame)
+
+
+def _whole_form_of_one_side(a, frame, beside, S, T, Q, Z, left):
+    return whole_form(a, S, T, Q, Z, frame, beside, left=left, right=not left)
 
 
 @traced

@@ -8,8 +8,9 @@
                                      labels, [..., n], int32, of which a 2 x 2 block has the same twice
     schur(a, on_failure)             [T, Z] of a checked tensor, the ordinary Schur form
     compress(a, b, rank, on_failure, left)
-                                     [X, rank] of checked tensors: the frame, [..., n, p], that compresses an m x n pencil, m < n, to a square one,
-                                     or that of the adjoint one, m > n, and the rank of b, [...], int32; see `frames.py`
+                                     [X, rank, A, B] of checked tensors: the frame, [..., n, p], that compresses an m x n pencil,
+                                     m < n, to a square one, the rank of b, [...], int32, and a X, b X, [..., m, p]; or, `left`, the
+                                     frame of the adjoint one, m > n, and X^H a, X^H b, [..., p, n]; see `frames.py`
     complement(x)                    [B, rows]: a basis of the complement of what x spans, and its chosen rows
     svd(b, on_failure)               [U, s, V]: the thin singular value decomposition
     check(failing, got, text)        `failing`, [...], or an error with `text` about the first element where it is true, where a

@@ -10,6 +10,13 @@ from tfqz._form import blocks, tolerances
 from tfqz._form.products import matmul
 
 
+def compressed(A, B, rank):
+    """X and the rank of B, as below, A X and B X, of which columns behind the rank are 0."""
+    X, found = right_frame(A, B, rank)
+    inside = tf.range(tf.shape(X)[-1]) < found[..., None]
+    return X, found, matmul(A, X), blocks.masked(inside[..., None, :], matmul(B, X))
+
+
 def right_frame(A, B, rank):
     """X, [..., n, min(m, n)], and the rank of B, [...], int32, or `rank` if that isn't None; A, B: [..., m, n].
 

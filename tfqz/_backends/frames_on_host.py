@@ -7,11 +7,14 @@ from tfqz._form import checks, tolerances
 
 
 def compress(a, b, rank, left, fill_failures):
-    """X, [..., n, min(m, n)], and the rank of b, [...], as `frames.right_frame` says; `rank`: None or the rank; `left`: of the adjoints."""
+    """X, [..., n, min(m, n)], the rank of b, [...], A X and B X, as `frames.compressed` says; `rank`: None or the rank; `left`: X of the
+    adjoints, X^H A and X^H B."""
     checks.shapes(a.shape, b.shape)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     m, n = b.shape[-2:]
-    X, found = np.empty((*batch, m if left else n, min(m, n)), b.dtype), np.empty(batch, np.int32)
+    p = min(m, n)
+    X, found = np.empty((*batch, m if left else n, p), b.dtype), np.empty(batch, np.int32)
+    inside = [np.empty((*batch, p, n) if left else (*batch, m, p), b.dtype) for _ in range(2)]
     a, b = (np.broadcast_to(x, batch + x.shape[-2:]) for x in (a, b))
     for index in np.ndindex(*batch):
         try:
@@ -20,11 +23,17 @@ def compress(a, b, rank, left, fill_failures):
             check_finite("b", b[index], where)
             one = [x[index].conj().T if left else x[index] for x in (a, b)]
             X[index], found[index] = _right_frame(*one, rank)
+            for x, of_one in zip(inside, one):
+                product = of_one @ X[index]
+                x[index] = product.conj().T if left else product
+            inside[1][index][(slice(found[index], None),) if left else (slice(None), slice(found[index], None))] = 0
         except ValueError:
             if not fill_failures:
                 raise
             X[index], found[index] = np.nan, -1
-    return X, found
+            for x in inside:
+                x[index] = np.nan
+    return X, found, *inside
 
 
 def _right_frame(a, b, rank):

@@ -79,8 +79,8 @@ def svd(b, on_failure):
 
 @traced
 def compress_or_tell(a, b, *, rank, left):
-    """X and the rank of b, see `frames.right_frame`, NaN and -1 for each batch element that fails, and the problems: [...], 0 for none.
-    `left`: of the adjoint pencil."""
+    """X, the rank of b, A X and B X, see `frames.compressed`, NaN and -1 for each batch element that fails, and the problems: [...], 0 for
+    none. `left`: X of the adjoint pencil, X^H A and X^H B."""
     shape = tf.shape(a)
     batch = tf.broadcast_dynamic_shape(shape[:-2], tf.shape(b)[:-2])
     shape = tf.concat([batch, shape[-2:]], axis=0)
@@ -88,9 +88,13 @@ def compress_or_tell(a, b, *, rank, left):
     problems = tf.where(_is_finite(a), tf.where(_is_finite(b), 0, _INFINITE_B), _INFINITE_A)
     usable = tf.equal(problems, 0)
     a, b = (blocks.masked(usable[:, None, None], x) for x in (a, b))
-    X, found = frames.right_frame(*map(tf.linalg.adjoint, (a, b)), rank) if left else frames.right_frame(a, b, rank)
-    X, problems = _nan_where_failed([X], problems, batch)
-    return X, tf.reshape(tf.where(usable, found, -1), batch), problems
+    if left:
+        X, found, A, B = frames.compressed(*map(tf.linalg.adjoint, (a, b)), rank)
+        A, B = tf.linalg.adjoint(A), tf.linalg.adjoint(B)
+    else:
+        X, found, A, B = frames.compressed(a, b, rank)
+    X, A, B, problems = _nan_where_failed([X, A, B], problems, batch)
+    return X, tf.reshape(tf.where(usable, found, -1), batch), A, B, problems
 
 
 @traced

@@ -1,5 +1,5 @@
-"""The C++ ops `Tfqz>Qz`, `Tfqz>Reorder`, `Tfqz>Schur`, `Tfqz>QzGradient` and `Tfqz>SolveTriangular`, `Tfqz>Compress`, `Tfqz>Complement` and
-`Tfqz>Svd`: LAPACK on the CPU and the gradients, the batch shared over TensorFlow's threads; and `Tfqz>Attach`, which carries a gradient."""
+"""The C++ ops `Tfqz>Qz`, `Tfqz>Reorder`, `Tfqz>Schur`, `Tfqz>QzGradient` and `Tfqz>SolveTriangular`, `Tfqz>Compress`, `Tfqz>Complement`,
+`Tfqz>Extend` and `Tfqz>Svd`: LAPACK on the CPU and the gradients, the batch shared over TensorFlow's threads; and `Tfqz>Attach`, which carries a gradient."""
 
 import ctypes
 import functools
@@ -72,6 +72,12 @@ def compress(a, b, rank, on_failure, left):
 
 def complement(x):
     return _call("complement", [x], graph.complement_in_ops)
+
+
+def extend(a, x, beside, factors, left, in_ops):
+    """S, T, Q, Z of a rectangular pencil, complete and in canonical form, from the inner `factors`, the frame and its complement: what
+    `in_ops` computes, a function of (a, x, beside, s, t, q, z) with `left` as a keyword. The batch shape of `a` may be smaller."""
+    return _call("extend", [a, x, beside, *factors], _with_flags(in_ops, left=left), adjoint=left)
 
 
 def svd(b, on_failure):

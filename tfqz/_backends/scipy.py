@@ -48,7 +48,7 @@ def compress(a, b, rank, on_failure, left):
     def on_host(a, b):
         return frames_on_host.compress(np.asarray(a), np.asarray(b), rank, left, on_failure == "nan")
 
-    return _called(on_host, [a, b], [a.dtype, tf.int32])
+    return _called(on_host, [a, b], [a.dtype, tf.int32, a.dtype, a.dtype])
 
 
 def complement(x):

@@ -24,6 +24,12 @@ def _of_pencil(op):
     return _again(op, _pencil(op, 0))
 
 
+def _of_factors(op):
+    """`Tfqz>Extend`: a matrix whose batch shape may be smaller than that of the other inputs."""
+    op.stack_inputs(range(1, op.num_inputs))
+    return _again(op, [*_pencil(op, 0), *(op.input(i).t for i in range(2, op.num_inputs))])
+
+
 def _attached(op):
     """`Tfqz>Attach`: the values, then the arguments."""
     rule = attach.rule(tf.compat.as_str(op.get_attr("rule")))
@@ -84,6 +90,7 @@ def _again(op, inputs):
 _CONVERTERS = {
     "Tfqz>Qz": _of_pencil,
     "Tfqz>Compress": _of_pencil,
+    "Tfqz>Extend": _of_factors,
     "Tfqz>Attach": _attached,
     "XlaOptimizationBarrier": _behind_barrier,
 }
