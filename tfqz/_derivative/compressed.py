@@ -120,11 +120,27 @@ def by_row_space(S, T, Q, Z, A, A1, B1, Qb, Zb, *more, right, left):
         E, F, B1 = _moved(*map(adjoint, (S, T)), Z, Q, *map(adjoint, (A, A1, B1)), Qb, adjoint(V), *projectors[::-1], lower=True)
         with_Z = [adjoint(E) + more[1] if more else adjoint(E), adjoint(F)]
         B1 = adjoint(B1)
-    if right:
-        between = [matmul(X, Z, adjoint_b=True) + Y for X, Y in zip((A1, B1), with_Q)]
-        found = [matmul(Q, X) for X in between]
-        return tuple(X + matmul(Y, Z, adjoint_b=True) for X, Y in zip(found, with_Z)) if left else tuple(found)
-    return tuple(matmul(matmul(Q, X) + Y, Z, adjoint_b=True) for X, Y in zip((A1, B1), with_Z))
+    # Two products at a time.
+    if not right:
+        beside = matmul(Q, tf.concat([A1, B1], axis=-1)) + tf.concat(with_Z, axis=-1)
+        return _halves(matmul(_on_top(beside), Z, adjoint_b=True), axis=-2)
+    beside = _side_by_side(matmul(tf.concat([A1, B1], axis=-2), Z, adjoint_b=True) + tf.concat(with_Q, axis=-2))
+    found = _halves(matmul(Q, beside), axis=-1)
+    return [X + matmul(Y, Z, adjoint_b=True) for X, Y in zip(found, with_Z)] if left else found
+
+
+def _halves(X, axis):
+    return tf.split(X, 2, axis=axis)
+
+
+def _on_top(X):
+    """[X1; X2] of [X1, X2]."""
+    return tf.concat(_halves(X, axis=-1), axis=-2)
+
+
+def _side_by_side(X):
+    """[X1, X2] of [X1; X2]."""
+    return tf.concat(_halves(X, axis=-2), axis=-1)
 
 
 def _moved(S, T, Q, Z, A, A1, B1, Zb, V, L, R, lower=False):
@@ -140,8 +156,8 @@ def _moved(S, T, Q, Z, A, A1, B1, Zb, V, L, R, lower=False):
     F = _solved(tf.linalg.adjoint(H), tf.linalg.adjoint(X), lower=not lower)
     E = matmul(rows, F, adjoint_a=True)
     B1 = B1 - matmul(E, matmul(V, through_A, adjoint_b=True), adjoint_b=True)
-    L = blocks.masked(any_beside, L)
-    return E, F - matmul(L, F), B1 - matmul(matmul(L, B1), R)
+    of_B, of_F = tf.split(matmul(blocks.masked(any_beside, L), tf.concat([B1, F], axis=-1)), [tf.shape(B1)[-1], tf.shape(F)[-1]], axis=-1)
+    return E, F - of_F, B1 - matmul(of_B, R)
 
 
 def _solved(H, X, lower):
@@ -188,7 +204,9 @@ def _null_spaces(T):
         diagonal = tf.linalg.diag_part(T)
         regular = blocks.with_diagonal(T, tf.where(infinite, scale + tf.zeros_like(diagonal), diagonal))
         V = triangular_solve(regular, blocks.identity_like(T), lower=False)
-        return [V] + [_projector(blocks.masked(infinite[..., None, :], X), infinite) for X in (tf.linalg.adjoint(V), V)]
+        # Both at once: XLA compiles one decomposition.
+        vectors = blocks.masked(infinite[..., None, :], tf.stack([tf.linalg.adjoint(V), V]))
+        return [V, *tf.unstack(_projector(vectors, infinite), num=2)]
 
     return tf.cond(tf.reduce_any(infinite), found, lambda: [tf.zeros_like(T) for _ in range(3)])
 
