@@ -195,7 +195,8 @@ void check_frames(const char* dtype, int m, int n) {
   for (int i = 0; i < l; ++i) (m < n ? b[size + n + i] : b[size + i * n + 1]) = m < n ? b[size + i] : b[size + i * n];
   std::vector<int32_t> ranks(kBatch), rows(kBatch * d);
   std::vector<T> a_inner(kBatch * p * p), b_inner(a_inner);
-  tfqz::CompressBatch<T> compression(m, n, kBatch, -1, m > n, a.data(), b.data(), {}, {}, {x.data(), ranks.data(), a_inner.data(), b_inner.data()},
+  tfqz::CompressBatch<T> compression(m, n, kBatch, -1, m > n, a.data(), b.data(), {}, {},
+                                     {x.data(), ranks.data(), a_inner.data(), b_inner.data()},
                                      /*fill_failures=*/false);
   compression.run(0, kBatch);
   tfqz::ComplementBatch<T> complement(l, p, kBatch, x.data(), basis.data(), rows.data());

@@ -46,10 +46,7 @@ class Rectangular:
 
 
 CASES = tuple(
-    Rectangular(m, n, lacks_a, lacks_b)
-    for m, n in SHAPES
-    for lacks_a, lacks_b in ((0, 0), (1, 0), (0, 1))
-    if min(m, n) > lacks_a + lacks_b
+    Rectangular(m, n, lacks_a, lacks_b) for m, n in SHAPES for lacks_a, lacks_b in ((0, 0), (1, 0), (0, 1)) if min(m, n) > lacks_a + lacks_b
 )
 
 

@@ -45,8 +45,8 @@ const Simd* simd_for(int m, int n, int64_t elements, std::string* problem) {
 
 template <typename T>
 CompressBatch<T>::CompressBatch(int m, int n, int64_t elements, int rank, bool adjoint, const T* a, const T* b,
-                                std::vector<int64_t> a_indices, std::vector<int64_t> b_indices,
-                                const Compressed<T>& compressed, bool fill_failures)
+                                std::vector<int64_t> a_indices, std::vector<int64_t> b_indices, const Compressed<T>& compressed,
+                                bool fill_failures)
     : Batch(fill_failures),
       m_(m),
       n_(n),

@@ -119,8 +119,9 @@ template <ffi::DataType kType, ffi::DataType, typename T>
 ffi::Error RunCompress(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> b, ffi::ResultBuffer<kType> x,
                        ffi::ResultBuffer<ffi::DataType::S32> ranks, ffi::ResultBuffer<kType> a_inner, ffi::ResultBuffer<kType> b_inner,
                        int64_t adjoint, int64_t fill_failures, int64_t rank) {
-  CompressBatch<T> batch(SizeFromEnd(a, 2), SizeFromEnd(a, 1), Count(BatchShape(a)), static_cast<int>(rank), adjoint != 0, a.typed_data(), b.typed_data(), {}, {},
-                         {x->typed_data(), ranks->typed_data(), a_inner->typed_data(), b_inner->typed_data()}, fill_failures != 0);
+  CompressBatch<T> batch(SizeFromEnd(a, 2), SizeFromEnd(a, 1), Count(BatchShape(a)), static_cast<int>(rank), adjoint != 0, a.typed_data(),
+                         b.typed_data(), {}, {}, {x->typed_data(), ranks->typed_data(), a_inner->typed_data(), b_inner->typed_data()},
+                         fill_failures != 0);
   return Run(pool, BatchShape(a), &batch);
 }
 

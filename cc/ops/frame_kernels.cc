@@ -47,8 +47,8 @@ class CompressKernel : public OpKernel {
       ranks->flat<int32_t>().setZero();  // p = 0
       return;
     }
-    CompressBatch<T> batch(static_cast<int>(m), static_cast<int>(n), batch_shape.num_elements(), rank_, adjoint_, a.flat<T>().data(), b.flat<T>().data(),
-                           broadcast.x_batch_indices(), broadcast.y_batch_indices(),
+    CompressBatch<T> batch(static_cast<int>(m), static_cast<int>(n), batch_shape.num_elements(), rank_, adjoint_, a.flat<T>().data(),
+                           b.flat<T>().data(), broadcast.x_batch_indices(), broadcast.y_batch_indices(),
                            {x->flat<T>().data(), ranks->flat<int32_t>().data(), a_inner->flat<T>().data(), b_inner->flat<T>().data()},
                            fill_failures_);
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));

@@ -18,10 +18,12 @@ from tfqz._form import blocks, canonical, checks
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
 
+_NO_RANK = "`rank_of_b` must be None for square pencils, whose QZ needs no rank"
+
 
 class Compression(NamedTuple):
-    """A square pencil, [..., p, p], without gradients; the frames, [..., m, p] and [..., n, p], between which it is that of `whole`, or None for
-    the identity; and which gradient has what is made of it, see `rectangular.of_compressed`."""
+    """A square pencil, [..., p, p], without gradients; the frames, [..., m, p] and [..., n, p], between which it is that of `whole`, or
+    None for the identity; and which gradient has what is made of it, see `rectangular.of_compressed`."""
 
     whole: tuple
     pencil: list
@@ -78,6 +80,10 @@ def compress(a, b, rank, rank_of_b, backend, on_failure):
     left = right = None
     unknown = m is None or n is None
     p = None if unknown else min(m, n)
+    if unknown and rank_of_b is not None:
+        sizes = tf.shape(A)
+        is_square = backend.check(tf.equal(sizes[-2], sizes[-1]), tf.constant(rank_of_b), _NO_RANK + "; got {got}{where}")
+        A = tf.where(is_square, tf.cast(float("nan"), A.dtype), A)
     if unknown or m < n:
         right, _, A, B = _shaped(backend.compress(A, B, rank_of_b, on_failure, left=False), a, b, [n, p], [], [m, p], [m, p])
     if unknown or m > n:
@@ -116,7 +122,7 @@ def check_ranks(rank, rank_of_b, sizes=(None, None)):
     if rank_of_b is not None and rank is not None:
         raise ValueError(f"`rank_of_b` must be None where `rank` is given; got {rank_of_b} and {rank}")
     if rank_of_b is not None and None not in sizes and sizes[0] == sizes[1]:
-        raise ValueError(f"`rank_of_b` must be None for square pencils, whose QZ needs no rank; got {rank_of_b}")
+        raise ValueError(f"{_NO_RANK}; got {rank_of_b}")
     return {"rank": rank, "rank_of_b": rank_of_b}
 
 
@@ -161,8 +167,8 @@ def _whole_form_of_one_side(a, frame, beside, S, T, Q, Z, left):
 
 @traced
 def whole_form(a, S, T, Q, Z, *frames, left, right):
-    """S, T, [..., m, n], Q, [..., m, m], Z, [..., n, n], from factors of the square pencil, the frames and bases of their complements. `left`,
-    `right`: Python bools, which of these there are."""
+    """S, T, [..., m, n], Q, [..., m, m], Z, [..., n, n], from factors of the square pencil, the frames and bases of their complements.
+    `left`, `right`: Python bools, which of these there are."""
     frames = list(frames)
     Q, Z = (matmul(frames.pop(0), X) if there else X for X, there in ((Q, left), (Z, right)))
     S, T, Q, Z = canonical.canonicalize(S, T, Q, Z)

@@ -164,8 +164,8 @@ def gauge_residual(factors: Sequence[Matrix], cotangents: Sequence[Matrix | None
 
 
 def _of_triangular_blocks(factors, cotangents):
-    """Of rectangular factors those between which S and T are square, and their cotangents with what others have to do with rotations of them:
-    the entries of S beside its triangular block."""
+    """Of rectangular factors those between which S and T are square, and their cotangents with what others have to do with rotations of
+    them: the entries of S beside its triangular block."""
     s, t, q, z = factors
     sb, tb, qb, zb = cotangents
     p, above = tf.minimum(tf.shape(s)[-2], tf.shape(s)[-1]), tf.maximum(tf.shape(s)[-2] - tf.shape(s)[-1], 0)

@@ -23,6 +23,9 @@ def eigvals(
 ) -> tf.Tensor:
     """Generalized eigenvalues of a pencil, or of a batch: the lambda for which a x = lambda b x has a solution x.
 
+    Of rectangular matrices those of a pinv(b), m < n, or pinv(b) a, m > n; with `rank=k` those of a pinv(b_k) other than 0, with b's best
+    approximation b_k of rank k.
+
     They come from QZ, in the order in which it finds them, and so does their gradient: for a simple eigenvalue with right and left
     eigenvectors x and y it is y^H (da - lambda db) x / (y^H b x), exact to every order whatever the others do among themselves, members of
     a defective cluster on both sides included.
@@ -32,15 +35,15 @@ def eigvals(
     curved functions where a defective eigenvalue comes out of QZ unsplit, and of any where several blocks have the same one.
 
     Args:
-      a: [..., n, n], float32, float64, complex64 or complex128.
-      b: [..., n, n], of the same dtype; the batch shapes broadcast.
+      a: [..., m, n], float32, float64, complex64 or complex128.
+      b: [..., m, n], of the same dtype; the batch shapes broadcast.
       homogeneous_eigvals: whether to return alpha and beta, of which alpha / beta are the eigenvalues.
-      backend, on_failure, name: as in `tfqz.qz`.
+      rank, rank_of_b, backend, on_failure, name: as in `tfqz.qz`.
 
     Returns:
-      [..., n], complex64 or complex128. An infinite eigenvalue is inf + 0i and an undetermined one, 0/0, is NaN, both with
-      gradient 0. If `homogeneous_eigvals`, [..., 2, n]: alpha and beta, beta real and >= 0, which have gradients at infinite
-      eigenvalues too.
+      [..., p], complex64 or complex128, p being the smaller one of m and n, or `rank`. An infinite eigenvalue is inf + 0i and an
+      undetermined one, 0/0, is NaN, both with gradient 0. If `homogeneous_eigvals`, [..., 2, p]: alpha and beta, beta real and >= 0, which
+      have gradients at infinite eigenvalues too.
 
     Raises:
       As `tfqz.qz`.
@@ -57,7 +60,7 @@ def eigvals(
 
 
 def alpha_and_beta(a, b, backend, on_failure, rank=None, rank_of_b=None, ratios=False):
-    """alpha, [..., n], complex, and beta, [..., n], of the pencil's dtype with real values >= 0. `ratios`: a Python bool, whether they are
+    """alpha, [..., p], complex, and beta, [..., p], of the pencil's dtype with real values >= 0. `ratios`: a Python bool, whether they are
     for `eigenvalues.quotient`."""
     backend = _backends.choose(backend)
     a, b = checks.pencil(a, b)

@@ -13,7 +13,7 @@ from tfqz._form.types import Backend, Matrix, OnFailure, Output, Sort, not_conve
 
 
 class OrdQZ(NamedTuple):
-    """The factors of a = q s z^H, b = q t z^H, each [..., n, n], and the eigenvalues alpha / beta, [..., n]; in SciPy's order."""
+    """The factors of a = q s z^H, b = q t z^H and the eigenvalues alpha / beta, in SciPy's order."""
 
     s: tf.Tensor
     t: tf.Tensor
@@ -88,28 +88,29 @@ def ordqz(
 
     As `tfqz.qz`, canonical form included, but for the order of the eigenvalues: those that `sort` selects come first, and those
     that it treats alike keep the order in which QZ found them. The first `sdim` columns of z span the right deflating subspace of
-    the selected eigenvalues, those of q the left one. All outputs are differentiable as those of `tfqz.qz` are; the selection is
-    constant.
+    the selected eigenvalues, those of q the left one (with m > n those behind the first m - n). All outputs are differentiable as those of
+    `tfqz.qz` are; the selection is constant.
 
     Args:
-      a: [..., n, n], float32, float64, complex64 or complex128.
-      b: [..., n, n], of the same dtype; the batch shapes broadcast.
+      a: [..., m, n], float32, float64, complex64 or complex128.
+      b: [..., m, n], of the same dtype; the batch shapes broadcast.
       sort: which eigenvalues lambda = alpha / beta come first.
         "lhp", "rhp": Re lambda < tolerance, Re lambda > tolerance; "iuc", "ouc": |lambda| < 1 + tolerance, |lambda| > 1 + tolerance.
           An infinite eigenvalue, beta = 0, is "ouc" only; 0/0 is none. beta is 0 where it is at most the precision times the Frobenius
           norm of b.
-        A callable of the tensors (alpha, beta), [..., n], that returns booleans, or integers: eigenvalues come in descending order
+        A callable of the tensors (alpha, beta), [..., p], that returns booleans, or integers: eigenvalues come in descending order
           of these, in any number of clusters. Both eigenvalues of a complex pair of the real form get the larger of their values. It is
           called twice, the second time with the reordered eigenvalues.
       output: "real" or "complex" ("r", "c"), as for `tfqz.qz`.
       tolerance: a number, where the boundary of a keyword is: with `sort="iuc", tolerance=1e-8` unit roots are selected, with
         `tolerance=-1e-8` they are not, whatever rounding did to them.
       return_sdim: whether to return `sdim` too.
-      backend, on_failure, name: as for `tfqz.qz`.
+      rank, rank_of_b, backend, on_failure, name: as for `tfqz.qz`.
 
     Returns:
-      `OrdQZ(s, t, alpha, beta, q, z)`: s, t, q, z [..., n, n], alpha [..., n], complex, beta [..., n], of the factors' dtype with
-      real values >= 0. With `return_sdim` one field more: `sdim`, [...], int32, how many eigenvalues have True, or a label above 0.
+      `OrdQZ(s, t, alpha, beta, q, z)`: s, t, q, z as of `tfqz.qz`, alpha [..., p], complex, beta [..., p], of the factors' dtype with
+      real values >= 0, p being the smaller one of m and n, or `rank`. With `return_sdim` one field more: `sdim`, [...], int32, how many
+      eigenvalues have True, or a label above 0.
 
     Raises:
       As `tfqz.qz`, and

@@ -12,7 +12,7 @@ from tfqz._form.types import Backend, Matrix, OnFailure, Output, not_converted
 
 
 class QZ(NamedTuple):
-    """The factors of a = q s z^H, b = q t z^H, in SciPy's order; each [..., n, n]."""
+    """The factors of a = q s z^H, b = q t z^H, in SciPy's order."""
 
     s: tf.Tensor
     t: tf.Tensor
@@ -40,26 +40,36 @@ def qz(
     entry is real and positive. Equal inputs give equal factors from every backend up to rounding, and up to the order of
     the eigenvalues, which is whatever the iteration finds.
 
+    Of a pencil with m < n rows s = [s1 s2] and t = [t1 0], with m > n s = [s2; s1] and t = [0; t1], s1 and t1 being as above, p x p with
+    the smaller size p. q s z^H and q t z^H are a and b all the same. The other columns of z, or q, are a basis of what b annihilates (of b
+    of rank p; else the README says of what), lower triangular with a positive diagonal at rows that are chosen for their condition. The
+    eigenvalues are those of a pinv(b), or pinv(b) a. With `rank=k`, for m = n too, q t z^H is the best approximation of b of rank k, and s
+    = q^H a z.
+
     All four factors are differentiable, to every order, in reverse and forward mode, where the eigenvalues are distinct; at
     equal eigenvalues the gradient is finite, and exact for functions that don't depend on what the decomposition leaves
-    open there. The README says in full what has a derivative and what hasn't.
+    open there. With m != n, b has to keep its rank. The README says in full what has a derivative and what hasn't.
 
     Args:
-      a: [..., n, n], float32, float64, complex64 or complex128.
-      b: [..., n, n], of the same dtype; the batch shapes broadcast.
+      a: [..., m, n], float32, float64, complex64 or complex128.
+      b: [..., m, n], of the same dtype; the batch shapes broadcast.
       output: "real" or "complex" ("r", "c"): the form of s for real input. Complex input always has the complex form.
         Complex factors of real input have real gradients.
+      rank: None, or how many singular values of b are kept, an int from 1 to p.
+      rank_of_b: None, or what the rank of b is if m != n, an int from 0 to p, whatever rounding did to b. None: that of QR with column
+        pivoting, where what is left counts as nothing if it is at most 8 max(m, n) epsilon times the longest column (row).
       backend: "native" (the C++ op), "scipy" (a host call to SciPy's LAPACK), "graph" (TensorFlow ops), or None for the
         environment variable TFQZ_BACKEND and, where that isn't set, the best that loads.
       on_failure: "raise", or "nan" to fill the factors of the batch elements that fail, and no others, with NaN.
       name: a name scope for the ops.
 
     Returns:
-      `QZ(s, t, q, z)`, each [..., n, n] of the common dtype (complex for `output="complex"`).
+      `QZ(s, t, q, z)` of the common dtype (complex for `output="complex"`): s, t [..., m, n], q [..., m, m], z [..., n, n]; with `rank=k`
+      s, t [..., k, k], q [..., m, k], z [..., n, k].
 
     Raises:
-      TypeError: the dtypes differ or are not supported.
-      ValueError: the static shapes don't fit, or an option is unknown.
+      TypeError: the dtypes differ or are not supported, or a rank is no integer.
+      ValueError: the static shapes don't fit, a rank is none of such matrices, or an option is unknown.
       tf.errors.InvalidArgumentError: the shapes don't fit, a pencil has NaN or Inf, or QZ didn't converge; names the batch
         element.
 

@@ -52,16 +52,16 @@ def deflating_subspace(
       b: [..., m, n], of the same dtype; the batch shapes broadcast.
       sort, tolerance: as for `tfqz.ordqz`. Of integer labels those above 0 are selected.
       output: "real" or "complex" ("r", "c"). In the real form complex pairs are selected together, and all is real.
-      dimension: None, or how many eigenvalues are selected, an int. With None the bases have as many columns as there are eigenvalues, those
-        behind the last vector zero, and elements of a batch may differ.
+      dimension: None, or how many eigenvalues are selected, an int. With None the bases have as many columns as there are eigenvalues,
+        those behind the last vector zero, and elements of a batch may differ.
       rank, rank_of_b, backend, on_failure, name: as for `tfqz.qz`. With m != n one of the subspaces is deflating for the pencil itself, the
         other one for the pencil that is compressed: with m < n a and b map the right one, X, into the left one, and y^H a = lambda y^H b on
         the left one up to what a does beside the row space of b; with m > n the other way round. With `rank` both are that of the
         compressed pencil.
 
     Returns:
-      `DeflatingSubspace(right, left, right_projector, left_projector, dimension)`: right [..., n, p], left [..., m, p], p being the smaller one of m
-      and n, or `rank`, and the projectors [..., n, n] and [..., m, m].
+      `DeflatingSubspace(right, left, right_projector, left_projector, dimension)`: right [..., n, p], left [..., m, p], p being the smaller
+      one of m and n, or `rank`, and the projectors [..., n, n] and [..., m, m].
 
     Raises:
       As `tfqz.ordqz`, and

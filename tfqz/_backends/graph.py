@@ -45,12 +45,9 @@ def check(failing, got, text):
         _raise_first(failing, got, lambda number: text.replace("{got}", str(number)))
         return failing
     index, number = _first(failing, got)
+    where, place = ("", []) if failing.shape.rank == 0 else (" in batch element", [index])
     before, after = text.split("{got}") if "{got}" in text else (None, text)
-    said = (
-        [after.format(where=" in batch element"), index]
-        if before is None
-        else [before, number, after.format(where=" in batch element"), index]
-    )
+    said = [*([] if before is None else [before, number]), after.format(where=where), *place]
     with tf.control_dependencies([tf.debugging.Assert(~tf.reduce_any(failing), said)]):
         return tf.identity(failing)
 

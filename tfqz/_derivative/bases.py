@@ -60,8 +60,8 @@ def _turning(G):
 
 
 def of_complement(B, X, across, within, rows):
-    """Xb, the cotangent of orthonormal columns, [..., n, p], of a basis B of their complement, [..., n, d], of whose cotangent Bb `across` and `within`
-    are X^H Bb and B^H Bb, and with its chosen rows, [..., d]."""
+    """Xb, the cotangent of orthonormal columns, [..., n, p], of a basis B of their complement, [..., n, d], of whose cotangent Bb `across`
+    and `within` are X^H Bb and B^H Bb, and with its chosen rows, [..., d]."""
     E = tf.one_hot(rows, tf.shape(X)[-2], dtype=X.dtype)
     of_X, L = tf.split(matmul(E, tf.concat([X, B], axis=-1)), [tf.shape(X)[-1], tf.shape(B)[-1]], axis=-1)
     turned = triangular_solve(blocks.regular(L), of_X, lower=True)

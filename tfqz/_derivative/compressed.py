@@ -20,20 +20,19 @@ there is what moves the frames:
         F = H^-H X^H (I - Z Z^H)      E = (D V)^H F                                                     (7')
         Ab = Q (A1 Z^H + E)           Bb = Q (B1 Z^H + F - E A^H Q V^H Z^H),
 
-    of which what would raise the rank of B, (I - B B^+) Bb (I - B^+ B), is no derivative of anything and is taken out. (D V are rows that
+    of which what would raise the rank of B, (I - B B^+) Bb (I - B^+ B), is no derivative of anything and is taken out. (Rows of D V are
     left null vectors of T, and V S2 solves T x = S2 for S2 = Q^H A (I - Z Z^H).)
   - Q and Z belong to the p largest singular values of B = Q T Z^H + C, C Z = 0, Q^H C = 0:
 
         E T^H - C F = (I - Q Q^H) Y      F T - C^H E = (I - Z Z^H) X                                   (8)
         Ab = Q A1 Z^H      Bb = Q B1 Z^H + E Z^H + Q F^H
 
-Beside these, S2 = Q^H A Z2 with a basis Z2 of the complement of what Z spans, a function of that alone (`bases.py`), and likewise Q2 for m > n, make the
+Beside these, S2 = Q^H A Z2 with a basis Z2 of the complement of what Z spans, a function of that alone (`bases.py`), and likewise Q2 for m
+> n, make the
 form of the whole pencil: `inside_whole`.
 
 Golub and Pereyra, SIAM J. Numer. Anal. 10 (1973) 413-432, have the derivative of a pseudoinverse, of which (7) is one.
 """
-
-import functools
 
 import tensorflow as tf
 
@@ -44,8 +43,9 @@ from tfqz._form.products import matmul, triangular_solve
 
 
 def inside(S, T, Q, Z, Sb, Tb, Qb, Zb, phases=True):
-    """Q^H Qb and Z^H Zb, [..., p, p], the cotangents of frames I of the pencil (S, T), and Zb, [..., n, p]; with `phases` both with what keeps
-    the largest entry of each column of Z real. These are entries of the whole columns: of the frame I there is nothing left to keep."""
+    """Q^H Qb and Z^H Zb, [..., p, p], the cotangents of frames I of the pencil (S, T), and Zb, [..., n, p]; with `phases` both with what
+    keeps the largest entry of each column of Z real. These are entries of the whole columns: of the frame I there is nothing left to
+    keep."""
     Qi, Zi = matmul(Q, Qb, adjoint_a=True), matmul(Z, Zb, adjoint_a=True)
     return Qi, *(_with_phases(S, T, Z, Sb, Tb, Qi, Zi, Zb) if phases else (Zi, Zb))
 
@@ -63,14 +63,16 @@ def _with_phases(S, T, Z, Sb, Tb, Qi, Zi, Zb):
 
 
 def inside_whole(S, T, Q, Z, Sb, Tb, Qb, Zb, right_rows, left_rows, right, left):
-    """The same of the whole form, S, T, [..., m, n], Q, [..., m, m], Z, [..., n, n], with Q2 and Z2 for the columns beside the triangular block.
+    """The same of the whole form, S, T, [..., m, n], Q, [..., m, m], Z, [..., n, n], with Q2 and Z2 for the columns beside the triangular
+    block.
 
     Args:
       right_rows, left_rows: the chosen rows of the bases Z2 and Q2, [..., n - p] and [..., m - p].
       right, left: as for `by_row_space`.
 
     Returns:
-      Q^H Qb and Z^H Zb, [..., p, p], Q and Qb, [..., m, p], Z and Zb, [..., n, p], of the columns that belong to the triangular block, and what A has by the entries of S that
+      Q^H Qb and Z^H Zb, [..., p, p], Q and Qb, [..., m, p], Z and Zb, [..., n, p], of the columns that belong to the triangular block, and
+      what A has by the entries of S that
       are beside it: with Q on its left, [..., p, n], and with Z^H on its right, [..., m, p].
     """
     p, above = tf.minimum(tf.shape(S)[-2], tf.shape(S)[-1]), tf.maximum(tf.shape(S)[-2] - tf.shape(S)[-1], 0)
@@ -94,11 +96,15 @@ def inside_whole(S, T, Q, Z, Sb, Tb, Qb, Zb, right_rows, left_rows, right, left)
 
 
 def _by_basis(S1, S2, S2b, Z, N, across, within, rows):
-    """Of S2 = Q^H A N, with Q^H A = [S1 S2] [Z N]^H, and of the basis N, of whose own cotangent `across` and `within` are Z^H Nb and N^H Nb: cotangents
-    of Z and, without Q on its left, of A, and Q^H times that of Q."""
+    """Of S2 = Q^H A N, with Q^H A = [S1 S2] [Z N]^H, and of the basis N, of whose own cotangent `across` and `within` are Z^H Nb and N^H
+    Nb: cotangents of Z and, without Q on its left, of A, and Q^H times that of Q."""
     of_S = matmul(tf.concat([S1, S2], axis=-1), S2b, adjoint_a=True)
     p = tf.shape(Z)[-1]
-    return bases.of_complement(N, Z, across + of_S[..., :p, :], within + of_S[..., p:, :], rows), matmul(S2b, N, adjoint_b=True), matmul(S2, S2b, adjoint_b=True)
+    return (
+        bases.of_complement(N, Z, across + of_S[..., :p, :], within + of_S[..., p:, :], rows),
+        matmul(S2b, N, adjoint_b=True),
+        matmul(S2, S2b, adjoint_b=True),
+    )
 
 
 def by_row_space(S, T, Q, Z, A, A1, B1, Qb, Zb, *more, right, left):
@@ -144,8 +150,8 @@ def _side_by_side(X):
 
 
 def _moved(S, T, Q, Z, A, A1, B1, Zb, V, L, R, lower=False):
-    """E and F, [..., p, n], of (7'), and what is B1 then. L, R: the projectors onto the null spaces of T^H and T. `lower`: a Python bool, whether
-    S and T are lower triangular."""
+    """E and F, [..., p, n], of (7'), and what is B1 then. L, R: the projectors onto the null spaces of T^H and T. `lower`: a Python bool,
+    whether S and T are lower triangular."""
     through_A = matmul(A, Q, adjoint_a=True)
     # Where the whole space is kept nothing moves.
     any_beside = tf.shape(Z)[-2] > tf.shape(Z)[-1]
@@ -190,8 +196,8 @@ def _beside(Z, X):
 def null_spaces(T):
     """V = (T + D)^-1 and the orthogonal projectors onto the null spaces of T^H and of T, as functions of T along which its rank stays.
 
-    T: [..., p, p], upper triangular, of rank p less the number of zeros on its diagonal; D is diagonal and is not 0 at these. All are 0 where
-    no batch element has any.
+    T: [..., p, p], upper triangular, of rank p less the number of zeros on its diagonal; D is diagonal and is not 0 at these. All are 0
+    where no batch element has any.
     """
     return attach_gradient("NullSpaces", [T], _null_spaces(tf.stop_gradient(T)), native=False)
 
@@ -235,8 +241,8 @@ def _pullback_of_null_spaces(arguments, values, cotangents, native):
 
 
 def by_singular_vectors(S, T, Q, Z, A, B, U, s, V, A1, B1, Qb, Zb):
-    """Ab and Bb by (8). As for `by_row_space`; U, s, V: all singular vectors and values of B, [..., m, q], [..., q], [..., n, q], of which nothing
-    varies here."""
+    """Ab and Bb by (8). As for `by_row_space`; U, s, V: all singular vectors and values of B, [..., m, q], [..., q], [..., n, q], of which
+    nothing varies here."""
     Y = _beside(Q, Qb + matmul(matmul(A, Z), A1, adjoint_b=True))
     X = _beside(Z, Zb + matmul(matmul(A, Q, adjoint_a=True), A1))
     C = B - matmul(matmul(Q, T), Z, adjoint_b=True)

@@ -17,8 +17,8 @@ def succeeded(X):
 
 
 def columns_of_identity(x, numbered=False):
-    """Those of [m, n] in the shape of x, [..., m, n], or 1, 2, .. times these: the pencil (diag(1, 2, ..), I) and its decomposition are what is
-    taken for what failed."""
+    """Those of [m, n] in the shape of x, [..., m, n], or 1, 2, .. times these: the pencil (diag(1, 2, ..), I) and its decomposition are
+    what is taken for what failed."""
     m, n = tf.shape(x)[-2], tf.shape(x)[-1]
     numbers = tf.range(1, n + 1) if numbered else tf.ones([n], tf.int32)
     place = tf.equal(tf.range(m)[:, None], tf.range(n))

@@ -1,9 +1,9 @@
 """Which gradient belongs to what is made of pencils that are compressed to square ones: `compressed.py` around that of the square one.
 
-    kind "Compressed", by the row space or column space of B, or "Truncated", to its largest singular values, with
-    base "Qz", "Eigvals", "Ratios", "Blocks": whose gradient S, T, Q, Z, or alpha and beta, have as functions of the square pencil
-         "Frames"                             that of functions of what Q and Z span
-    "Whole"                                   the form with bases of the complements of what Q and Z span
+kind "Compressed", by the row space or column space of B, or "Truncated", to its largest singular values, with
+base "Qz", "Eigvals", "Ratios", "Blocks": whose gradient S, T, Q, Z, or alpha and beta, have as functions of the square pencil
+     "Frames"                             that of functions of what Q and Z span
+"Whole"                                   the form with bases of the complements of what Q and Z span
 """
 
 import functools
@@ -21,8 +21,8 @@ from tfqz._form.products import matmul
 def of_compressed(a, b, kind, arguments, values, backend, base):
     """Values of a compressed pencil, S, T, [..., p, p], Q, [..., m, p], Z, [..., n, p], and, for some bases, alpha and beta, [..., p].
 
-    `arguments`: of "Truncated" pencils U, s, V, all singular vectors and values of b; of the base "Blocks" the number of eigenvalues in the first
-    one, [...].
+    `arguments`: of "Truncated" pencils U, s, V, all singular vectors and values of b; of the base "Blocks" the number of eigenvalues in the
+    first one, [...].
     """
     return attach_gradient(kind + base, [a, b, *arguments], values, native=backend is op_library)
 

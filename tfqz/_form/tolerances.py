@@ -43,8 +43,8 @@ def zero_beta(dtype, n):
 
 
 def rank(dtype):
-    """What QR with column pivoting leaves of an m x n matrix counts as nothing if it is at most this, times the larger of m and n, times the
-    longest column: the numerical rank. The value stands in `cc/algorithms/compression.cc` too."""
+    """What QR with column pivoting leaves of an m x n matrix counts as nothing if it is at most this, times the larger of m and n, times
+    the longest column: the numerical rank. The value stands in `cc/algorithms/compression.cc` too."""
     return 8 * epsilon(dtype)
 
 

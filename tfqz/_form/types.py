@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 import numpy.typing as npt
 import tensorflow as tf
 
-Matrix = tf.Tensor | tf.Variable | npt.ArrayLike  # [..., n, n]
+Matrix = tf.Tensor | tf.Variable | npt.ArrayLike  # [..., m, n]
 Output = Literal["real", "r", "complex", "c"]
 OnFailure = Literal["raise", "nan"]
 Backend = Literal["native", "scipy", "graph"]
