@@ -12,8 +12,21 @@ import tfqz
 DOUBLE = ("float64", "complex128")
 
 
+REPRESENTATIVE = [Rectangular(3, 5), Rectangular(5, 3), Rectangular(4, 7, 0, 1), Rectangular(7, 4, 0, 1)]
+
+
 @pytest.fixture(params=CASES, ids=str)
 def case(request):
+    return request.param
+
+
+@pytest.fixture(
+    params=[*CASES, *(pytest.param((case, name), id=f"{case}-{name}") for name in ("scipy", "graph") for case in REPRESENTATIVE)], ids=str
+)
+def case_and_backend(request):
+    """Each case with the default backend, some with each."""
+    if isinstance(request.param, Rectangular):
+        return request.param, None
     return request.param
 
 
@@ -34,7 +47,8 @@ def numpy(tensors):
     return [x.numpy() for x in tensors]
 
 
-def test_factors(case, dtype, backend):
+def test_factors(case_and_backend, dtype):
+    case, backend = case_and_backend
     a, b = case(dtype)
     m, n, p = case.m, case.n, case.p
     s, t, q, z = numpy(tfqz.qz(a, b, backend=backend))
@@ -56,8 +70,9 @@ def test_factors(case, dtype, backend):
         assert np.linalg.norm(spanned - rectangular_cases.row_space(*wide, p - case.lacks_b)) < 1e-12
 
 
-def test_complement_is_triangular_at_rows(case, dtype, backend):
+def test_complement_is_triangular_at_rows(case_and_backend, dtype):
     """Lower triangular with a positive diagonal at the rows that pivoting chooses; the same for the adjoint pencil, and for any A."""
+    case, backend = case_and_backend
     a, b = case(dtype)
     beside = blocks_of(*numpy(tfqz.qz(a, b, backend=backend)))[-1]
     rows, left = [], beside
@@ -75,7 +90,8 @@ def test_complement_is_triangular_at_rows(case, dtype, backend):
         np.testing.assert_allclose(again, beside, atol=1e-13)
 
 
-def test_eigenvalues_are_those_of_the_pseudoinverse(case, dtype, backend):
+def test_eigenvalues_are_those_of_the_pseudoinverse(case_and_backend, dtype):
+    case, backend = case_and_backend
     a, b = case(dtype)
     if case.lacks_b:
         pytest.skip("infinite ones")
@@ -108,7 +124,8 @@ def along(gradient, direction):
     return sum(float(np.real(np.vdot(g, d))) for g, d in zip(gradient, direction))
 
 
-def test_gradient_of_all_factors(case, dtype, rng, backend):
+def test_gradient_of_all_factors(case_and_backend, dtype, rng):
+    case, backend = case_and_backend
     at, direction = case.curve(dtype)
     a, b = at(0)
     weights = weights_of(tfqz.qz(a, b, backend=backend), rng)
@@ -118,7 +135,8 @@ def test_gradient_of_all_factors(case, dtype, rng, backend):
     assert abs(along(gradients(functional(weights, backend=backend), a, b), direction) - expected) < 1e-8 * scale
 
 
-def test_forward_mode_is_the_adjoint(case, dtype, rng, backend):
+def test_forward_mode_is_the_adjoint(case_and_backend, dtype, rng):
+    case, backend = case_and_backend
     at, direction = case.curve(dtype)
     a, b = map(tf.constant, at(0))
     weights = weights_of(tfqz.qz(a, b, backend=backend), rng)
@@ -188,11 +206,9 @@ def test_single_precision(case, rng):
         assert relative_error(gradients(functional([x.astype(dtype) for x in weights]), *single), expected) < 2e-2
 
 
-REPRESENTATIVE = [Rectangular(3, 5), Rectangular(5, 3), Rectangular(4, 7, 0, 1), Rectangular(7, 4, 0, 1)]
-
-
 @pytest.mark.parametrize("case", REPRESENTATIVE, ids=str)
 @pytest.mark.parametrize("known", [True, False], ids=["static", "unknown"])
+@pytest.mark.slow_if("graph")
 def test_in_graphs(case, dtype, known, rng, backend):
     """Eagerly and in a graph that is called with a second and a third value; where m and n are unknown, square ones too."""
     weights = weights_of(tfqz.qz(*case(dtype)), rng)
