@@ -15,7 +15,11 @@ DOUBLE = ("float64", "complex128")
 REPRESENTATIVE = [Rectangular(3, 5), Rectangular(5, 3), Rectangular(4, 7, 0, 1), Rectangular(7, 4, 0, 1)]
 
 
-@pytest.fixture(params=CASES, ids=str)
+# Of tests of what follows from others, those that are always run.
+ALWAYS = [*REPRESENTATIVE, Rectangular(4, 7, 1, 0), Rectangular(7, 4, 1, 0), Rectangular(1, 4), Rectangular(4, 1), Rectangular(6, 7)]
+
+
+@pytest.fixture(params=[pytest.param(case, marks=[] if case in ALWAYS else pytest.mark.slow) for case in CASES], ids=str)
 def case(request):
     return request.param
 
