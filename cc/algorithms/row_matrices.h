@@ -28,9 +28,13 @@ void copy(Rows<const T> from, int rows, int cols, Rows<T> to) {
 // to, cols x rows, is the adjoint.
 template <typename T>
 void copy_adjoint(Rows<const T> from, int rows, int cols, Rows<T> to) {
-  for (int i = 0; i < rows; ++i) {
-    const T* row = from.row(i);
-    for (int j = 0; j < cols; ++j) to.row(j)[i] = conjugate(row[j]);
+  constexpr int kTile = 16;  // a line of the cache, of several rows
+  for (int begin = 0; begin < rows; begin += kTile) {
+    const int end = std::min(rows, begin + kTile);
+    for (int j = 0; j < cols; ++j) {
+      T* const column = to.row(j);
+      for (int i = begin; i < end; ++i) column[i] = conjugate(from.row(i)[j]);
+    }
   }
 }
 

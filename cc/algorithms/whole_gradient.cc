@@ -35,8 +35,8 @@ T imaginary([[maybe_unused]] Real<T> x) {
 }  // namespace
 
 template <typename T>
-WholeGradient<T>::WholeGradient(int m, int n)
-    : m_(m), n_(n), p_(std::min(m, n)), l_(std::max(m, n)), d_(l_ - p_), left_(m > n), infinite_(p_) {
+WholeGradient<T>::WholeGradient(int m, int n, Fork fork)
+    : m_(m), n_(n), p_(std::min(m, n)), l_(std::max(m, n)), d_(l_ - p_), left_(m > n), fork_(std::move(fork)), infinite_(p_) {
   std::size_t size = 0;
   const auto place = [&](Rows<T>* of, int rows, int cols) {
     if (!buffer_.empty()) of->data = buffer_.data() + size;
@@ -116,7 +116,9 @@ void WholeGradient<T>::prepare(const ConstFactors<T>& factors, const Cotangents<
 
   const Rows<const T> s2 = s_.from_column(p_), s2_bar = s_bar_.from_column(p_);
   const Rows<T> across = of_u_.from_column(p_), within = from_row(across, p_), adjoint{adjoint_.data, p_};
-  multiply<T>(Form::kAdjoint, l_, l_, l_, u_, u_bar_, of_u_);
+  const int half = fork_ ? l_ / 2 : 0;
+  both([&] { multiply<T>(Form::kAdjoint, l_, l_, half, u_, u_bar_, of_u_); },
+       [&] { multiply<T>(Form::kAdjoint, l_, l_, l_ - half, u_, u_bar_.from_column(half), of_u_.from_column(half)); });
   multiply<T>(Form::kAdjoint, p_, p_, p_, o_, o_bar_, of_o_);
   // S2 = O^H A N is a function of both frames.
   multiply<T>(Form::kAdjoint, l_, p_, d_, s_, s2_bar, {product_.data, d_});
@@ -204,19 +206,20 @@ void WholeGradient<T>::finish(const ConstFactors<T>& factors, const Cotangents<T
     solve<true>(p_, d_, constant(h_), f);
   }
 
-  multiply<T>(Form::kAsIs, p_, p_, l_, o_, constant(a1), work_);
-  multiply<T>(Form::kAsIs, p_, p_, l_, o_, constant(b1), from_row(work_, p_));
-  if (left_) {
-    const Rows<T> adjoint{adjoint_.data, 2 * p_};
-    copy_adjoint(constant(work_), 2 * p_, l_, adjoint);
-    multiply<T>(Form::kAsIs, l_, l_, p_, u_, constant(adjoint), {pencil.first, p_});
-    multiply<T>(Form::kAsIs, l_, l_, p_, u_, constant(adjoint.from_column(p_)), {pencil.second, p_});
-  } else {
-    const Rows<T> adjoint{adjoint_.data, l_};
-    copy_adjoint(u_, l_, l_, adjoint);
-    multiply<T>(Form::kAsIs, p_, l_, l_, constant(work_), constant(adjoint), {pencil.first, l_});
-    multiply<T>(Form::kAsIs, p_, l_, l_, constant(from_row(work_, p_)), constant(adjoint), {pencil.second, l_});
-  }
+  const Rows<T> adjoint{adjoint_.data, left_ ? 2 * p_ : l_};
+  if (!left_) copy_adjoint(u_, l_, l_, adjoint);
+  const auto between = [&](int which, T* to) {
+    const Rows<T> work = from_row(work_, which * p_);
+    multiply<T>(Form::kAsIs, p_, p_, l_, o_, constant(from_row(inside_, which * p_)), work);
+    if (left_) {
+      const Rows<T> adjoint_work = adjoint.from_column(which * p_);
+      copy_adjoint(constant(work), p_, l_, adjoint_work);
+      multiply<T>(Form::kAsIs, l_, l_, p_, u_, constant(adjoint_work), {to, p_});
+    } else {
+      multiply<T>(Form::kAsIs, p_, l_, l_, constant(work), constant(adjoint), {to, l_});
+    }
+  };
+  both([&] { between(0, pencil.first); }, [&] { between(1, pencil.second); });
 }
 
 template class WholeGradient<float>;

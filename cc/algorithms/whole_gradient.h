@@ -8,6 +8,7 @@
 
 #include "algorithms/row_products.h"
 #include "pencil/factors.h"
+#include "pencil/fork.h"
 #include "pencil/lapack.h"
 
 namespace tfqz {
@@ -26,8 +27,8 @@ struct InnerGradient {
 template <typename T>
 class WholeGradient {
  public:
-  // Throws std::bad_alloc. m != n, and neither is 0.
-  WholeGradient(int m, int n);
+  // Throws std::bad_alloc. m != n, and neither is 0. `fork`: how to do two things at once; empty: one after the other.
+  WholeGradient(int m, int n, Fork fork);
 
   // Whether the decomposition didn't fail; otherwise `pencil` receives its cotangents, 0 or NaN.
   bool succeeded(const ConstFactors<T>& factors, const Cotangents<T>& cotangents, const Pair<T>& pencil) const;
@@ -42,6 +43,12 @@ class WholeGradient {
   using R = Real<T>;
 
   void read(const ConstFactors<T>& factors, const Cotangents<T>& cotangents, bool all);
+  template <typename One, typename Other>
+  void both(const One& one, const Other& other) const {
+    if (fork_) return fork_(one, other);
+    one();
+    other();
+  }
   void keep_largest_real(const InnerGradient<T>& inner);
   R find_infinite(Rows<const T> t);
   void solve_deficient(const InnerGradient<T>& inner, R scale);
@@ -49,6 +56,7 @@ class WholeGradient {
 
   const int m_, n_, p_, l_, d_;
   const bool left_;
+  const Fork fork_;
   std::vector<T> buffer_;
   Rows<const T> o_, o_bar_, u_, u_bar_, s_, s_bar_;  // as they are in memory, or copies of them
   Rows<T> frame_, frame_bar_, factor_, factor_bar_;  // the copies

@@ -29,7 +29,7 @@ class WholeGradientBatch<T>::Group {
         p_(std::min(batch.m_, batch.n_)),
         size_(static_cast<std::size_t>(p_) * p_),
         element_(8 * size_ + static_cast<std::size_t>(p_) * (std::max(batch.m_, batch.n_) - p_)),
-        whole_(batch.m_, batch.n_),
+        whole_(batch.m_, batch.n_, batch.fork_),
         identity_(size_),
         buffer_(element_ * batch.group_size_) {
     for (int i = 0; i < p_; ++i) identity_[i * (p_ + std::size_t{1})] = 1;
@@ -63,7 +63,8 @@ class WholeGradientBatch<T>::Group {
 
  private:
   QzGradient<T>& alone() {
-    if (alone_ == nullptr) alone_ = std::make_unique<QzGradient<T>>(p_, /*apart=*/false, batch_.fork_);
+    const bool forked = batch_.fork_ && p_ >= kSmallestForked;
+    if (alone_ == nullptr) alone_ = std::make_unique<QzGradient<T>>(p_, /*apart=*/false, forked ? batch_.fork_ : one_after_the_other());
     return *alone_;
   }
 
@@ -108,7 +109,7 @@ WholeGradientBatch<T>::WholeGradientBatch(int m, int n, int64_t elements, const 
       cotangents_(cotangents),
       rows_(rows),
       pencils_(pencils),
-      fork_(elements == 1 && std::min(m, n) >= kSmallestForked ? std::move(fork) : one_after_the_other()) {
+      fork_(elements == 1 && std::max(m, n) >= kSmallestForked ? std::move(fork) : Fork()) {
   std::string problem;
   const Simd* simd = choose_simd(&problem);
   if (!problem.empty()) this->refuse(problem);
