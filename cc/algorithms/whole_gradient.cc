@@ -66,7 +66,8 @@ bool WholeGradient<T>::succeeded(const ConstFactors<T>& factors, const Cotangent
   if (finite) return true;
   const std::size_t size = static_cast<std::size_t>(m_) * n_;
   const bool unused = all_zero(cotangents.s, size) && all_zero(cotangents.t, size) &&
-                      all_zero(cotangents.q, static_cast<std::size_t>(m_) * m_) && all_zero(cotangents.z, static_cast<std::size_t>(n_) * n_);
+                      all_zero(cotangents.q, static_cast<std::size_t>(m_) * m_) &&
+                      all_zero(cotangents.z, static_cast<std::size_t>(n_) * n_);
   const T value = unused ? T(0) : T(std::numeric_limits<R>::quiet_NaN());
   std::fill_n(pencil.first, size, value);
   std::fill_n(pencil.second, size, value);
@@ -149,7 +150,8 @@ void WholeGradient<T>::prepare(const ConstFactors<T>& factors, const Cotangents<
   copy(constant(left_ ? of_o_ : of_u_), p_, p_, {inner.z_bar, p_});
 }
 
-// Complex dtypes: the largest entry of each column of Z that belongs to the block stays real, which the square pencil's frames I don't tell.
+// Complex dtypes: the largest entry of each column of Z that belongs to the block stays real, which the square pencil's frames I don't
+// tell.
 template <typename T>
 void WholeGradient<T>::keep_largest_real(const InnerGradient<T>& inner) {
   constexpr R kReach = 1 - 2048 * std::numeric_limits<R>::epsilon();  // of squares: pencil/canonical.h

@@ -58,8 +58,8 @@ class WholeGradient {
   const bool left_;
   const Fork fork_;
   std::vector<T> buffer_;
-  Rows<const T> o_, o_bar_, u_, u_bar_, s_, s_bar_;  // as they are in memory, or copies of them
-  Rows<T> frame_, frame_bar_, factor_, factor_bar_;  // the copies
+  Rows<const T> o_, o_bar_, u_, u_bar_, s_, s_bar_;    // as they are in memory, or copies of them
+  Rows<T> frame_, frame_bar_, factor_, factor_bar_;    // the copies
   Rows<T> of_u_, of_o_, triangle_, chosen_, turning_;  // U^H and O^H times the cotangents, and what the basis N is made by
   Rows<T> inside_, product_, adjoint_, work_, h_;      // inside_: [A1 E; B1 F]
   Rows<T> v_, rows_of_v_, left_null_, right_null_;     // of deficient pencils

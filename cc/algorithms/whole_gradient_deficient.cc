@@ -10,7 +10,8 @@
 
 namespace tfqz {
 
-// Which t_jj are 0 up to rounding: `zero_beta` in tfqz/_derivative/convention.py. Returns T's largest modulus, or 1 if that is 0; 0 if none is.
+// Which t_jj are 0 up to rounding: `zero_beta` in tfqz/_derivative/convention.py. Returns T's largest modulus, or 1 if that is 0; 0 if none
+// is.
 template <typename T>
 Real<T> WholeGradient<T>::find_infinite(Rows<const T> t) {
   const R reach = 4 * std::numeric_limits<R>::epsilon() * p_;
@@ -136,8 +137,8 @@ int WholeGradient<T>::orthonormalize(Rows<T> vectors, int count) const {
   return kept;
 }
 
-#define TFQZ_INSTANTIATE(T)                                                    \
-  template Real<T> WholeGradient<T>::find_infinite(Rows<const T>);             \
+#define TFQZ_INSTANTIATE(T)                                        \
+  template Real<T> WholeGradient<T>::find_infinite(Rows<const T>); \
   template void WholeGradient<T>::solve_deficient(const InnerGradient<T>&, Real<T>)
 TFQZ_INSTANTIATE(float);
 TFQZ_INSTANTIATE(double);

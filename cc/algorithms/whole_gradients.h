@@ -11,9 +11,9 @@
 
 namespace tfqz {
 
-// Row-major arrays: S, T and their cotangents [batch, m, n], Q [batch, m, m], Z [batch, n, n], the chosen rows [batch, max(m, n) - min(m, n)],
-// cotangents of A and B [batch, m, n]. m != n, neither is 0. Nothing fails. The square gradients of small pencils go in lockstep as those of
-// QzGradientBatch do.
+// Row-major arrays: S, T and their cotangents [batch, m, n], Q [batch, m, m], Z [batch, n, n], the chosen rows [batch, max(m, n) - min(m,
+// n)], cotangents of A and B [batch, m, n]. m != n, neither is 0. Nothing fails. The square gradients of small pencils go in lockstep as
+// those of QzGradientBatch do.
 template <typename T>
 class WholeGradientBatch : public Batch {
  public:

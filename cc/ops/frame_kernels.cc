@@ -157,8 +157,9 @@ class WholeGradientKernel : public OpKernel {
     OP_REQUIRES_OK(context, context->allocate_output(0, shapes[0], &a));
     OP_REQUIRES_OK(context, context->allocate_output(1, shapes[0], &b));
     if (a->NumElements() == 0) return;
-    WholeGradientBatch<T> batch(static_cast<int>(m), static_cast<int>(n), batch_shape.num_elements(), {input(0), input(1), input(2), input(3)},
-                                {input(4), input(5), input(6), input(7), nullptr, nullptr},
+    const ConstFactors<T> factors = {input(0), input(1), input(2), input(3)};
+    const Cotangents<T> cotangents = {input(4), input(5), input(6), input(7), nullptr, nullptr};
+    WholeGradientBatch<T> batch(static_cast<int>(m), static_cast<int>(n), batch_shape.num_elements(), factors, cotangents,
                                 context->input(m < n ? 9 : 10).flat<int32_t>().data(), {a->flat<T>().data(), b->flat<T>().data()},
                                 ForkOf(context));
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));

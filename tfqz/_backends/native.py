@@ -81,8 +81,8 @@ def extend(a, x, beside, factors, left, in_ops):
 
 
 def whole_gradient(tensors, rows, in_ops, **flags):
-    """Cotangents of A and B, [..., m, n], m != n: what `in_ops` computes, `_whole` of `_derivative/rectangular.py`, with its `flags`. `tensors` are
-    in its order, and `rows` the chosen ones, [..., n - p] and [..., m - p], int32."""
+    """Cotangents of A and B, [..., m, n], m != n: what `in_ops` computes, `_whole` of `_derivative/rectangular.py`, with its `flags`.
+    `tensors` are in its order, and `rows` the chosen ones, [..., n - p] and [..., m - p], int32."""
     return _call("whole_gradient", tensors, _with_flags(in_ops, **flags), rows)
 
 
