@@ -6,12 +6,14 @@
 #include <cstdio>
 #include <random>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "algorithms/batches.h"
 #include "algorithms/frames.h"
 #include "algorithms/qz.h"
+#include "algorithms/whole_gradients.h"
 
 #ifdef FAKE_DRIVERS
 using tfqz::LapackInt;
@@ -240,6 +242,27 @@ void check_frames(const char* dtype, int m, int n) {
       extended = std::max(extended, residual(m, n, of->data() + k * size, factor->data() + k * size, &Q[k * m * m], &Z[k * n * n]));
     }
   }
+  // S and T are as long as A and B, along which neither Q nor Z changes.
+  std::vector<T> s_bar(kBatch * size), t_bar(s_bar), q_bar(Q.size()), z_bar(Z.size()), a_bar(kBatch * size), b_bar(a_bar);
+  for (auto* entries : {&s_bar, &t_bar, &q_bar, &z_bar}) {
+    for (T& entry : *entries) entry = static_cast<T>(normal(generator));
+  }
+  tfqz::WholeGradientBatch<T> gradient(m, n, kBatch, {S.data(), T_.data(), Q.data(), Z.data()},
+                                       {s_bar.data(), t_bar.data(), q_bar.data(), z_bar.data(), nullptr, nullptr}, rows.data(),
+                                       {a_bar.data(), b_bar.data()}, tfqz::one_after_the_other());
+  gradient.run(0, kBatch);
+  double along = 0;
+  for (int k = 0; k < kBatch; ++k) {
+    for (const auto& [x_bar, x, y_bar, y] : {std::tuple(&a_bar, &a, &s_bar, &S), std::tuple(&b_bar, &b, &t_bar, &T_)}) {
+      double difference = 0, length = 0, square = 0;
+      for (int i = k * size; i < (k + 1) * size; ++i) {
+        difference += std::real(tfqz::conjugate((*x_bar)[i]) * (*x)[i] - tfqz::conjugate((*y_bar)[i]) * (*y)[i]);
+        length += std::norm((*x_bar)[i]), square += std::norm((*x)[i]);
+      }
+      along = std::max(along, std::abs(difference) / std::sqrt(length * square) / (l * std::numeric_limits<tfqz::Real<T>>::epsilon()));
+    }
+  }
+  std::printf("whole_gradient %s %d residual: %.3g\n", dtype, m, along);
   std::printf("extend %s %d residual: %.3g\n", dtype, m, extended);
   std::printf("compress %s %d residual: %.3g\n", dtype, m, compressed);
   std::printf("complement %s %d residual: %.3g\n", dtype, m, completed);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "algorithms/frames.h"
+#include "algorithms/whole_gradients.h"
 #include "ops/registration.h"
 #include "ops/run.h"
 #include "ops/shapes.h"
@@ -139,10 +140,37 @@ class SvdKernel : public OpKernel {
   const bool fill_failures_;
 };
 
+template <typename T>
+class WholeGradientKernel : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* context) override {
+    std::vector<TensorShape> shapes;
+    for (int i = 0; i < context->num_inputs(); ++i) shapes.push_back(context->input(i).shape());
+    OP_REQUIRES_OK(context, CheckWholeGradientShapes(shapes));
+    const auto input = [&](int i) { return context->input(i).flat<T>().data(); };
+    const int64_t m = shapes[0].dim_size(shapes[0].dims() - 2), n = shapes[0].dim_size(shapes[0].dims() - 1);
+    TensorShape batch_shape = shapes[0];
+    batch_shape.RemoveLastDims(2);
+    Tensor *a, *b;
+    OP_REQUIRES_OK(context, context->allocate_output(0, shapes[0], &a));
+    OP_REQUIRES_OK(context, context->allocate_output(1, shapes[0], &b));
+    if (a->NumElements() == 0) return;
+    const ConstFactors<T> factors = {input(0), input(1), input(2), input(3)};
+    const Cotangents<T> cotangents = {input(4), input(5), input(6), input(7), nullptr, nullptr};
+    WholeGradientBatch<T> batch(static_cast<int>(m), static_cast<int>(n), batch_shape.num_elements(), factors, cotangents,
+                                context->input(m < n ? 9 : 10).flat<int32_t>().data(), {a->flat<T>().data(), b->flat<T>().data()},
+                                ForkOf(context));
+    OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
+  }
+};
+
 [[maybe_unused]] const bool registered[] = {RegisterKernels<CompressKernel>("Tfqz>Compress", tensorflow::DEVICE_CPU),
                                             RegisterKernels<ComplementKernel>("Tfqz>Complement", tensorflow::DEVICE_CPU),
                                             RegisterKernels<ExtendKernel>("Tfqz>Extend", tensorflow::DEVICE_CPU),
-                                            RegisterKernels<SvdKernel>("Tfqz>Svd", tensorflow::DEVICE_CPU)};
+                                            RegisterKernels<SvdKernel>("Tfqz>Svd", tensorflow::DEVICE_CPU),
+                                            RegisterKernels<WholeGradientKernel>("Tfqz>WholeGradient", tensorflow::DEVICE_CPU)};
 
 }  // namespace
 }  // namespace tfqz

@@ -185,5 +185,47 @@ on_failure: 'raise' names the batch element, 'nan' fills it with NaN.
 body: Empty, or a function of b, [batch, m, n], with these outputs, which XLA compiles for devices other than the CPU.
 )doc");
 
+absl::Status WholeGradientShape(InferenceContext* context) {
+  DimensionHandle m, n;
+  ShapeHandle batch, matrix = context->input(0);
+  for (const int input : {0, 1, 4, 5, 8}) {
+    TF_RETURN_IF_ERROR(MatricesShape(context, input, &m, &n, &batch));
+    TF_RETURN_IF_ERROR(context->Merge(matrix, context->input(input), &matrix));
+  }
+  for (int output = 0; output < 2; ++output) context->set_output(output, matrix);
+  return absl::OkStatus();
+}
+
+REGISTER_OP("Tfqz>WholeGradient")
+    .Input("s: T")
+    .Input("t: T")
+    .Input("q: T")
+    .Input("z: T")
+    .Input("s_bar: T")
+    .Input("t_bar: T")
+    .Input("q_bar: T")
+    .Input("z_bar: T")
+    .Input("a: T")
+    .Input("right_rows: int32")
+    .Input("left_rows: int32")
+    .Output("a_bar: T")
+    .Output("b_bar: T")
+    .Attr("T: {float, double, complex64, complex128}")
+    .Attr("body: string = ''")
+    .SetShapeFn(WholeGradientShape)
+    .Doc(R"doc(
+Cotangents of the matrices of a rectangular pencil from those of its complete factors, the outputs of `Tfqz>Extend`.
+
+s, t: [..., m, n], m != n.
+q: [..., m, m].
+z: [..., n, n].
+s_bar, t_bar, q_bar, z_bar: their cotangents.
+a: [..., m, n], of which the result is a function too, for the gradient of this gradient only.
+right_rows: [..., n - p] with p = min(m, n), the chosen rows of the last columns of z, of `Tfqz>Complement`.
+left_rows: [..., m - p], those of the first columns of q from the last to the first.
+a_bar, b_bar: [..., m, n].
+body: Empty, or a function of the inputs, with one batch dimension, with these outputs, which XLA compiles.
+)doc");
+
 }  // namespace
 }  // namespace tfqz

@@ -2,11 +2,9 @@
 // frame_kernels.cc.
 #include <complex>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "absl/synchronization/notification.h"
 #include "algorithms/batches.h"
 #include "ops/registration.h"
 #include "ops/run.h"
@@ -40,19 +38,6 @@ absl::Status AllocateFactors(OpKernelContext* context, const TensorShape& batch_
   const auto data = [&](int i) { return outputs[i] == nullptr ? nullptr : outputs[i]->flat<T>().data(); };
   *factors = {data(0), data(1), data(2), data(3), outputs[4]->flat<std::complex<Real<T>>>().data(), data(5)};
   return absl::OkStatus();
-}
-
-Fork ForkOf(OpKernelContext* context) {
-  auto* const workers = context->device()->tensorflow_cpu_worker_threads()->workers;
-  return [workers](const std::function<void()>& one, const std::function<void()>& other) {
-    absl::Notification done;
-    workers->Schedule([&] {
-      one();
-      done.Notify();
-    });
-    other();
-    done.WaitForNotification();
-  };
 }
 
 template <typename T>

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <string>
 
+#include "absl/synchronization/notification.h"
 #include "algorithms/batch.h"
 #include "ops/shapes.h"
+#include "pencil/fork.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/util/work_sharder.h"
 
@@ -17,6 +20,20 @@ inline bool FillFailures(tensorflow::OpKernelConstruction* context) {
   std::string on_failure;
   TF_CHECK_OK(context->GetAttr("on_failure", &on_failure));
   return on_failure == "nan";
+}
+
+// How to do two things at once, on TensorFlow's threads.
+inline Fork ForkOf(tensorflow::OpKernelContext* context) {
+  auto* const workers = context->device()->tensorflow_cpu_worker_threads()->workers;
+  return [workers](const std::function<void()>& one, const std::function<void()>& other) {
+    absl::Notification done;
+    workers->Schedule([&] {
+      one();
+      done.Notify();
+    });
+    other();
+    done.WaitForNotification();
+  };
 }
 
 inline absl::Status Run(tensorflow::OpKernelContext* context, const tensorflow::TensorShape& batch_shape, Batch* batch) {

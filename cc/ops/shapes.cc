@@ -153,6 +153,24 @@ absl::Status CheckExtendShapes(const std::vector<TensorShape>& inputs, bool left
   return absl::InvalidArgumentError("`x`, `beside`, `s`, `t`, `q`, `z` must be the frame, its complement and factors of `a`; got " + got);
 }
 
+absl::Status CheckWholeGradientShapes(const std::vector<TensorShape>& inputs) {
+  const TensorShape& s = inputs[0];
+  TF_RETURN_IF_ERROR(CheckRectangularShape("s", s));
+  const int64_t m = s.dim_size(s.dims() - 2), n = s.dim_size(s.dims() - 1), p = std::min(m, n);
+  TensorShape batch = s;
+  batch.RemoveLastDims(2);
+  const TensorShape q = WithMatrix(batch, m, m), z = WithMatrix(batch, n, n);
+  TensorShape right = batch, left = batch;
+  right.AddDim(n - p), left.AddDim(m - p);
+  if (m != n && inputs == std::vector<TensorShape>{s, s, q, z, s, s, q, z, s, right, left}) return absl::OkStatus();
+  std::string got;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    got += (i == 0 ? "" : i + 1 < inputs.size() ? ", " : " and ") + shape_text(Sizes(inputs[i]));
+  }
+  return absl::InvalidArgumentError(
+      "`s`, `t`, `q`, `z`, their cotangents, `a`, `right_rows`, `left_rows` must be those of a pencil that isn't square; got " + got);
+}
+
 tensorflow::MatMulBCast BatchesOf(const TensorShape& a, const TensorShape& b) {
   return tensorflow::MatMulBCast(a.dim_sizes(), b.dim_sizes());
 }

@@ -45,6 +45,9 @@ absl::Status CheckFrameShape(const tensorflow::TensorShape& x);
 // InvalidArgument unless a, x, beside, s, t, q, z, of this order, have the shapes that the documentation of `Tfqz>Extend` gives them.
 absl::Status CheckExtendShapes(const std::vector<tensorflow::TensorShape>& inputs, bool left);
 
+// InvalidArgument unless the inputs of `Tfqz>WholeGradient` have the shapes that the op's documentation gives them.
+absl::Status CheckWholeGradientShapes(const std::vector<tensorflow::TensorShape>& inputs);
+
 // How the batch shapes of [..., m, n] and [..., m, n] broadcast.
 tensorflow::MatMulBCast BatchesOf(const tensorflow::TensorShape& a, const tensorflow::TensorShape& b);
 

@@ -227,7 +227,8 @@ bool RegisterOthers() {
                                             Kernels<Svd>::Register(),
                                             Kernels<Basis, BodyKernel>::Register(),
                                             Kernels<SolveTriangular, BodyKernel>::Register(),
-                                            Kernels<QzGradient, BodyKernel>::Register()};
+                                            Kernels<QzGradient, BodyKernel>::Register(),
+                                            Kernels<WholeGradient, BodyKernel>::Register()};
 
 }  // namespace
 }  // namespace tfqz

@@ -292,6 +292,17 @@ struct Svd : MayFail {
   }
 };
 
+// Factors of a rectangular pencil and their cotangents. TensorFlow ops on every device.
+struct WholeGradient : SquareFactors<2> {
+  static constexpr const char* kOp = "Tfqz>WholeGradient";
+  static constexpr const char* kCall = "tfqz.qz";
+
+  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
+    TF_RETURN_IF_ERROR(AllInputs(context, operands));
+    return CheckWholeGradientShapes(operands->shapes);
+  }
+};
+
 }  // namespace tfqz
 
 #endif  // TFQZ_OPS_XLA_OPERANDS_H_

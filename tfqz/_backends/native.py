@@ -1,6 +1,4 @@
-"""The C++ ops `Tfqz>Qz`, `Tfqz>Reorder`, `Tfqz>Schur`, `Tfqz>QzGradient` and `Tfqz>SolveTriangular`, `Tfqz>Compress`, `Tfqz>Complement`,
-`Tfqz>Extend` and `Tfqz>Svd`: LAPACK on the CPU and the gradients, the batch shared over TensorFlow's threads; and `Tfqz>Attach`, which
-carries a gradient."""
+"""The C++ ops: LAPACK and the gradients on the CPU, the batch shared over TensorFlow's threads; and `Tfqz>Attach`, which carries a gradient."""
 
 import ctypes
 import functools
@@ -79,6 +77,12 @@ def extend(a, x, beside, factors, left, in_ops):
     """S, T, Q, Z of a rectangular pencil, complete and in canonical form, from the inner `factors`, the frame and its complement: what
     `in_ops` computes, a function of (a, x, beside, s, t, q, z) with `left` as a keyword. The batch shape of `a` may be smaller."""
     return _call("extend", [a, x, beside, *factors], _with_flags(in_ops, left=left), adjoint=left)
+
+
+def whole_gradient(tensors, rows, in_ops, **flags):
+    """Cotangents of A and B, [..., m, n], m != n: what `in_ops` computes, `_whole` of `_derivative/rectangular.py`, with its `flags`.
+    `tensors` are in its order, and `rows` the chosen ones, [..., n - p] and [..., m - p], int32."""
+    return _call("whole_gradient", tensors, _with_flags(in_ops, **flags), rows)
 
 
 def svd(b, on_failure):

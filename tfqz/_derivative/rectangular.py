@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfqz._backends import native as op_library
 from tfqz._derivative import compressed, failed, registration, subspaces
-from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
+from tfqz._derivative.attach import attach_gradient, differentiable, recorded, register_rule
 from tfqz._form import blocks, checks
 from tfqz._form.products import matmul
 
@@ -43,8 +43,24 @@ def _pullback_of_whole(arguments, values, cotangents, native):
     """Cotangents of the pencil; None for the chosen rows."""
     pencil, rows = arguments[:2], arguments[2:]
     A = registration.broadcast(pencil[0], values[0])
-    found = _whole(*values, *cotangents, A, *rows, native=native, **_sides(pencil))
+    sides = _sides(pencil)
+    if native and sides["right"] != sides["left"]:
+        inputs = [*values, *cotangents, A, *rows]
+        make = functools.partial(op_library.whole_gradient, inputs[:9], rows, _whole, native=False, **sides)
+        found = recorded(make, inputs, functools.partial(_pullback_of_gradient, sides=sides))
+    else:
+        found = _whole(*values, *cotangents, A, *rows, native=native, **sides)
     return [*registration.unbroadcast(pencil, found), None, None]
+
+
+def _pullback_of_gradient(inputs, outputs, cotangents, sides):
+    """Of the formula in TensorFlow ops."""
+    return _whole.pullback(inputs, cotangents, native=True, **sides)
+
+
+@tf.RegisterGradient("Tfqz>WholeGradient")
+def _gradient_of_gradient_op(op, *cotangents):
+    return _pullback_of_gradient(list(op.inputs), list(op.outputs), list(cotangents), _sides([op.inputs[8], op.inputs[0]]))
 
 
 @differentiable
