@@ -13,8 +13,7 @@ import tfqz
 
 INVALID = tf.errors.InvalidArgumentError
 FAR = [Rectangular(m, n, *lacks) for m, n in ((4, 7), (7, 4)) for lacks in ((2, 0), (0, 2))]
-# The formula in C++ and that in TensorFlow's ops.
-TWO = pytest.mark.parametrize("backend", ["native", "scipy"], indirect=True)
+TWO = pytest.mark.parametrize("backend", ["native", "scipy"], indirect=True)  # the formula in C++, and in TensorFlow's ops
 
 
 @pytest.fixture(params=["float64", "complex128"])

@@ -1,4 +1,4 @@
-"""The C++ ops: LAPACK and the gradients on the CPU, the batch shared over TensorFlow's threads; and `Tfqz>Attach`, which carries a gradient."""
+"""The C++ ops, LAPACK and the gradients on the CPU, the batch shared over its threads; and `Tfqz>Attach`, which carries a gradient."""
 
 import ctypes
 import functools
