@@ -1,5 +1,6 @@
 """The C++ ops `Tfqz>Qz`, `Tfqz>Reorder`, `Tfqz>Schur`, `Tfqz>QzGradient` and `Tfqz>SolveTriangular`, `Tfqz>Compress`, `Tfqz>Complement`,
-`Tfqz>Extend` and `Tfqz>Svd`: LAPACK on the CPU and the gradients, the batch shared over TensorFlow's threads; and `Tfqz>Attach`, which carries a gradient."""
+`Tfqz>Extend` and `Tfqz>Svd`: LAPACK on the CPU and the gradients, the batch shared over TensorFlow's threads; and `Tfqz>Attach`, which
+carries a gradient."""
 
 import ctypes
 import functools
