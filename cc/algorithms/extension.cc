@@ -12,6 +12,7 @@
 #include <limits>
 
 #include "algorithms/arithmetic.h"
+#include "algorithms/householder.h"
 #include "pencil/matrix.h"
 
 namespace tfqz {
@@ -44,13 +45,12 @@ Extender<T>::Extender(int m, int n, bool left)
       left_(left),
       outside_(static_cast<std::size_t>(p_) * d_),
       of_rows_(p_),
-      of_columns_(p_),
-      largest_(p_),
-      pivots_(p_) {}
+      of_columns_(p_) {}
 
 template <typename T>
 void Extender<T>::operator()(const T* a, const T* x, const T* beside, const ConstFactors<T>& inner, const Factors<T>& whole) {
-  if (all_finite(inner.s, static_cast<std::size_t>(p_) * p_)) {
+  const std::size_t size = static_cast<std::size_t>(p_) * p_;
+  if (std::isfinite(sum_of_squares(inner.s, size)) || all_finite(inner.s, size)) {
     left_ ? extend_left(a, x, beside, inner, whole) : extend_right(a, x, beside, inner, whole);
     return;
   }
@@ -67,7 +67,10 @@ void Extender<T>::extend_right(const T* a, const T* x, const T* beside, const Co
   const Rows<T> Q{whole.q, m_}, Z{whole.z, n_}, S{whole.s, n_}, outside{outside_.data(), d_};
   multiply<T>(Form::kAsIs, n_, p_, p_, {x, p_}, {inner.z, p_}, Z);
   copy<T>({beside, d_}, n_, d_, Z.from_column(p_));
-  turn(Z, n_, p_, of_columns_.data());
+  T* phases = of_columns_.data();
+  int j = 0;
+  for (; j + 4 <= p_; j += 4) turn<4>(Z.from_column(j), n_, phases + j);
+  for (; j < p_; ++j) turn<1>(Z.from_column(j), n_, phases + j);
   of_rows_ = of_columns_;
   for_undetermined(inner, [&](int j) { of_rows_[j] = T(1); });
   for (int i = 0; i < m_; ++i) {
@@ -75,7 +78,7 @@ void Extender<T>::extend_right(const T* a, const T* x, const T* beside, const Co
     T* to = Q.row(i);
     for (int j = 0; j < p_; ++j) to[j] = product(from[j], of_rows_[j]);
   }
-  for_undetermined(inner, [&](int j) { turn(Q.from_column(j), m_, 1, &of_rows_[j]); });
+  for_undetermined(inner, [&](int j) { turn<1>(Q.from_column(j), m_, &of_rows_[j]); });
   write_turned(inner.s, S);
   write_turned(inner.t, {whole.t, n_});
   for (int i = 0; i < m_; ++i) std::fill_n(whole.t + static_cast<std::size_t>(i) * n_ + p_, d_, T(0));
@@ -92,7 +95,7 @@ void Extender<T>::extend_left(const T* a, const T* x, const T* beside, const Con
   copy<T>(z, n_, n_, {whole.z, n_});
   std::fill(of_rows_.begin(), of_rows_.end(), T(1));
   std::fill(of_columns_.begin(), of_columns_.end(), T(1));
-  for_undetermined(inner, [&](int j) { turn(Q.from_column(d_ + j), m_, 1, &of_rows_[j]); });
+  for_undetermined(inner, [&](int j) { turn<1>(Q.from_column(d_ + j), m_, &of_rows_[j]); });
   const std::size_t above = static_cast<std::size_t>(d_) * n_;
   write_turned(inner.s, {whole.s + above, n_});
   write_turned(inner.t, {whole.t + above, n_});
@@ -104,26 +107,29 @@ void Extender<T>::extend_left(const T* a, const T* x, const T* beside, const Con
 // Multiplies each column by the phase, to `phases`, that makes its largest entry real and positive: of those that are as large up to
 // rounding, as pencil/canonical.h says, the first.
 template <typename T>
-void Extender<T>::turn(Rows<T> x, int rows, int cols, T* phases) {
+template <int kCols>
+void Extender<T>::turn(Rows<T> x, int rows, T* phases) {
   constexpr R kReach = 1 - 2048 * std::numeric_limits<R>::epsilon();  // of squares
-  std::fill_n(largest_.begin(), cols, R(0));
-  std::fill_n(pivots_.begin(), cols, 0);
+  R reach[kCols] = {};
   for (int i = 0; i < rows; ++i) {
     const T* row = x.row(i);
-    for (int j = 0; j < cols; ++j) largest_[j] = std::max(largest_[j], squared(row[j]));
+    for (int j = 0; j < kCols; ++j) reach[j] = std::max(reach[j], kReach * squared(row[j]));
   }
+  int pivots[kCols] = {};
   for (int i = rows; i-- > 0;) {
     const T* row = x.row(i);
-    for (int j = 0; j < cols; ++j) pivots_[j] = squared(row[j]) >= kReach * largest_[j] ? i : pivots_[j];
+    for (int j = 0; j < kCols; ++j) pivots[j] = squared(row[j]) >= reach[j] ? i : pivots[j];
   }
-  for (int j = 0; j < cols; ++j) phases[j] = rows > 0 ? conjugate(phase(x.row(pivots_[j])[j])) : T(1);
+  T turns[kCols];
+  for (int j = 0; j < kCols; ++j) turns[j] = conjugate(phase(x.row(pivots[j])[j]));
   for (int i = 0; i < rows; ++i) {
     T* row = x.row(i);
-    for (int j = 0; j < cols; ++j) row[j] = product(row[j], phases[j]);
+    for (int j = 0; j < kCols; ++j) row[j] = product(row[j], turns[j]);
   }
-  for (int j = 0; j < cols && rows > 0; ++j) {
-    T& pivot = x.row(pivots_[j])[j];
+  for (int j = 0; j < kCols; ++j) {
+    T& pivot = x.row(pivots[j])[j];
     pivot = std::real(pivot);
+    phases[j] = turns[j];
   }
 }
 

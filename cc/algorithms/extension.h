@@ -27,7 +27,8 @@ class Extender {
 
   void extend_right(const T* a, const T* x, const T* beside, const ConstFactors<T>& inner, const Factors<T>& whole);
   void extend_left(const T* a, const T* x, const T* beside, const ConstFactors<T>& inner, const Factors<T>& whole);
-  void turn(Rows<T> x, int rows, int cols, T* phases);
+  template <int kCols>
+  static void turn(Rows<T> x, int rows, T* phases);
   template <typename Act>
   void for_undetermined(const ConstFactors<T>& inner, const Act& act) const;
   void write_turned(const T* from, Rows<T> to) const;
@@ -35,8 +36,6 @@ class Extender {
   const int m_, n_, p_, d_;
   const bool left_;
   std::vector<T> outside_, of_rows_, of_columns_;
-  std::vector<R> largest_;
-  std::vector<int> pivots_;
 };
 
 }  // namespace tfqz

@@ -258,7 +258,8 @@ void Householder<T>::apply_right(const Reflectors<T>& q, Columns<T> x) {
   }
 }
 
-// By the Frobenius norm of the inverse.
+// By the inverse's norm: quickly by a bound of it, that of the comparison matrix's inverse (Higham 2002, chapter 8), then by the
+// Frobenius norm.
 template <typename T>
 bool Householder<T>::surely_regular(Columns<const T> x, Real<T> reach, Columns<T> scratch) {
   const int n = x.cols;
@@ -266,6 +267,18 @@ bool Householder<T>::surely_regular(Columns<const T> x, Real<T> reach, Columns<T
     if (!(std::abs(x(j, j)) > reach)) return false;
   }
   Real<T> sum = 0;
+  if (small(n, n)) {
+    Real<T>* y = real_work_.data();
+    std::fill_n(y, n, Real<T>(1));
+    Real<T> largest = 0;
+    for (int j = n - 1; j >= 0; --j) {
+      const Real<T> reached = y[j] / std::abs(std::real(x(j, j)));
+      largest = std::max(largest, reached);
+      const T* column = x.column(j);
+      for (int i = 0; i < j; ++i) y[i] += reached * (std::abs(std::real(column[i])) + std::abs(std::imag(column[i])));
+    }
+    if (1 / (std::sqrt(Real<T>(n)) * largest) > reach) return true;
+  }
   if (small(n, n)) {
     // Column after column: R y = e_j from below.
     T* y = scratch.data;

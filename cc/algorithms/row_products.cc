@@ -12,7 +12,7 @@ namespace tfqz {
 namespace {
 
 // Up to so many products of entries loops take less than xGEMM.
-constexpr int64_t kMostInLoops = 16 * 16 * 16;
+constexpr int64_t kMostInLoops = 7 * 7 * 7;
 
 // A tile of C, whose sums stay in registers. A's entries are `row_step` apart from row to row, and `sum_step` along the sum.
 template <int kRows, int kCols, bool kAdjoint, typename T>
