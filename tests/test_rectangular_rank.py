@@ -8,6 +8,8 @@ from rectangular_cases import Rectangular, central_difference
 
 import tfqz
 
+pytestmark = pytest.mark.slow_if("scipy", "graph")
+
 # Of full rank, and with rank B = k, along curves that keep it.
 CASES = [
     (Rectangular(6, 9), 3),

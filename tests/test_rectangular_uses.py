@@ -10,6 +10,8 @@ from functionals import along, deviates, gradient, inner
 
 import tfqz
 
+pytestmark = pytest.mark.slow_if("scipy", "graph")
+
 DOUBLE = ("float64", "complex128")
 SIGNAL = 0.98 * np.exp([0.3j, 0.7j, 1.9j])
 

@@ -81,9 +81,9 @@ def compress(a, b, rank, rank_of_b, backend, on_failure):
     unknown = m is None or n is None
     p = None if unknown else min(m, n)
     if unknown and rank_of_b is not None:
-        sizes = tf.shape(A)
-        is_square = backend.check(tf.equal(sizes[-2], sizes[-1]), tf.constant(rank_of_b), _NO_RANK + "; got {got}{where}")
-        A = tf.where(is_square, tf.cast(float("nan"), A.dtype), A)
+        sizes = tf.shape(A)[-2:]
+        A = _unless(tf.equal(sizes[0], sizes[1]), rank_of_b, f"{_NO_RANK}; got {{got}}{{where}}", A, backend)
+        A = _within("rank_of_b", rank_of_b, tf.reduce_min(sizes), A, backend)
     if unknown or m < n:
         right, _, A, B = _shaped(backend.compress(A, B, rank_of_b, on_failure, left=False), a, b, [n, p], [], [m, p], [m, p])
     if unknown or m > n:
@@ -137,7 +137,7 @@ def _truncated(a, b, rank, backend, on_failure):
     batch = tf.broadcast_dynamic_shape(tf.shape(A)[:-2], tf.shape(B)[:-2])
     vectors = backend.svd(B, on_failure)
     if m is None or n is None:
-        vectors = [_at_least(rank, x, backend) for x in vectors]
+        vectors = [_within("rank", rank, tf.shape(x)[-1], x, backend) for x in vectors]
     U, s, V = (tf.broadcast_to(x, tf.concat([batch, tf.shape(x)[inner:]], axis=0)) for x, inner in zip(vectors, (-2, -1, -2)))
     p = None if m is None or n is None else min(m, n)
     U, s, V = _shaped([U, s, V], a, b, [m, p], [p], [n, p])
@@ -146,12 +146,15 @@ def _truncated(a, b, rank, backend, on_failure):
     return Compression((a, b), pencil, [left, right], "Truncated", [U, s, V])
 
 
-def _at_least(rank, x, backend):
-    """x, or an error if it has fewer columns than `rank`."""
-    columns = tf.shape(x)[-1]
-    text = f"`rank` must be at most the smaller one of m and n, {{got}}; got {rank}{{where}}"
-    # As data: TensorFlow's optimizer drops what only has to come before.
-    return tf.where(backend.check(columns < rank, columns, text), tf.cast(float("nan"), x.dtype), x)
+def _within(name, rank, most, x, backend):
+    """x, or an error if the rank is larger than `most`."""
+    return _unless(most < rank, most, f"`{name}` must be at most the smaller one of m and n, {{got}}; got {rank}{{where}}", x, backend)
+
+
+def _unless(failing, got, text, x, backend):
+    """x, or an error, where one can be raised, else NaN: as data, since TensorFlow's optimizer drops what only has to come before."""
+    failing = backend.check(failing, tf.convert_to_tensor(got, tf.int32), text)
+    return tf.where(failing, tf.cast(float("nan"), x.dtype), x)
 
 
 def _complement(frame, like, backend):
