@@ -68,8 +68,8 @@ class QZ(_PencilLayer):
         float32; the batch shapes broadcast.
 
     Returns:
-      `QZ(s, t, q, z)`, a namedtuple: s, t [..., m, n], q [..., m, m], z [..., n, n]; with `rank=k` s, t [..., k, k], q [..., m, k], z [...,
-      n, k].
+      `QZ(s, t, q, z)`, a namedtuple: s, t [..., m, n], q [..., m, m], z [..., n, n]; with `rank=k` s, t [..., k, k], q [..., m, k] and
+      z [..., n, k].
 
     Raises:
       ValueError, TypeError: at construction for an unknown option; at call for inputs that are no pair, or that `tfqz.qz` refuses.
@@ -117,9 +117,8 @@ class GeneralizedEigenvalues(_PencilLayer):
 
     Returns:
       [..., p], p being `rank` or the smaller one of m and n, complex64 or complex128; infinite eigenvalues are inf + 0i, with gradient 0,
-      and 0/0 is NaN. If `homogeneous`,
-      `(alpha, beta)`: alpha [..., p], complex, and beta [..., p], of the inputs' dtype, with real values >= 0; both have
-      gradients at infinite eigenvalues too.
+      and 0/0 is NaN. If `homogeneous`, `(alpha, beta)`: alpha [..., p], complex, and beta [..., p], of the inputs' dtype, with real values
+      >= 0; both have gradients at infinite eigenvalues too.
 
     Raises:
       As the layer `QZ`.

@@ -4,6 +4,7 @@ They check arguments (`_form/checks.py`), ask a backend for values, and attach d
 
     qz, ordqz, eigvals, schur, subspaces   the decompositions and what users take from them
     diagnosis                              `sensitivity` and `gauge_residual`: how well a gradient is defined
+    compression                            rectangular pencils, made square
     selection                              what `sort` means
     selfcheck                              `python -m tfqz`
 """

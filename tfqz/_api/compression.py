@@ -84,16 +84,17 @@ def compress(a, b, rank, rank_of_b, backend, on_failure):
         sizes = tf.shape(A)[-2:]
         A = _unless(tf.equal(sizes[0], sizes[1]), rank_of_b, f"{_NO_RANK}; got {{got}}{{where}}", A, backend)
         A = _within("rank_of_b", rank_of_b, tf.reduce_min(sizes), A, backend)
+    inside = A, B
     if unknown or m < n:
-        right, _, A, B = _shaped(backend.compress(A, B, rank_of_b, on_failure, left=False), a, b, [n, p], [], [m, p], [m, p])
+        right, _, *inside = _shaped(backend.compress(A, B, rank_of_b, on_failure, left=False), a, b, [n, p], [], [m, p], [m, p])
     if unknown or m > n:
-        with tf.control_dependencies([] if right is None else [right]):  # which has checked the shapes
-            whole = [tf.stop_gradient(x) for x in (a, b)]
-            left, found, *inside = _shaped(backend.compress(*whole, rank_of_b, on_failure, left=True), a, b, [m, p], [], [p, n], [p, n])
+        left, found, *by_left = _shaped(backend.compress(A, B, rank_of_b, on_failure, left=True), a, b, [m, p], [], [p, n], [p, n])
         if unknown:  # what the right frame has left
-            inside = [matmul(left, A, adjoint_a=True), _of_rank(matmul(left, B, adjoint_a=True), found)]
-        A, B = inside
-    return Compression((a, b), [A, B], [left, right], "Compressed", [])
+            of_A, of_B = (matmul(left, X, adjoint_a=True) for X in inside)
+            inside = of_A, _of_rank(of_B, found)
+        else:
+            inside = by_left
+    return Compression((a, b), list(inside), [left, right], "Compressed", [])
 
 
 def _shaped(tensors, a, b, *shapes):

@@ -168,7 +168,7 @@ def _of_triangular_blocks(factors, cotangents):
     them: the entries of S beside its triangular block."""
     s, t, q, z = factors
     sb, tb, qb, zb = cotangents
-    p, above = tf.minimum(tf.shape(s)[-2], tf.shape(s)[-1]), tf.maximum(tf.shape(s)[-2] - tf.shape(s)[-1], 0)
+    above, p = blocks.square_place(s)
     q1, z1 = q[..., :, above:], z[..., :, :p]
     (right, top), (of_right, of_top) = ((x[..., above:, p:], x[..., :above, :p]) for x in (s, sb))
     qb = qb[..., :, above:] - matmul(q1, matmul(of_right, right, adjoint_b=True))

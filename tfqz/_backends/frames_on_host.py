@@ -1,39 +1,35 @@
 """What `frames.py` does, of NumPy arrays by SciPy's LAPACK, one batch element after the other. Raises ValueError."""
 
+import functools
+
 import numpy as np
 import scipy.linalg
 
+from tfqz._backends import on_host
 from tfqz._form import checks, tolerances
 
 
 def compress(a, b, rank, left, fill_failures):
     """X, [..., n, min(m, n)], the rank of b, [...], A X and B X, as `frames.compressed` says; `rank`: None or the rank; `left`: X of the
     adjoints, X^H A and X^H B."""
-    checks.shapes(a.shape, b.shape)
-    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    batch, a, b = on_host.broadcast_pencil(a, b)
     m, n = b.shape[-2:]
     p = min(m, n)
-    X, found = np.empty((*batch, m if left else n, p), b.dtype), np.empty(batch, np.int32)
-    inside = [np.empty((*batch, p, n) if left else (*batch, m, p), b.dtype) for _ in range(2)]
-    a, b = (np.broadcast_to(x, batch + x.shape[-2:]) for x in (a, b))
-    for index in np.ndindex(*batch):
-        try:
-            where = checks.batch_element(index)
-            check_finite("a", a[index], where)
-            check_finite("b", b[index], where)
-            one = [x[index].conj().T if left else x[index] for x in (a, b)]
-            X[index], found[index] = _right_frame(*one, rank)
-            for x, of_one in zip(inside, one):
-                product = of_one @ X[index]
-                x[index] = product.conj().T if left else product
-            inside[1][index][(slice(found[index], None),) if left else (slice(None), slice(found[index], None))] = 0
-        except ValueError:
-            if not fill_failures:
-                raise
-            X[index], found[index] = np.nan, -1
-            for x in inside:
-                x[index] = np.nan
-    return X, found, *inside
+    inner = (p, n) if left else (m, p)
+    results = [np.empty((*batch, *shape), b.dtype) for shape in ((m if left else n, p), inner, inner)]
+    results.insert(1, np.empty(batch, np.int32))
+    return on_host.each(functools.partial(_compress, rank=rank, left=left), [a, b], results, fill_failures)
+
+
+def _compress(a, b, where, rank, left):
+    on_host.check_finite("a", a, where)
+    on_host.check_finite("b", b, where)
+    if left:
+        a, b = a.conj().T, b.conj().T
+    X, rank = _right_frame(a, b, rank)
+    A, B = a @ X, b @ X
+    B[:, rank:] = 0
+    return (X, rank, A.conj().T, B.conj().T) if left else (X, rank, A, B)
 
 
 def _right_frame(a, b, rank):
@@ -55,13 +51,11 @@ def _right_frame(a, b, rank):
 def complement(x):
     """A basis of the orthogonal complement and its rows, as `frames.complement` says."""
     n, p = x.shape[-2:]
-    basis, rows = np.empty((*x.shape[:-1], n - p), x.dtype), np.empty((*x.shape[:-2], n - p), np.int32)
-    for index in np.ndindex(*x.shape[:-2]):
-        basis[index], rows[index] = _complement(x[index])
-    return basis, rows
+    results = [np.empty((*x.shape[:-1], n - p), x.dtype), np.empty((*x.shape[:-2], n - p), np.int32)]
+    return on_host.each(_complement, [x], results, fill_failures=False)
 
 
-def _complement(x):
+def _complement(x, where):
     n, p = x.shape
     if p == n or not np.isfinite(x).all():
         return np.full((n, n - p), np.nan, x.dtype), np.zeros(n - p, np.int32)
@@ -86,27 +80,15 @@ def svd(b, fill_failures):
     """U, s, V of b = U diag(s) V^H, thin."""
     *batch, m, n = b.shape
     p = min(m, n)
-    U, V = np.empty((*batch, m, p), b.dtype), np.empty((*batch, n, p), b.dtype)
-    s = np.empty((*batch, p), b.real.dtype)
-    for index in np.ndindex(*batch):
-        try:
-            where = checks.batch_element(index)
-            check_finite("b", b[index], where)
-            if p == 0:
-                continue
-            try:
-                U[index], s[index], V_H = scipy.linalg.svd(b[index], full_matrices=False)
-            except np.linalg.LinAlgError as error:
-                raise ValueError(checks.SVD_CONVERGENCE.format(why=f"LAPACK says {error}", where=where)) from None
-            V[index] = V_H.conj().T
-        except ValueError:
-            if not fill_failures:
-                raise
-            U[index] = s[index] = V[index] = np.nan
-    return U, s, V
+    dtypes = [b.dtype, b.real.dtype, b.dtype]
+    results = [np.empty((*batch, *shape), dtype) for shape, dtype in zip(((m, p), (p,), (n, p)), dtypes)]
+    return on_host.each(_svd, [b], results, fill_failures)
 
 
-def check_finite(name, x, where):
-    """Raises the error about NaN or Inf in the argument `name` of a batch element."""
-    if not np.isfinite(x).all():
-        raise ValueError(checks.FINITE.format(name=name, where=where))
+def _svd(b, where):
+    on_host.check_finite("b", b, where)
+    try:
+        U, s, V_H = scipy.linalg.svd(b, full_matrices=False)
+    except np.linalg.LinAlgError as error:
+        raise ValueError(checks.SVD_CONVERGENCE.format(why=f"LAPACK says {error}", where=where)) from None
+    return U, s, V_H.conj().T

@@ -78,13 +78,8 @@ def svd(b, on_failure):
 def compress_or_tell(a, b, *, rank, left):
     """X, the rank of b, A X and B X, see `frames.compressed`, NaN and -1 for each batch element that fails, and the problems: [...], 0 for
     none. `left`: X of the adjoint pencil, X^H A and X^H B."""
-    shape = tf.shape(a)
-    batch = tf.broadcast_dynamic_shape(shape[:-2], tf.shape(b)[:-2])
-    shape = tf.concat([batch, shape[-2:]], axis=0)
-    a, b = (_flat(tf.broadcast_to(x, shape)) for x in (a, b))
-    problems = tf.where(_is_finite(a), tf.where(_is_finite(b), 0, _INFINITE_B), _INFINITE_A)
+    (a, b), problems, batch = _usable_pencil(a, b)
     usable = tf.equal(problems, 0)
-    a, b = (blocks.masked(usable[:, None, None], x) for x in (a, b))
     if left:
         X, found, A, B = frames.compressed(*map(tf.linalg.adjoint, (a, b)), rank)
         A, B = tf.linalg.adjoint(A), tf.linalg.adjoint(B)
@@ -104,9 +99,7 @@ def complement_in_ops(X):
 def svd_or_tell(B):
     """U, s, V of b, thin, NaN for each batch element that fails, and the problems."""
     batch = tf.shape(B)[:-2]
-    B = _flat(B)
-    problems = tf.where(_is_finite(B), 0, _INFINITE_B)
-    B = blocks.masked(tf.equal(problems, 0)[:, None, None], B)
+    B, problems = _usable_matrix(B, _INFINITE_B)
     scale = blocks.largest(B)
     U, s, V = frames.singular_vectors(B / blocks.of_dtype(scale, B.dtype), lambda H: schur_or_tell(H)[:2])
     good = tf.reduce_all(tf.stack([_is_finite(x) for x in (U, s[:, None], V)]), axis=0)
@@ -116,13 +109,8 @@ def svd_or_tell(B):
 @traced
 def factorize_or_tell(a, b):
     """S, T, Q, Z, alpha, beta in canonical form, NaN for each batch element that fails, and the problems: [...], 0 for none."""
-    shape = tf.shape(a)
-    batch = tf.broadcast_dynamic_shape(shape[:-2], tf.shape(b)[:-2])
-    shape = tf.concat([batch, shape[-2:]], axis=0)
-    a, b = (_flat(tf.broadcast_to(x, shape)) for x in (a, b))
-    problems = tf.where(_is_finite(a), tf.where(_is_finite(b), 0, _INFINITE_B), _INFINITE_A)
-    usable = tf.equal(problems, 0)[:, None, None]
-    *factors, converged = iteration.qz(*(blocks.masked(usable, x) for x in (a, b)))
+    pencil, problems, batch = _usable_pencil(a, b)
+    *factors, converged = iteration.qz(*pencil)
     problems = tf.where(tf.equal(problems, 0) & ~converged, _NO_CONVERGENCE, problems)
     return _finish(factors, problems, batch)
 
@@ -146,14 +134,30 @@ def reorder_or_tell(S, T, Q, Z, labels):
 def schur_or_tell(A):
     """T, Z of the ordinary Schur form, NaN for each batch element that fails, and the problems. From QZ of the pencil (A, I)."""
     batch = tf.shape(A)[:-2]
-    A = _flat(A)
-    problems = tf.where(_is_finite(A), 0, _INFINITE_A)
-    A = blocks.masked(tf.equal(problems, 0)[:, None, None], A)
+    A, problems = _usable_matrix(A, _INFINITE_A)
     S, T, Q, Z, converged = iteration.qz(A, blocks.identity_like(A))
     problems = tf.where(tf.equal(problems, 0) & ~converged, _NO_QR_CONVERGENCE, problems)
     # T is diagonal and of modulus 1 up to rounding: with it taken into Q both unitary factors are the same.
     S, _, _, Z = canonical.canonicalize(S, T, Q, Z)
     return _nan_where_failed(canonical.canonicalize_schur(S, Z), problems, batch)
+
+
+def _usable_pencil(a, b):
+    """Both, [batch, m, n], with zeros for elements that aren't finite, the problems, [batch], and the common batch shape."""
+    shape = tf.shape(a)
+    batch = tf.broadcast_dynamic_shape(shape[:-2], tf.shape(b)[:-2])
+    shape = tf.concat([batch, shape[-2:]], axis=0)
+    a, b = (_flat(tf.broadcast_to(x, shape)) for x in (a, b))
+    problems = tf.where(_is_finite(a), tf.where(_is_finite(b), 0, _INFINITE_B), _INFINITE_A)
+    usable = tf.equal(problems, 0)[:, None, None]
+    return [blocks.masked(usable, x) for x in (a, b)], problems, batch
+
+
+def _usable_matrix(x, problem):
+    """The same of one matrix, without its batch shape; `problem`: that of elements that aren't finite."""
+    x = _flat(x)
+    problems = tf.where(_is_finite(x), 0, problem)
+    return blocks.masked(tf.equal(problems, 0)[:, None, None], x), problems
 
 
 def _flat(x):

@@ -108,7 +108,7 @@ def _with_flags(function, **flags):
 def _call(name, matrices, function, vectors=(), numbers=(), lists=None, **attributes):
     """An op with inputs [..., n, n], [..., n] and [...]. `lists`: the last of these, if it takes them in lists."""
     body = b""
-    if function is not None and not tf.executing_eagerly():  # XLA compiles graphs only
+    if not tf.executing_eagerly():  # XLA compiles graphs only
         body = _body(function, *(tuple(x.dtype for x in inputs) for inputs in (matrices, vectors, numbers)))
     inputs = [*matrices, *vectors, *numbers]
     if lists is not None:

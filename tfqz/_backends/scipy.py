@@ -7,7 +7,7 @@ import scipy.linalg
 import tensorflow as tf
 
 from tfqz._backends import frames_on_host, graph
-from tfqz._backends.frames_on_host import check_finite
+from tfqz._backends.on_host import broadcast_pencil, check_finite, each
 from tfqz._form import blocks, canonical, checks, eigenvalues, tolerances
 from tfqz._form.traces import traced
 
@@ -97,27 +97,14 @@ def _canonical_with_eigenvalues(S, T, Q, Z):
 
 def _host_qz(a, b, fill_failures):
     """Factors of NumPy arrays as LAPACK gives them. Raises ValueError, which TensorFlow turns into InvalidArgumentError."""
-    checks.shapes(a.shape, b.shape)
-    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    a, b = (np.broadcast_to(x, batch + x.shape[-2:]) for x in (a, b))
+    _, a, b = broadcast_pencil(a, b)
     return _each(_one_qz, [a, b], 4, fill_failures)
 
 
 def _each(work, inputs, count, fill_failures):
-    """`count` matrices for each batch element, from `work` of its part of the inputs, the first of which are matrices."""
+    """`count` matrices like the first input's for each batch element, from `work` of its part of the inputs."""
     results = [np.empty(inputs[0].shape, inputs[0].dtype) for _ in range(count)]
-    if inputs[0].size == 0:
-        return results
-    for index in np.ndindex(inputs[0].shape[:-2]):
-        try:
-            found = work(*(x[index] for x in inputs), checks.batch_element(index))
-        except ValueError:
-            if not fill_failures:
-                raise
-            found = [np.nan] * count
-        for result, matrix in zip(results, found):
-            result[index] = matrix
-    return results
+    return each(work, inputs, results, fill_failures)
 
 
 def _one_qz(a, b, where):

@@ -6,6 +6,7 @@ convention      what the canonical form adds to the formula
 noise           what is rounding in right-hand sides
 schur           the gradient of the ordinary Schur form
 subspaces       that of functions of deflating subspaces
+compressed      that of rectangular pencils, around the gradient of a square one; rectangular: which of their outputs have it
 eigenvectors    that of simple eigenvalues, by their own eigenvectors
 bases           bases that are functions of the subspace alone, and their derivative
 equations       equations (2) and (3), each the other's adjoint

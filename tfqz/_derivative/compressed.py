@@ -27,9 +27,8 @@ there is what moves the frames:
         E T^H - C F = (I - Q Q^H) Y      F T - C^H E = (I - Z Z^H) X                                   (8)
         Ab = Q A1 Z^H      Bb = Q B1 Z^H + E Z^H + Q F^H
 
-Beside these, S2 = Q^H A Z2 with a basis Z2 of the complement of what Z spans, a function of that alone (`bases.py`), and likewise Q2 for m
-> n, make the
-form of the whole pencil: `inside_whole`.
+Beside these, S2 = Q^H A Z2 with a basis Z2 of the complement of what Z spans, a function of that alone (`bases.py`), and likewise Q2 for
+m > n, make the form of the whole pencil: `inside_whole`.
 
 Golub and Pereyra, SIAM J. Numer. Anal. 10 (1973) 413-432, have the derivative of a pseudoinverse, of which (7) is one.
 """
@@ -72,10 +71,9 @@ def inside_whole(S, T, Q, Z, Sb, Tb, Qb, Zb, right_rows, left_rows, right, left)
 
     Returns:
       Q^H Qb and Z^H Zb, [..., p, p], Q and Qb, [..., m, p], Z and Zb, [..., n, p], of the columns that belong to the triangular block, and
-      what A has by the entries of S that
-      are beside it: with Q on its left, [..., p, n], and with Z^H on its right, [..., m, p].
+      what A has by the entries of S that are beside it: with Q on its left, [..., p, n], and with Z^H on its right, [..., m, p].
     """
-    p, above = tf.minimum(tf.shape(S)[-2], tf.shape(S)[-1]), tf.maximum(tf.shape(S)[-2] - tf.shape(S)[-1], 0)
+    above, p = blocks.square_place(S)
     adjoint = tf.linalg.adjoint
     of_Q, of_Z = matmul(Q, Qb, adjoint_a=True), matmul(Z, Zb, adjoint_a=True)
     Qi, Zi = of_Q[..., above:, above:], of_Z[..., :p, :p]
@@ -277,17 +275,18 @@ def _across_gap(Q_H, Z_H, U, s, V, Y, X, adjoint):
 
 @register_rule("Gap", arguments=9)
 def _pullback_of_gap(arguments, values, cotangents, native):
-    """Cotangents of T, C, Y, X; the rest is constant."""
-    T, C, _, _, *vectors = arguments
-    (E, F), (P, R) = values, _beyond_gap(T, C, *cotangents, vectors, adjoint=True)
-    of_T = -matmul(P, E, adjoint_a=True) - matmul(F, R, adjoint_a=True)
-    return [of_T, matmul(P, F, adjoint_b=True) + matmul(E, R, adjoint_b=True), P, R, *[None] * len(vectors)]
+    return _pullback_across_gap(arguments, values, cotangents, adjoint=True)
 
 
 @register_rule("GapAdjoint", arguments=9)
 def _pullback_of_gap_adjoint(arguments, values, cotangents, native):
-    """The same with T^H for T."""
+    return _pullback_across_gap(arguments, values, cotangents, adjoint=False)
+
+
+def _pullback_across_gap(arguments, values, cotangents, adjoint):
+    """Cotangents of T, C, Y, X; the rest is constant. `adjoint`: a Python bool, whether the adjoint of the equations is that with T^H."""
     T, C, _, _, *vectors = arguments
-    (E, F), (P, R) = values, _beyond_gap(T, C, *cotangents, vectors, adjoint=False)
-    of_T = -matmul(E, P, adjoint_a=True) - matmul(R, F, adjoint_a=True)
-    return [of_T, matmul(P, F, adjoint_b=True) + matmul(E, R, adjoint_b=True), P, R, *[None] * len(vectors)]
+    (E, F), (P, R) = values, _beyond_gap(T, C, *cotangents, vectors, adjoint=adjoint)
+    of_T = -matmul(P, E, adjoint_a=True) - matmul(F, R, adjoint_a=True)
+    of_C = matmul(P, F, adjoint_b=True) + matmul(E, R, adjoint_b=True)
+    return [of_T if adjoint else tf.linalg.adjoint(of_T), of_C, P, R, *[None] * len(vectors)]

@@ -28,8 +28,8 @@ def columns_of_identity(x, numbered=False):
 def kept_from_gradients(layout):
     """Decorator for pullbacks, which return cotangents [..., m, n].
 
-    `layout` has a letter for each argument: F for factors, P for other matrices, [..., m, n], w for vectors,
-    [..., n], M and v for cotangents of matrices and vectors, i for integers.
+    `layout` has a letter for each argument: F for factors, P for other matrices, [..., m, n], w for vectors, [..., n], M and v for
+    cotangents of matrices and vectors, i for integers.
     """
     kinds = layout.replace(" ", "")
 

@@ -1,9 +1,11 @@
 """Which gradient belongs to what is made of pencils that are compressed to square ones: `compressed.py` around that of the square one.
 
-kind "Compressed", by the row space or column space of B, or "Truncated", to its largest singular values, with
-base "Qz", "Eigvals", "Ratios", "Blocks": whose gradient S, T, Q, Z, or alpha and beta, have as functions of the square pencil
-     "Frames"                             that of functions of what Q and Z span
-"Whole"                                   the form with bases of the complements of what Q and Z span
+The names of the rules: "Compressed", by the row space or column space of B, or "Truncated", to its largest singular values; then
+
+    "Qz", "Eigvals", "Ratios", "Blocks"   whose gradient S, T, Q, Z, or alpha and beta, have as functions of the square pencil
+    "Frames"                              that of functions of what Q and Z span
+
+and "Whole", the form with bases of the complements of what Q and Z span.
 """
 
 import functools
@@ -73,10 +75,10 @@ def _whole(S, T, Q, Z, Sb, Tb, Qb, Zb, A, right_rows, left_rows, native, right, 
     return compressed.by_row_space(S, T, Q, Z, A, A1, B1, Qb, Zb, *more, right=right, left=left)
 
 
-def _of_square(S, T, cotangents, native):
-    """Of the pencil (S, T), whose frames are I."""
+def _of_square(S, T, cotangents, native, eigenvalues=(), **flags):
+    """Of the pencil (S, T), whose frames are I; with the cotangents of alpha and beta come these, the `eigenvalues`."""
     identity = blocks.identity_like(S)
-    return registration.of_square([S, T], [S, T, identity, identity], cotangents, native)
+    return registration.of_square([S, T], [S, T, identity, identity, *eigenvalues], cotangents, native, **flags)
 
 
 def _pullback(arguments, values, cotangents, native, kind, base):
@@ -99,9 +101,8 @@ def _formula(S, T, Q, Z, Sb, Tb, Qb, Zb, A, B, *more, kind, base, native, right,
     if base == "Frames":
         A1 = B1 = tf.zeros_like(S)
     elif base in ("Eigvals", "Ratios"):
-        identity, none = blocks.identity_like(S), tf.zeros_like(S)
-        values, cotangents = [S, T, identity, identity, *more[:2]], [none, none, none, none, *more[2:]]
-        A1, B1 = registration.of_square([S, T], values, cotangents, native, apart=True, ratios=base == "Ratios")
+        cotangents = [*[tf.zeros_like(S)] * 4, *more[2:]]
+        A1, B1 = _of_square(S, T, cotangents, native, more[:2], apart=True, ratios=base == "Ratios")
     else:
         Qi, Zi, Zb = compressed.inside(S, T, Q, Z, Sb, Tb, Qb, Zb, phases=base == "Qz")
         if base == "Qz":

@@ -10,11 +10,18 @@ import tensorflow as tf
 from tfqz._form import tolerances
 
 
-def square_part(S):
-    """The triangular block, [..., p, p], of a factor, [..., m, n], that is upper trapezoidal: its last p rows and first p columns."""
+def square_place(S):
+    """Of the triangular block of a factor, [..., m, n], that is upper trapezoidal: how many rows are above it, and its size."""
     m, n = tf.shape(S)[-2], tf.shape(S)[-1]
-    p = tf.minimum(m, n)
-    return S if S.shape.rank is not None and S.shape[-1] == S.shape[-2] is not None else S[..., m - p :, :p]
+    return tf.maximum(m - n, 0), tf.minimum(m, n)
+
+
+def square_part(S):
+    """That block, [..., p, p]: the last p rows and first p columns."""
+    if S.shape.rank is not None and S.shape[-1] == S.shape[-2] is not None:
+        return S
+    above, p = square_place(S)
+    return S[..., above:, :p]
 
 
 def to_complex(x):
