@@ -24,9 +24,6 @@ class BasisFinder {
  private:
   using R = Real<T>;
 
-  int longest_row(int first, int end);
-  void reflect(int row, int first, int end);
-
   const int n_;
   Matrices<T> matrices_;
   const Matrix<T> X_;

@@ -16,10 +16,8 @@ namespace {
 // Up to here two pencils in lockstep take no longer than one after the other, and a full vector of them a third to a half of that; up to
 // the larger size a full vector takes less.
 constexpr int kLargestTwoInLockstep = 32, kLargestInLockstep = 64;
-// From here on two threads gain for one pencil, and for its gradient.
-constexpr int kSmallestForked = 128, kSmallestGradientForked = 64;
-// Of the gradient: beyond this its matrices leave the cache.
-constexpr int kLargestGradientInLockstep = 32;
+// From here on two threads gain for one pencil.
+constexpr int kSmallestForked = 128;
 
 // The place of one element in arrays of factors.
 template <typename T>

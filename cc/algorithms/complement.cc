@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "algorithms/arithmetic.h"
+#include "algorithms/row_choice.h"
 
 namespace tfqz {
 namespace {
@@ -72,65 +73,18 @@ void ComplementFinder<T>::triangularize(T* basis, int32_t* rows) {
   write(raw, basis);
 }
 
-// Of rows as long up to rounding, which must not choose between them, the first.
-template <typename T>
-int ComplementFinder<T>::longest_row() const {
-  constexpr R kReach = 1 - 1024 * std::numeric_limits<R>::epsilon();
-  const R reach = kReach * *std::max_element(lengths_.begin(), lengths_.end());
-  return static_cast<int>(std::find_if(lengths_.begin(), lengths_.end(), [reach](R length) { return length >= reach; }) - lengths_.begin());
-}
-
-// Row after row, and a reflector from the right that makes it a multiple of a unit vector (Businger and Golub 1965); again in ascending
-// order.
+// As row_choice.h says; again in ascending order.
 template <typename T>
 void ComplementFinder<T>::choose_in_loops(Columns<T> y, int32_t* rows) {
-  const auto measure = [&](int first) {
-    std::fill(lengths_.begin(), lengths_.end(), R(0));
-    for (int j = first; j < d_; ++j) {
-      const T* column = y.column(j);
-      for (int i = 0; i < l_; ++i) lengths_[i] += squared(column[i]);
-    }
-  };
+  const auto turn = [&](int j) { turn_row(y.data, l_, y.leading, rows[j], j, d_, v_.data(), v_.data() + l_); };
   for (int j = 0; j < d_; ++j) {
-    measure(j);
-    rows[j] = longest_row();
-    reflect(rows[j], j, y);
+    measure_rows(y.data, y.leading, j, d_, &lengths_);
+    rows[j] = first_longest(lengths_);
+    turn(j);
   }
   if (std::is_sorted(rows, rows + d_)) return;
   std::sort(rows, rows + d_);
-  for (int j = 0; j < d_; ++j) reflect(rows[j], j, y);
-}
-
-// Turns columns from `first` on so that a row is positive in the first of them and zero in the others.
-template <typename T>
-void ComplementFinder<T>::reflect(int row, int first, Columns<T> y) {
-  // H = I - 2 v v^H / v^H v with y H = -conj(phase) length e^T for the row y, v = y^H + phase length e.
-  R square = 0;
-  for (int j = first; j < d_; ++j) {
-    v_[j] = conjugate(y(row, j));
-    square += squared(v_[j]);
-  }
-  const R length = std::sqrt(square), pivot = std::abs(v_[first]);
-  if (!(length > 0)) return;
-  const T phase = pivot > 0 ? v_[first] / pivot : T(1);
-  v_[first] += phase * length;
-  const R weight = 1 / (length * (length + pivot));
-  T* sum = v_.data() + l_;
-  std::fill_n(sum, l_, T(0));
-  for (int j = first; j < d_; ++j) {
-    const T v = v_[j];
-    const T* column = y.column(j);
-    for (int i = 0; i < l_; ++i) sum[i] += product(v, column[i]);
-  }
-  for (int j = first; j < d_; ++j) {
-    const T v = conjugate(v_[j]) * weight;
-    T* column = y.column(j);
-    for (int i = 0; i < l_; ++i) column[i] -= product(v, sum[i]);
-  }
-  T* column = y.column(first);
-  for (int i = 0; i < l_; ++i) column[i] = product(column[i], -phase);
-  column[row] = length;
-  for (int j = first + 1; j < d_; ++j) y(row, j) = T(0);
+  for (int j = 0; j < d_; ++j) turn(j);
 }
 
 // Of I - x x^H, of which the lower triangle is kept.
@@ -142,7 +96,7 @@ void ComplementFinder<T>::choose_in_blocks(Columns<T> x, int32_t* rows) {
   if (p_ > 0) Lapack<T>::herk("L", "N", &l_, &p_, &minus, x.data, &x.leading, &plus, P.data, &P.leading, 1, 1);
   for (int i = 0; i < l_; ++i) lengths_[i] = std::real(P(i, i));
   for (int k = 0; k < d_; ++k) {
-    const int in_block = k % kBlock, row = rows[k] = longest_row();
+    const int in_block = k % kBlock, row = rows[k] = first_longest(lengths_);
     T* w = block.column(in_block);
     for (int i = 0; i < row; ++i) w[i] = conjugate(P(row, i));
     for (int i = row; i < l_; ++i) w[i] = P(i, row);

@@ -30,8 +30,6 @@ class ComplementFinder {
 
   void choose_in_loops(Columns<T> y, int32_t* rows);
   void choose_in_blocks(Columns<T> x, int32_t* rows);
-  int longest_row() const;
-  void reflect(int row, int first, Columns<T> y);
   void triangularize_by_lapack(Columns<T> y, const int32_t* rows);
 
   const int l_, p_, d_;

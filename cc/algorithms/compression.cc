@@ -50,11 +50,7 @@ int Compressor<T>::operator()(const T* a, const T* b, T* x, T* a_inner, T* b_inn
   const auto finish = [&](const Reflectors<T>& v, const int* pivots) {
     write(X, x);
     write_inner(v, pivots, unit, b_inner);
-    if (wide_) {
-      multiply<T>(Form::kAsIs, p_, l_, p_, {a, l_}, {x, p_}, {a_inner, p_});
-    } else {
-      multiply<T>(Form::kAdjoint, p_, l_, p_, {x, p_}, {a, p_}, {a_inner, p_});
-    }
+    compress_by(wide_, l_, p_, a, x, a_inner);
     return v.count;
   };
   // Without pivoting, which takes longer, if that shows that the rank is full.
@@ -117,9 +113,22 @@ void Compressor<T>::complete(const T* a, const Reflectors<T>& v) {
   householder_.apply(v, r, X);
 }
 
-template class Compressor<float>;
-template class Compressor<double>;
-template class Compressor<std::complex<float>>;
-template class Compressor<std::complex<double>>;
+template <typename T>
+void compress_by(bool wide, int l, int p, const T* a, const T* x, T* inner) {
+  if (wide) {
+    multiply<T>(Form::kAsIs, p, l, p, {a, l}, {x, p}, {inner, p});
+  } else {
+    multiply<T>(Form::kAdjoint, p, l, p, {x, p}, {a, p}, {inner, p});
+  }
+}
+
+#define TFQZ_INSTANTIATE(T)     \
+  template class Compressor<T>; \
+  template void compress_by<T>(bool, int, int, const T*, const T*, T*)
+TFQZ_INSTANTIATE(float);
+TFQZ_INSTANTIATE(double);
+TFQZ_INSTANTIATE(std::complex<float>);
+TFQZ_INSTANTIATE(std::complex<double>);
+#undef TFQZ_INSTANTIATE
 
 }  // namespace tfqz

@@ -10,6 +10,10 @@
 
 namespace tfqz {
 
+// One matrix between frames, p x p, row-major: of a wide one A x, of a tall one x^H A, with the frame x, l x p.
+template <typename T>
+void compress_by(bool wide, int l, int p, const T* a, const T* x, T* inner);
+
 // Holds the workspace for pencils of one size; use one per thread.
 template <typename T>
 class Compressor {

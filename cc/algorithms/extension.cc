@@ -13,29 +13,11 @@
 
 #include "algorithms/arithmetic.h"
 #include "algorithms/householder.h"
+#include "algorithms/row_matrices.h"
 #include "pencil/matrix.h"
+#include "pencil/phase.h"
 
 namespace tfqz {
-namespace {
-
-// x / |x|, and 1 for 0.
-template <typename R>
-R phase(R x) {
-  return x < 0 ? R(-1) : R(1);
-}
-template <typename R>
-std::complex<R> phase(std::complex<R> x) {
-  const R modulus = std::abs(x);
-  return modulus > 0 ? x / modulus : std::complex<R>(1);
-}
-
-template <typename T>
-void copy(Rows<const T> from, int rows, int cols, Rows<T> to) {
-  for (int i = 0; i < rows; ++i) std::copy_n(from.row(i), cols, to.row(i));
-}
-
-}  // namespace
-
 template <typename T>
 Extender<T>::Extender(int m, int n, bool left)
     : m_(m),

@@ -12,7 +12,6 @@
 #include "algorithms/complement.h"
 #include "algorithms/compression.h"
 #include "algorithms/extension.h"
-#include "algorithms/row_products.h"
 #include "algorithms/svd.h"
 #include "pencil/matrix.h"
 #include "vectors/lockstep_frames.h"
@@ -117,22 +116,11 @@ Batch::GroupWorker CompressBatch<T>::make_group_worker() const {
     for (int64_t i = 0; i < count; ++i) {
       if ((left >> i & 1) != 0) continue;
       const Compressed<T> to = at(first + i);
-      between_frames(a_of(first + i), to.x, to.a_inner);
-      between_frames(b[i], to.x, to.b_inner);
+      compress_by(m_ < n_, static_cast<int>(l()), p, a_of(first + i), to.x, to.a_inner);
+      compress_by(m_ < n_, static_cast<int>(l()), p, b[i], to.x, to.b_inner);
     }
     return left;
   });
-}
-
-// One matrix of the pencil and a frame, times each other.
-template <typename T>
-void CompressBatch<T>::between_frames(const T* from, const T* x, T* inner) const {
-  const int p = this->p(), l = static_cast<int>(this->l());
-  if (m_ < n_) {
-    multiply<T>(Form::kAsIs, p, l, p, {from, l}, {x, p}, {inner, p});
-  } else {
-    multiply<T>(Form::kAdjoint, p, l, p, {x, p}, {from, p}, {inner, p});
-  }
 }
 
 template <typename T>

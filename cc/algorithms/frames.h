@@ -42,8 +42,6 @@ class CompressBatch : public Batch {
   void fill_with_nan(int64_t index) const override;
 
  private:
-  void between_frames(const T* from, const T* x, T* inner) const;
-
   // Where an element's results go.
   Compressed<T> at(int64_t index) const;
   const T* a_of(int64_t index) const { return matrix_of(a_, a_indices_, index); }

@@ -16,6 +16,11 @@
 
 namespace tfqz {
 
+// From here on the gradient of one pencil is worth two threads.
+constexpr int kSmallestGradientForked = 64;
+// Up to here that of several goes in lockstep: beyond this its matrices leave the cache.
+constexpr int kLargestGradientInLockstep = 32;
+
 // Holds the workspace for pencils of one size; use one per thread.
 template <typename T>
 class QzGradient {

@@ -13,13 +13,6 @@
 #include "vectors/lockstep_gradient.h"
 
 namespace tfqz {
-namespace {
-
-// As batches.cc has them.
-constexpr int kSmallestForked = 64, kLargestInLockstep = 32;
-
-}  // namespace
-
 // Workspaces for as many elements as go together.
 template <typename T>
 class WholeGradientBatch<T>::Group {
@@ -63,7 +56,7 @@ class WholeGradientBatch<T>::Group {
 
  private:
   QzGradient<T>& alone() {
-    const bool forked = batch_.fork_ && p_ >= kSmallestForked;
+    const bool forked = batch_.fork_ && p_ >= kSmallestGradientForked;
     if (alone_ == nullptr) alone_ = std::make_unique<QzGradient<T>>(p_, /*apart=*/false, forked ? batch_.fork_ : one_after_the_other());
     return *alone_;
   }
@@ -109,11 +102,11 @@ WholeGradientBatch<T>::WholeGradientBatch(int m, int n, int64_t elements, const 
       cotangents_(cotangents),
       rows_(rows),
       pencils_(pencils),
-      fork_(elements == 1 && std::max(m, n) >= kSmallestForked ? std::move(fork) : Fork()) {
+      fork_(elements == 1 && std::max(m, n) >= kSmallestGradientForked ? std::move(fork) : Fork()) {
   std::string problem;
   const Simd* simd = choose_simd(&problem);
   if (!problem.empty()) this->refuse(problem);
-  if (elements == 1 || std::min(m, n) > kLargestInLockstep || simd == nullptr) return;
+  if (elements == 1 || std::min(m, n) > kLargestGradientInLockstep || simd == nullptr) return;
   simd_ = simd;
   group_size_ = make_lockstep_gradient<T>(*simd, 1)->lanes();
 }

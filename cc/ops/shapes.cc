@@ -36,6 +36,25 @@ absl::Status CheckRectangular(const TensorShape& shape, const std::string& name,
   return absl::OkStatus();
 }
 
+absl::Status CheckPair(const TensorShape& a, const TensorShape& b, const std::string& got) {
+  if (a.dim_size(a.dims() - 2) != b.dim_size(b.dims() - 2) || a.dim_size(a.dims() - 1) != b.dim_size(b.dims() - 1)) {
+    return absl::InvalidArgumentError("`b` must have the same inner shape as `a`; got " + got);
+  }
+  if (!BatchesOf(a, b).IsValid()) {
+    return absl::InvalidArgumentError("`a` and `b` must have batch shapes that broadcast; got " + got);
+  }
+  return absl::OkStatus();
+}
+
+// (3, 4), (3, 4) and (5).
+std::string Listed(const std::vector<TensorShape>& shapes) {
+  std::string text;
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    text += (i == 0 ? "" : i + 1 < shapes.size() ? ", " : " and ") + shape_text(Sizes(shapes[i]));
+  }
+  return text;
+}
+
 }  // namespace
 
 std::vector<int64_t> Sizes(const TensorShape& shape) {
@@ -49,13 +68,7 @@ absl::Status CheckShapes(const TensorShape& a, const TensorShape& b) {
   const std::string got = shape_text(Sizes(a)) + " and " + shape_text(Sizes(b));
   TF_RETURN_IF_ERROR(CheckMatrices(a, "a", got));
   TF_RETURN_IF_ERROR(CheckMatrices(b, "b", got));
-  if (a.dim_size(a.dims() - 1) != b.dim_size(b.dims() - 1)) {
-    return absl::InvalidArgumentError("`b` must have the same inner shape as `a`; got " + got);
-  }
-  if (!BatchesOf(a, b).IsValid()) {
-    return absl::InvalidArgumentError("`a` and `b` must have batch shapes that broadcast; got " + got);
-  }
-  return absl::OkStatus();
+  return CheckPair(a, b, got);
 }
 
 absl::Status CheckEqualShapes(const std::vector<std::string>& names, const std::vector<TensorShape>& shapes) {
@@ -113,14 +126,8 @@ absl::Status CheckRectangularShapes(const TensorShape& a, const TensorShape& b, 
   const std::string got = shape_text(Sizes(a)) + " and " + shape_text(Sizes(b));
   TF_RETURN_IF_ERROR(CheckRectangular(a, "a", got));
   TF_RETURN_IF_ERROR(CheckRectangular(b, "b", got));
-  const int64_t m = a.dim_size(a.dims() - 2), n = a.dim_size(a.dims() - 1);
-  if (m != b.dim_size(b.dims() - 2) || n != b.dim_size(b.dims() - 1)) {
-    return absl::InvalidArgumentError("`b` must have the same inner shape as `a`; got " + got);
-  }
-  if (!BatchesOf(a, b).IsValid()) {
-    return absl::InvalidArgumentError("`a` and `b` must have batch shapes that broadcast; got " + got);
-  }
-  const int64_t p = std::min(m, n);
+  TF_RETURN_IF_ERROR(CheckPair(a, b, got));
+  const int64_t p = std::min(a.dim_size(a.dims() - 2), a.dim_size(a.dims() - 1));
   if (rank < -1 || rank > p) {
     return absl::InvalidArgumentError("`rank_of_b` must be from 0 to " + std::to_string(p) + ", the smaller one of m and n; got " +
                                       std::to_string(rank));
@@ -146,11 +153,8 @@ absl::Status CheckExtendShapes(const std::vector<TensorShape>& inputs, bool left
              BatchesOf(a, x).output_batch_shape() == batch && inputs[2] == WithMatrix(batch, l, l - p);
   for (std::size_t i = 3; i < inputs.size(); ++i) fit = fit && inputs[i] == WithMatrix(batch, p, p);
   if (fit) return absl::OkStatus();
-  std::string got;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    got += (i == 0 ? "" : i + 1 < inputs.size() ? ", " : " and ") + shape_text(Sizes(inputs[i]));
-  }
-  return absl::InvalidArgumentError("`x`, `beside`, `s`, `t`, `q`, `z` must be the frame, its complement and factors of `a`; got " + got);
+  return absl::InvalidArgumentError("`x`, `beside`, `s`, `t`, `q`, `z` must be the frame, its complement and factors of `a`; got " +
+                                    Listed(inputs));
 }
 
 absl::Status CheckWholeGradientShapes(const std::vector<TensorShape>& inputs) {
@@ -163,12 +167,9 @@ absl::Status CheckWholeGradientShapes(const std::vector<TensorShape>& inputs) {
   TensorShape right = batch, left = batch;
   right.AddDim(n - p), left.AddDim(m - p);
   if (m != n && inputs == std::vector<TensorShape>{s, s, q, z, s, s, q, z, s, right, left}) return absl::OkStatus();
-  std::string got;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    got += (i == 0 ? "" : i + 1 < inputs.size() ? ", " : " and ") + shape_text(Sizes(inputs[i]));
-  }
   return absl::InvalidArgumentError(
-      "`s`, `t`, `q`, `z`, their cotangents, `a`, `right_rows`, `left_rows` must be those of a pencil that isn't square; got " + got);
+      "`s`, `t`, `q`, `z`, their cotangents, `a`, `right_rows`, `left_rows` must be those of a pencil that isn't square; got " +
+      Listed(inputs));
 }
 
 tensorflow::MatMulBCast BatchesOf(const TensorShape& a, const TensorShape& b) {

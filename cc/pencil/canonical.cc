@@ -5,6 +5,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "pencil/phase.h"
+
 namespace tfqz {
 namespace {
 
@@ -17,20 +19,6 @@ int largest_entry(const T* column, int n) {
     if (std::abs(column[i]) >= reach) return i;
   }
   return 0;
-}
-
-// x / |x|, and 1 for 0: a sign for real x.
-template <typename R>
-R phase(R x) {
-  return x < 0 ? R(-1) : R(1);
-}
-template <typename R>
-std::complex<R> phase(std::complex<R> x) {
-  const R modulus = std::abs(x);
-  if (modulus == 0) return 1;
-  // One division may underflow for subnormal moduli and leave a number off the unit circle: normalise twice.
-  const std::complex<R> once(x.real() / modulus, x.imag() / modulus);
-  return once / std::abs(once);
 }
 
 template <typename T>
