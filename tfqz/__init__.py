@@ -8,12 +8,20 @@ from tfqz._api.ordqz import OrdQZ, ordqz
 from tfqz._api.qz import QZ, qz
 from tfqz._api.schur import Schur, schur
 from tfqz._api.subspaces import DeflatingSubspace, deflating_subspace
+from tfqz._api.sylvester import (
+    GeneralizedSylvester,
+    solve_continuous_lyapunov,
+    solve_discrete_lyapunov,
+    solve_generalized_sylvester,
+    solve_sylvester,
+)
 from tfqz._derivative import vectorized as _vectorized  # noqa: F401 - how tf.vectorized_map makes batches of the ops
 
 __version__ = _version("tfqz")
 __all__ = [
     "QZ",
     "DeflatingSubspace",
+    "GeneralizedSylvester",
     "OrdQZ",
     "Schur",
     "Sensitivity",
@@ -24,6 +32,10 @@ __all__ = [
     "qz",
     "schur",
     "sensitivity",
+    "solve_continuous_lyapunov",
+    "solve_discrete_lyapunov",
+    "solve_generalized_sylvester",
+    "solve_sylvester",
 ]
 
 

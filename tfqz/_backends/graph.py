@@ -225,6 +225,21 @@ def _pencil_assertions(a, b, square=True):
     return assertions
 
 
+def system_assertions(given, sizes):
+    """What `checks.system` checks, for shapes that are known only at run time; the arguments, the tensors of a dict, may be None."""
+    shapes = {name: tf.shape(x) for name, x in given.items() if x is not None}
+    got = [part for name, shape in shapes.items() for part in (f"`{name}`", shape)]
+    assertions = [_matrix_assertion(name, shape, ["got", *got]) for name, shape in shapes.items()]
+    known = {}
+    with tf.control_dependencies(assertions):
+        for name, shape in shapes.items():
+            for place, letter in zip((-2, -1), sizes[name]):
+                expected = known.setdefault(letter, shape[place])
+                rule = f"`{name}` must be [..., {', '.join(sizes[name])}], {letter} being the same in all;"
+                assertions.append(tf.debugging.Assert(tf.equal(shape[place], expected), [rule, "got", *got]))
+    return assertions
+
+
 def _matrix_assertion(name, shape, got):
     """An assertion that there are two sizes at least; the error names the argument and what was `got`."""
     return tf.debugging.Assert(tf.size(shape) >= 2, [f"`{name}` must be a matrix or a batch of them, [..., m, n];", *got])

@@ -59,6 +59,16 @@ RULES = (
     "TruncatedRatios",
     "TruncatedBlocks",
     "TruncatedFrames",
+    "Sylvester",
+    "Policy",
+    "Lyapunov",
+    "Coupled",
+    "CoupledAdjoint",
+    "Riccati",
+    "DiscreteRiccati",
+    "DescriptorRiccati",
+    "DiscreteDescriptorRiccati",
+    "RationalExpectations",
 )
 
 

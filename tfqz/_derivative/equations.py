@@ -25,7 +25,7 @@ import tensorflow as tf
 from tfqz._backends import native as op_library
 from tfqz._derivative import triangular
 from tfqz._derivative.attach import attach_gradient, register_rule
-from tfqz._form import blocks, tolerances
+from tfqz._form import blocks, eigenvalues, tolerances
 from tfqz._form.products import matmul
 
 
@@ -108,6 +108,52 @@ def _solve_one(S, right_hand_side, native, adjoint):
     """As a pencil: with T = I and no second right-hand side X = V in (2), and E S^H - S^H E is the sum of both left-hand sides in
     (3). Where eigenvalues are equal 0 is taken, which is the minimum-norm solution without that detour. The first unknown counts."""
     return _solve(S, blocks.identity_like(S), right_hand_side, tf.zeros_like(S), native, adjoint, ordinary=True)
+
+
+def solve_block(first, second, M, N, native, adjoint=False):
+    """One block below the diagonal, between two pencils in triangular form, (S1, T1) of order n and (S2, T2) of order m:
+
+        X S1 - S2 V = M                    X T1 - T2 V = N
+        E S1^H + F T1^H = M               -S2^H E - T2^H F = N               (`adjoint`)
+
+    Args:
+      first, second: (S1, T1), [..., n, n], and (S2, T2), [..., m, m]. With T1 and T2 None they are I, and X = V: X S1 - S2 X = M.
+      M, N: [..., m, n]; N is None for 0.
+
+    Returns:
+      Both unknowns, [..., m, n], without gradients, and how many pairs of an eigenvalue of one pencil and one of the other coincide, [...],
+      int32: then there is no solution, or more than one.
+    """
+    (S1, T1), (S2, T2) = first, second
+    n, ordinary = tf.shape(S1)[-1], T1 is None
+    S = _block_diagonal(S1, S2)
+    T = blocks.identity_like(S) if ordinary else _block_diagonal(T1, T2)
+    M, N = (_below_diagonal(tf.zeros_like(M) if X is None else X) for X in (M, N))
+    unknowns = _solve(S, T, M, N, native, adjoint, ordinary)
+    alpha, beta = eigenvalues.alpha_beta(*(X / tf.cast(blocks.largest(X), X.dtype) for X in (S, T)), differentiable=False)
+    distances = eigenvalues.chordal_distance(alpha, tf.cast(beta, alpha.dtype))[..., n:, :n]
+    coincide = distances <= tolerances.equal_eigenvalues(S.dtype, tf.shape(S)[-1])
+    return [X[..., n:, :n] for X in unknowns], tf.reduce_sum(tf.cast(coincide, tf.int32), axis=[-2, -1])
+
+
+def _block_diagonal(X, Y):
+    """[X 0; 0 Y]."""
+    n, m = tf.shape(X)[-1], tf.shape(Y)[-1]
+    return tf.concat([_padded_columns(X, 0, m), _padded_columns(Y, n, 0)], axis=-2)
+
+
+def _below_diagonal(M):
+    """[0 0; M 0], for M [..., m, n] with n and m columns."""
+    m, n = tf.shape(M)[-2], tf.shape(M)[-1]
+    above = tf.zeros(tf.concat([tf.shape(M)[:-2], [n, n + m]], axis=0), M.dtype)
+    return tf.concat([above, _padded_columns(M, 0, m)], axis=-2)
+
+
+def _padded_columns(X, before, after):
+    """X with columns of zeros on both sides."""
+    shape = tf.shape(X)[:-1]
+    left, right = (tf.zeros(tf.concat([shape, [k]], axis=0), X.dtype) for k in (before, after))
+    return tf.concat([left, X, right], axis=-1)
 
 
 @register_rule("Solve", arguments=4)

@@ -16,6 +16,13 @@ def succeeded(X):
     return tf.reduce_all(tf.math.is_finite(tf.math.real(tf.linalg.diag_part(tf.stop_gradient(X)))), axis=-1)
 
 
+def filled(failing, matrices):
+    """The matrices, a list of [..., m, n], NaN where `failing`, [...]."""
+    if tf.executing_eagerly() and not tf.reduce_any(failing):
+        return list(matrices)
+    return [tf.where(failing[..., None, None], tf.cast(float("nan"), X.dtype), X) for X in matrices]
+
+
 def columns_of_identity(x, numbered=False):
     """Those of [m, n] in the shape of x, [..., m, n], or 1, 2, .. times these: the pencil (diag(1, 2, ..), I) and its decomposition are
     what is taken for what failed."""

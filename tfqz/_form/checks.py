@@ -45,6 +45,41 @@ def matrix(a):
     return a
 
 
+def system(matrices, sizes):
+    """Matrices that belong together, as tensors of one supported dtype and one batch shape.
+
+    Args:
+      matrices: a dict of names and arguments, in their order; None stays None.
+      sizes: a dict of names and pairs of letters: equal letters are equal sizes, and "n" is said to be what it is in errors.
+
+    Raises:
+      TypeError: the dtypes differ or are none of the four, or a KerasTensor.
+      ValueError: the static shapes don't fit.
+    """
+    given = {name: x for name, x in matrices.items() if x is not None}
+    hint = next((x.dtype for x in given.values() if hasattr(x, "dtype")), None)
+    tensors = {name: tensor(x, name, dtype_hint=None if hasattr(x, "dtype") else hint) for name, x in given.items()}
+    first, *others = tensors
+    for name in others or [first]:
+        dtypes(tensors[first].dtype, tensors[name].dtype, (first, name))
+    known, batch = {}, tf.TensorShape([])
+    for name, x in tensors.items():
+        wanted = f"[..., {', '.join(sizes[name])}]"
+        if x.shape.rank is not None and x.shape.rank < 2:
+            raise ValueError(f"`{name}` must be a matrix or a batch of them, {wanted}; got {text(x.shape)}")
+        for letter, size in zip(sizes[name], [None, None] if x.shape.rank is None else x.shape[-2:]):
+            whose, expected = known.setdefault(letter, (name, size)) if size is not None else known.get(letter, (name, None))
+            if size is not None and size != expected:
+                got = f"{text(x.shape)}, and `{whose}` {text(tensors[whose].shape)}" if whose != name else text(x.shape)
+                raise ValueError(f"`{name}` must be {wanted}, {letter} being {expected}; got {got}")
+        try:
+            batch = tf.broadcast_static_shape(batch, x.shape[:-2]) if x.shape.rank is not None else tf.TensorShape(None)
+        except ValueError:
+            listed = " and ".join(f"`{k}` {text(y.shape)}" for k, y in tensors.items())
+            raise ValueError(f"`{name}` must have a batch shape that broadcasts with the others; got {listed}") from None
+    return {name: tensors.get(name) for name in matrices}
+
+
 def tensor(x, name, dtype_hint=None):
     """`x` as a tensor; raises TypeError for a KerasTensor, which stands for values that a model will have."""
     if type(x).__name__ == "KerasTensor":  # not by its type: TensorFlow doesn't import Keras before it is used
