@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "algorithms/balance.h"
 #include "algorithms/batches.h"
 #include "algorithms/frames.h"
 #include "xla/ffi/api/ffi.h"
@@ -151,6 +152,14 @@ ffi::Error RunSvd(ffi::ThreadPool pool, ffi::Buffer<kType> b, ffi::ResultBuffer<
   return Run(pool, BatchShape(b), &batch);
 }
 
+template <ffi::DataType kType, ffi::DataType, typename T>
+ffi::Error RunBalance(ffi::ThreadPool pool, ffi::Buffer<kType> matrix, ffi::ResultBuffer<ffi::DataType::S32> left,
+                      ffi::ResultBuffer<ffi::DataType::S32> right, int64_t similarity) {
+  BalanceBatch<T> batch(SizeFromEnd(matrix, 2), SizeFromEnd(matrix, 1), similarity != 0, matrix.typed_data(), left->typed_data(),
+                        right->typed_data());
+  return Run(pool, BatchShape(matrix), &batch);
+}
+
 ffi::Error RunCheck(ffi::Buffer<ffi::DataType::PRED> failing, ffi::Buffer<ffi::DataType::S32> got,
                     ffi::ResultBuffer<ffi::DataType::PRED> failed, std::string_view text) {
   const auto dimensions = failing.dimensions();
@@ -264,6 +273,16 @@ auto BindSvd() {
       .template Attr<int64_t>("fill_failures");
 }
 
+template <ffi::DataType kType, ffi::DataType>
+auto BindBalance() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .template Arg<ffi::Buffer<kType>>()
+      .template Ret<ffi::Buffer<ffi::DataType::S32>>()
+      .template Ret<ffi::Buffer<ffi::DataType::S32>>()
+      .template Attr<int64_t>("similarity");
+}
+
 #define TFQZ_HANDLER(op, Op, dtype, kType, kComplexType, T)                                                          \
   XLA_FFI_DEFINE_HANDLER(tfqz_##op##_##dtype, (Run##Op<kType, kComplexType, T>), (Bind##Op<kType, kComplexType>())); \
   XLA_FFI_REGISTER_HANDLER(XLA_FFI_GetApi(), "tfqz_" #op "_" #dtype, "Host", tfqz_##op##_##dtype)
@@ -279,6 +298,8 @@ TFQZ_HANDLERS(float, F32, C64, float);
 TFQZ_HANDLERS(double, F64, C128, double);
 TFQZ_HANDLERS(complex64, C64, C64, std::complex<float>);
 TFQZ_HANDLERS(complex128, C128, C128, std::complex<double>);
+TFQZ_HANDLER(balance, Balance, float, ffi::DataType::F32, ffi::DataType::C64, float);
+TFQZ_HANDLER(balance, Balance, double, ffi::DataType::F64, ffi::DataType::C128, double);
 #undef TFQZ_HANDLERS
 #undef TFQZ_HANDLER
 

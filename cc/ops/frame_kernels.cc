@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "algorithms/balance.h"
 #include "algorithms/frames.h"
 #include "algorithms/whole_gradients.h"
 #include "ops/registration.h"
@@ -141,6 +142,33 @@ class SvdKernel : public OpKernel {
 };
 
 template <typename T>
+class BalanceKernel : public OpKernel {
+ public:
+  explicit BalanceKernel(OpKernelConstruction* context) : OpKernel(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("similarity", &similarity_));
+  }
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor& matrix = context->input(0);
+    OP_REQUIRES_OK(context, CheckBalanceShape(matrix.shape(), similarity_));
+    const int64_t m = matrix.dim_size(matrix.dims() - 2), n = matrix.dim_size(matrix.dims() - 1);
+    TensorShape batch_shape = matrix.shape();
+    batch_shape.RemoveLastDims(2);
+    TensorShape of_left = batch_shape, of_right = batch_shape;
+    of_left.AddDim(m), of_right.AddDim(n);
+    Tensor *left, *right;
+    OP_REQUIRES_OK(context, context->allocate_output(0, of_left, &left));
+    OP_REQUIRES_OK(context, context->allocate_output(1, of_right, &right));
+    BalanceBatch<T> batch(static_cast<int>(m), static_cast<int>(n), similarity_, matrix.flat<T>().data(), left->flat<int32_t>().data(),
+                          right->flat<int32_t>().data());
+    OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
+  }
+
+ private:
+  bool similarity_;
+};
+
+template <typename T>
 class WholeGradientKernel : public OpKernel {
  public:
   using OpKernel::OpKernel;
@@ -170,6 +198,7 @@ class WholeGradientKernel : public OpKernel {
                                             RegisterKernels<ComplementKernel>("Tfqz>Complement", tensorflow::DEVICE_CPU),
                                             RegisterKernels<ExtendKernel>("Tfqz>Extend", tensorflow::DEVICE_CPU),
                                             RegisterKernels<SvdKernel>("Tfqz>Svd", tensorflow::DEVICE_CPU),
+                                            RegisterKernelsFor<BalanceKernel, float, double>("Tfqz>Balance", tensorflow::DEVICE_CPU),
                                             RegisterKernels<WholeGradientKernel>("Tfqz>WholeGradient", tensorflow::DEVICE_CPU)};
 
 }  // namespace

@@ -185,6 +185,41 @@ on_failure: 'raise' names the batch element, 'nan' fills it with NaN.
 body: Empty, or a function of b, [batch, m, n], with these outputs, which XLA compiles for devices other than the CPU.
 )doc");
 
+absl::Status BalanceShape(InferenceContext* context) {
+  DimensionHandle m, n;
+  ShapeHandle batch, left, right;
+  TF_RETURN_IF_ERROR(MatricesShape(context, 0, &m, &n, &batch));
+  bool similarity;
+  TF_RETURN_IF_ERROR(context->GetAttr("similarity", &similarity));
+  if (similarity) {
+    TF_RETURN_IF_ERROR(context->Merge(m, n, &n));
+    m = n;
+  }
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Vector(m), &left));
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Vector(n), &right));
+  context->set_output(0, left);
+  context->set_output(1, right);
+  return absl::OkStatus();
+}
+
+REGISTER_OP("Tfqz>Balance")
+    .Input("matrix: T")
+    .Output("left: int32")
+    .Output("right: int32")
+    .Attr("T: {float, double}")
+    .Attr("similarity: bool = false")
+    .Attr("body: string = ''")
+    .SetShapeFn(BalanceShape)
+    .Doc(R"doc(
+Exponents such that diag(2^left) matrix diag(2^right) is balanced: all its rows have about equal sums, and all its columns.
+
+matrix: [..., m, n], entries >= 0, such as moduli.
+left: [..., m]. 0 for rows that are zero; all 0 for a matrix that isn't finite.
+right: [..., n], the same of columns.
+similarity: left = -right, m = n: it is the sums of row and column j that are about equal, for each j, without the diagonal.
+body: Empty, or a function of the matrix, [batch, m, n], with these outputs, which XLA compiles for devices other than the CPU.
+)doc");
+
 absl::Status WholeGradientShape(InferenceContext* context) {
   DimensionHandle m, n;
   ShapeHandle batch, matrix = context->input(0);

@@ -37,15 +37,18 @@ bool RegisterKernel(const char* op, const char* device) {
   return true;
 }
 
-// Kernel<T> for the dtypes T of the op's attribute "T". Returns something to initialise a static with.
+// Kernel<T> for the dtypes T, of the op's attribute "T". Returns something to initialise a static with.
+template <template <typename> typename Kernel, typename... T>
+bool RegisterKernelsFor(const char* op, const char* device) {
+  if (IsRegistered(op, device)) return false;
+  (RegisterFor<T, Kernel<T>>(op, device), ...);
+  return true;
+}
+
+// All four dtypes.
 template <template <typename> typename Kernel>
 bool RegisterKernels(const char* op, const char* device) {
-  if (IsRegistered(op, device)) return false;
-  RegisterFor<float, Kernel<float>>(op, device);
-  RegisterFor<double, Kernel<double>>(op, device);
-  RegisterFor<std::complex<float>, Kernel<std::complex<float>>>(op, device);
-  RegisterFor<std::complex<double>, Kernel<std::complex<double>>>(op, device);
-  return true;
+  return RegisterKernelsFor<Kernel, float, double, std::complex<float>, std::complex<double>>(op, device);
 }
 
 }  // namespace tfqz

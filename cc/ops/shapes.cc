@@ -141,6 +141,10 @@ absl::Status CheckFrameShape(const TensorShape& x) {
   return absl::InvalidArgumentError("`x` must have no more columns than rows; got " + shape_text(Sizes(x)));
 }
 
+absl::Status CheckBalanceShape(const TensorShape& matrix, bool similarity) {
+  return similarity ? CheckMatrices(matrix, "matrix", shape_text(Sizes(matrix))) : CheckRectangularShape("matrix", matrix);
+}
+
 absl::Status CheckExtendShapes(const std::vector<TensorShape>& inputs, bool left) {
   const TensorShape &a = inputs[0], &x = inputs[1];
   TF_RETURN_IF_ERROR(CheckRectangularShape("a", a));

@@ -42,6 +42,9 @@ absl::Status CheckRectangularShapes(const tensorflow::TensorShape& a, const tens
 // InvalidArgument unless it is [..., l, p] with p <= l.
 absl::Status CheckFrameShape(const tensorflow::TensorShape& x);
 
+// InvalidArgument unless it is [..., m, n] with sizes that can be counted; with `similarity` [..., n, n].
+absl::Status CheckBalanceShape(const tensorflow::TensorShape& matrix, bool similarity);
+
 // InvalidArgument unless a, x, beside, s, t, q, z, of this order, have the shapes that the documentation of `Tfqz>Extend` gives them.
 absl::Status CheckExtendShapes(const std::vector<tensorflow::TensorShape>& inputs, bool left);
 

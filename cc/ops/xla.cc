@@ -1,5 +1,6 @@
 // The ops in programs that XLA compiles: on the CPU calls of the handlers in ffi.cc, elsewhere the TensorFlow ops that they
 // carry.
+#include <complex>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -34,6 +35,10 @@ bool IsEmpty(const std::vector<xla::Shape>& outputs) {
 template <>
 bool IsEmpty<Extend>(const std::vector<xla::Shape>& outputs) {
   return xla::ShapeUtil::IsZeroElementArray(outputs[2]) && xla::ShapeUtil::IsZeroElementArray(outputs[3]);
+}
+template <>
+bool IsEmpty<Balance>(const std::vector<xla::Shape>& outputs) {
+  return xla::ShapeUtil::IsZeroElementArray(outputs[0]) || xla::ShapeUtil::IsZeroElementArray(outputs[1]);
 }
 
 // Leaves the work to the two classes below.
@@ -202,10 +207,12 @@ struct Kernels {
   template <typename T>
   using Elsewhere = BodyKernel<Op>;
 
-  static bool Register() {
-    return RegisterKernels<OnCpu>(Op::kOp, "XLA_CPU_JIT") | RegisterKernels<Elsewhere>(Op::kOp, "XLA_GPU_JIT") |
-           RegisterKernels<Elsewhere>(Op::kOp, "XLA_TPU_JIT");
+  template <typename... T>
+  static bool RegisterFor() {
+    return RegisterKernelsFor<OnCpu, T...>(Op::kOp, "XLA_CPU_JIT") | RegisterKernelsFor<Elsewhere, T...>(Op::kOp, "XLA_GPU_JIT") |
+           RegisterKernelsFor<Elsewhere, T...>(Op::kOp, "XLA_TPU_JIT");
   }
+  static bool Register() { return RegisterFor<float, double, std::complex<float>, std::complex<double>>(); }
 };
 bool RegisterOthers() {
   bool registered = RegisterKernel<CheckXlaKernel>("Tfqz>Check", "XLA_CPU_JIT");
@@ -225,6 +232,7 @@ bool RegisterOthers() {
                                             Kernels<Complement>::Register(),
                                             Kernels<Extend>::Register(),
                                             Kernels<Svd>::Register(),
+                                            Kernels<Balance>::RegisterFor<float, double>(),
                                             Kernels<Basis, BodyKernel>::Register(),
                                             Kernels<SolveTriangular, BodyKernel>::Register(),
                                             Kernels<QzGradient, BodyKernel>::Register(),

@@ -292,6 +292,34 @@ struct Svd : MayFail {
   }
 };
 
+// A matrix, checked.
+struct Balance {
+  static constexpr const char* kOp = "Tfqz>Balance";
+  static constexpr const char* kTarget = "tfqz_balance_";
+  static constexpr const char* kCall = "tfqz.balance";
+
+  static Outputs OutputsOf(XlaOpKernelContext*, const Operands& operands) {
+    TensorShape left = operands.Batch(), right = operands.Batch();
+    left.AddDim(operands.Rows()), right.AddDim(operands.Cols());
+    return {{xla::S32, left}, {xla::S32, right}};
+  }
+
+  static std::string Attributes(tensorflow::OpKernelConstruction* context) {
+    return std::string("{similarity = ") + (Similarity(context->def()) ? "1" : "0") + " : i64}";
+  }
+
+  static bool Similarity(const tensorflow::NodeDef& def) {
+    bool similarity;
+    TF_CHECK_OK(tensorflow::GetNodeAttr(def, "similarity", &similarity));
+    return similarity;
+  }
+
+  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
+    TF_RETURN_IF_ERROR(AllInputs(context, operands));
+    return CheckBalanceShape(operands->shapes[0], Similarity(context->op_kernel().def()));
+  }
+};
+
 // Factors of a rectangular pencil and their cotangents. TensorFlow ops on every device.
 struct WholeGradient : SquareFactors<2> {
   static constexpr const char* kOp = "Tfqz>WholeGradient";

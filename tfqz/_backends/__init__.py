@@ -13,6 +13,10 @@
                                      frame of the adjoint one, m > n, and X^H a, X^H b, [..., p, n]; see `frames.py`
     complement(x)                    [B, rows]: a basis of the complement of what x spans, and its chosen rows
     svd(b, on_failure)               [U, s, V]: the thin singular value decomposition
+    balance(M, similarity)           [l, r]: exponents, [..., m] and [..., n], int32, for which all rows of diag(2^l) M diag(2^r) have about
+                                     equal sums, and all columns; M: [..., m, n], real, entries >= 0, such as moduli. `similarity`, a
+                                     Python bool: l = -r, m = n, and it is row and column j that have, for each j, without the diagonal.
+                                     See `balancing.py`
     check(failing, got, text)        `failing`, [...], or an error with `text` about the first element where it is true, where a
                                      program can raise one
 

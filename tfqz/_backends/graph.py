@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfqz._backends import exchange, frames, iteration
+from tfqz._backends import balancing, exchange, frames, iteration
 from tfqz._form import blocks, canonical, checks, eigenvalues
 from tfqz._form.traces import traced
 
@@ -72,6 +72,16 @@ def svd(b, on_failure):
     with tf.control_dependencies([] if b.shape.rank is not None else [_matrix_assertion("b", tf.shape(b), ["got", tf.shape(b)])]):
         *outputs, problems = svd_or_tell(b)
     return _raised(outputs, problems, on_failure)
+
+
+def balance(M, similarity):
+    return list(balance_in_ops(M, similarity=similarity))
+
+
+@traced
+def balance_in_ops(M, *, similarity):
+    """As `balancing.exponents`."""
+    return balancing.exponents(M, similarity)
 
 
 @traced

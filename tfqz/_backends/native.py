@@ -89,6 +89,10 @@ def svd(b, on_failure):
     return _call("svd", [b], graph.svd_or_tell, on_failure=on_failure, Treal=b.dtype.real_dtype)
 
 
+def balance(M, similarity):
+    return _call("balance", [M], _with_flags(graph.balance_in_ops, similarity=similarity), similarity=similarity)
+
+
 def check(failing, got, text):
     """`failing`, [...], or an error about the first element where it is true: `text` with {got} and {where} filled in."""
     return _load()[0].tfqz_check(failing, got, text=text)

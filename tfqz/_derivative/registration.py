@@ -125,6 +125,9 @@ def _pullback_of_blocks(arguments, values, cotangents, native):
     return [*unbroadcast(pencil, subspaces.pullback(*values, count, *cotangents, native=native)), None]
 
 
+tf.no_gradient("Tfqz>Balance")
+
+
 @tf.RegisterGradient("Tfqz>Schur")
 def _gradient_of_schur_op(op, *cotangents):
     return _pullback_of_schur(None, list(op.outputs), cotangents, native=True)

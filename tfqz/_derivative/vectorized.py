@@ -94,7 +94,7 @@ _CONVERTERS = {
     "Tfqz>Attach": _attached,
     "XlaOptimizationBarrier": _behind_barrier,
 }
-_STACKED = ("Reorder", "Schur", "Basis", "Check", "SolveTriangular", "QzGradient", "Complement", "WholeGradient", "Svd")
+_STACKED = ("Reorder", "Schur", "Basis", "Check", "SolveTriangular", "QzGradient", "Complement", "WholeGradient", "Svd", "Balance")
 _CONVERTERS |= dict.fromkeys((f"Tfqz>{name}" for name in _STACKED), _with_all_stacked)
 
 if _pfor is not None:
