@@ -6,6 +6,7 @@ from tfqz._api.diagnosis import Sensitivity, gauge_residual, sensitivity
 from tfqz._api.eigvals import eigvals
 from tfqz._api.ordqz import OrdQZ, ordqz
 from tfqz._api.qz import QZ, qz
+from tfqz._api.riccati import LQR, lqr, solve_continuous_are, solve_discrete_are
 from tfqz._api.schur import Schur, schur
 from tfqz._api.subspaces import DeflatingSubspace, deflating_subspace
 from tfqz._api.sylvester import (
@@ -19,6 +20,7 @@ from tfqz._derivative import vectorized as _vectorized  # noqa: F401 - how tf.ve
 
 __version__ = _version("tfqz")
 __all__ = [
+    "LQR",
     "QZ",
     "DeflatingSubspace",
     "GeneralizedSylvester",
@@ -28,11 +30,14 @@ __all__ = [
     "deflating_subspace",
     "eigvals",
     "gauge_residual",
+    "lqr",
     "ordqz",
     "qz",
     "schur",
     "sensitivity",
+    "solve_continuous_are",
     "solve_continuous_lyapunov",
+    "solve_discrete_are",
     "solve_discrete_lyapunov",
     "solve_generalized_sylvester",
     "solve_sylvester",

@@ -64,6 +64,7 @@ RULES = (
     "Lyapunov",
     "Coupled",
     "CoupledAdjoint",
+    "LinearSolve",
     "Riccati",
     "DiscreteRiccati",
     "DescriptorRiccati",

@@ -54,7 +54,7 @@ def policy(A, C, D, F, of_pencil, of_D, native, check=None):
 
 def lyapunov(A, E, F, factors, native, check=None):
     """X of A X E^H + E X A^H = F. `factors`: (S, T, Q, Z); else as `sylvester`."""
-    return _solution("Lyapunov", [A, E, F], factors, _solve_lyapunov, [F], native, check)[0]
+    return _solution("Lyapunov", [A, E, F], factors, solve_lyapunov, [F], native, check)[0]
 
 
 def coupled(A, B, C, D, E, F, of_left, of_right, native, check=None):
@@ -109,7 +109,7 @@ def _solve_policy(S, T, Q, Z, W, V, F, *, native):
 
 
 @_guarded
-def _solve_lyapunov(S, T, Q, Z, F, *, native):
+def solve_lyapunov(S, T, Q, Z, F, *, native):
     """In the frames S X T^H + T X S^H = G. With J, which turns the order round, S' = J S^H J and T' are upper triangular; of L = T X J and
     R = X T^H J it is L S' + S R = G J, L T' - T R = 0."""
     G = matmul(matmul(Q, F, adjoint_a=True), Q)
@@ -148,7 +148,7 @@ def adjoint_schur(S, U):
     return _turned(S), _columns_turned(U)
 
 
-def _adjoint_pencil(S, T, Q, Z):
+def adjoint_pencil(S, T, Q, Z):
     """Factors of the adjoint pencil from those of a pencil."""
     return _turned(S), _turned(T), _columns_turned(Z), _columns_turned(Q)
 
@@ -180,7 +180,7 @@ def _of_policy(arguments, values, cotangents, native):
 @differentiable
 @failed.kept_from_gradients("FFFFFF PPPP M")
 def _pull_policy(S, T, Q, Z, W, V, A, C, D, X, Xb, native=False):
-    Y = policy(*_adjoint(A, C, D), Xb, _adjoint_pencil(S, T, Q, Z), adjoint_schur(W, V), native)
+    Y = policy(*_adjoint(A, C, D), Xb, adjoint_pencil(S, T, Q, Z), adjoint_schur(W, V), native)
     of_C, of_D = matmul(Y, matmul(X, D), adjoint_b=True), matmul(matmul(C, X), Y, adjoint_a=True)
     return [-matmul(Y, X, adjoint_b=True), -of_C, -of_D, Y]
 
@@ -194,7 +194,7 @@ def _of_lyapunov(arguments, values, cotangents, native):
 @differentiable
 @failed.kept_from_gradients("FFFF PPP M")
 def _pull_lyapunov(S, T, Q, Z, A, E, X, Xb, native=False):
-    Y = lyapunov(*_adjoint(A, E), Xb, _adjoint_pencil(S, T, Q, Z), native)
+    Y = lyapunov(*_adjoint(A, E), Xb, adjoint_pencil(S, T, Q, Z), native)
 
     def of_coefficient(other):
         right, left = matmul(other, X, adjoint_b=True), matmul(other, X)

@@ -1,0 +1,202 @@
+"""Algebraic Riccati equations and linear-quadratic regulators."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfqz import _backends
+from tfqz._api import ordqz, riccati_pencils, selection, systems
+from tfqz._api.eigvals import eigvals
+from tfqz._derivative import failed, riccati
+from tfqz._form import blocks, checks
+from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
+
+_SIZES = {"a": "nn", "b": "nm", "q": "nn", "r": "mm", "e": "nn", "s": "nm"}
+_UNFIT = (
+    "`q` must be Hermitian; got one that differs from its adjoint{where}",
+    "`r` must be Hermitian; got one that differs from its adjoint{where}",
+    "`r` must be regular; got a singular matrix{where}",
+    "`e` must be regular; got a singular matrix{where}",
+)
+_RULE = "`a`, `b`, `q`, `r` must have a stabilizing solution; "
+_BOUNDARY = _RULE + "got {got} eigenvalues of their pencil on the {boundary}{where}"
+_NO_GRAPH = _RULE + "got a stable subspace that belongs to none, as where (a, b) can't be stabilized{where}"
+
+
+class LQR(NamedTuple):
+    """A linear-quadratic regulator, u = -gain x: the gain, [..., m, n], the solution of its Riccati equation, [..., n, n], and the
+    eigenvalues of the closed loop, [..., n], complex."""
+
+    gain: tf.Tensor
+    solution: tf.Tensor
+    poles: tf.Tensor
+
+
+@not_converted
+def solve_continuous_are(
+    a: Matrix,
+    b: Matrix,
+    q: Matrix,
+    r: Matrix,
+    e: Matrix | None = None,
+    s: Matrix | None = None,
+    balanced: bool = True,
+    *,
+    backend: Backend | None = None,
+    on_failure: OnFailure = "raise",
+    name: str | None = None,
+) -> tf.Tensor:
+    """The stabilizing solution of a continuous-time algebraic Riccati equation, or of a batch, as `scipy.linalg.solve_continuous_are`.
+
+        a^H x e + e^H x a - (e^H x b + s) r^-1 (b^H x e + s^H) + q = 0
+
+    Differentiable in all arguments, to every order, in reverse and forward mode, wherever there is such a solution: eigenvalues of the
+    closed loop may coincide, and r be indefinite (H-infinity control). The derivative with respect to q and r is that by Hermitian ones.
+
+    Args:
+      a: [..., n, n], float32, float64, complex64 or complex128.
+      b: [..., n, m], of the same dtype; the batch shapes broadcast.
+      q: [..., n, n], Hermitian.
+      r: [..., m, m], Hermitian and regular.
+      e: None for the identity, or [..., n, n], regular.
+      s: None for 0, or [..., n, m].
+      balanced: whether rows and columns of the pencil are scaled by powers of 2 first: costs little, and saves up to 12 digits where the
+        arguments differ much in size.
+      backend, name: as for `tfqz.qz`.
+      on_failure: "raise", or "nan" to fill the solutions of the batch elements that have none, and no others, with NaN.
+
+    Returns:
+      x, [..., n, n], Hermitian, such that the eigenvalues of a - b r^-1 (b^H x e + s^H) - lambda e are in the left half plane.
+
+    Raises:
+      TypeError, ValueError: the dtypes differ or are not supported; the static shapes don't fit.
+      tf.errors.InvalidArgumentError: an argument has NaN or Inf, is not Hermitian or is singular where it must not be; or there is no
+        stabilizing solution. Names the batch element and the reason.
+
+    References:
+      P. Van Dooren, A generalized eigenvalue approach for solving Riccati equations, SIAM J. Sci. Stat. Comput. 2 (1981) 121-135, and
+      Newton's method: D. L. Kleinman, IEEE Trans. Autom. Control 13 (1968) 114-115.
+    """
+    with tf.name_scope(name or "solve_continuous_are"):
+        return _solve(a, b, q, r, e, s, balanced, backend, on_failure, discrete=False)
+
+
+@not_converted
+def solve_discrete_are(
+    a: Matrix,
+    b: Matrix,
+    q: Matrix,
+    r: Matrix,
+    e: Matrix | None = None,
+    s: Matrix | None = None,
+    balanced: bool = True,
+    *,
+    backend: Backend | None = None,
+    on_failure: OnFailure = "raise",
+    name: str | None = None,
+) -> tf.Tensor:
+    """The stabilizing solution of a discrete-time algebraic Riccati equation, or of a batch, as `scipy.linalg.solve_discrete_are`.
+
+        a^H x a - e^H x e - (a^H x b + s) (r + b^H x b)^-1 (b^H x a + s^H) + q = 0
+
+    Differentiable as `tfqz.solve_continuous_are` is. r, and a, may be singular.
+
+    Args:
+      a, b, q, r, e, s, balanced, backend, on_failure, name: as for `tfqz.solve_continuous_are`, but for r, which may be singular.
+
+    Returns:
+      x, [..., n, n], Hermitian, such that the eigenvalues of a - b (r + b^H x b)^-1 (b^H x a + s^H) - lambda e are in the unit circle.
+
+    Raises, References:
+      As `tfqz.solve_continuous_are`.
+    """
+    with tf.name_scope(name or "solve_discrete_are"):
+        return _solve(a, b, q, r, e, s, balanced, backend, on_failure, discrete=True)
+
+
+@not_converted
+def lqr(
+    a: Matrix,
+    b: Matrix,
+    q: Matrix,
+    r: Matrix,
+    s: Matrix | None = None,
+    discrete: bool = False,
+    *,
+    backend: Backend | None = None,
+    on_failure: OnFailure = "raise",
+    name: str | None = None,
+) -> LQR:
+    """The linear-quadratic regulator of a plant dx/dt = a x + b u, or x' = a x + b u, or of a batch: u = -gain x.
+
+    It minimizes the integral, or the sum, of x^H q x + 2 Re x^H s u + u^H r u. All is differentiable as `tfqz.solve_continuous_are` is;
+    poles as `tfqz.eigvals`. The Kalman filter's gain is gain^H for a^H, c^H and the covariances of the noises.
+
+    Args:
+      a, b, q, r, s, backend, on_failure, name: as for `tfqz.solve_continuous_are`.
+      discrete: whether the plant is in discrete time.
+
+    Returns:
+      `LQR(gain, solution, poles)`: [..., m, n]; [..., n, n], of the Riccati equation; [..., n], complex, the eigenvalues of a - b gain.
+
+    Raises:
+      As `tfqz.solve_continuous_are`.
+
+    References:
+      B. D. O. Anderson and J. B. Moore, Optimal Control: Linear Quadratic Methods, 1990.
+    """
+    with tf.name_scope(name or "lqr"):
+        x = _solve(a, b, q, r, None, s, True, backend, on_failure, discrete)
+        given = {"a": a, "b": b, "q": q, "r": r, "s": s}
+        (a, b, q, r, s), _ = systems.arguments(given, _SIZES, _backends.choose(backend), "nan")
+        good = failed.succeeded(x)
+        a, b, _, r, solution, s = _usable((a, b, q, r, x, tf.zeros_like(b) if s is None else s), good)
+        native = _backends.choose(backend) is _backends.native
+        gain, closed = riccati.gain(solution, a, b, r, None, s, discrete, native)
+        gain, closed = failed.filled(~good, [gain, closed])
+        return LQR(gain, x, eigvals(closed, blocks.identity_like(closed), backend=backend, on_failure="nan"))
+
+
+def _solve(a, b, q, r, e, s, balanced, backend, on_failure, discrete):
+    """The solution of either equation, with its gradient."""
+    checks.choice("on_failure", on_failure, checks.ON_FAILURE)
+    backend = _backends.choose(backend)
+    native = backend is _backends.native
+    given = {"a": a, "b": b, "q": q, "r": r, "e": e, "s": s}
+    (a, b, q, r, e, s), good = systems.arguments(given, _SIZES, backend, on_failure)
+    arguments = [None if x is None else tf.stop_gradient(x) for x in (a, b, q, r, e, s)]
+    x, factors = _value(arguments, good, balanced, backend, on_failure, discrete)
+    return riccati.attach(x, a, b, q, r, e, s, factors, discrete, native)
+
+
+def _value(arguments, good, balanced, backend, on_failure, discrete):
+    """The solution and the factors of its Lyapunov equation, NaN for elements that fail. `arguments`: a, b, q, r, e, s without
+    gradients."""
+    a, b, q, r, e, s = arguments
+    native = backend is _backends.native
+    full = a, b, q, r, blocks.identity_like(a) if e is None else e, tf.zeros_like(b) if s is None else s
+    usable = _usable(full, good)
+    for unfit, text in zip(tf.unstack(riccati_pencils.unfit(usable[2], usable[3], usable[4], discrete=discrete)), _UNFIT):
+        good = ~systems.check(backend, on_failure, good, text)(unfit)
+    usable = _usable(full, good)
+    H, J, scales = riccati_pencils.compressed(*usable, discrete=discrete, balance=backend.balance if balanced else None)
+    outputs, labels = ordqz.reordered(H, J, "iuc" if discrete else "lhp", 0.0, backend, "nan")
+    S, T, _, z, alpha, beta = outputs
+    x, near, none = riccati_pencils.solution(z, alpha, beta, S, T, selection.count(labels), usable[4], scales, discrete=discrete)
+    boundary = _BOUNDARY.replace("{boundary}", "unit circle" if discrete else "imaginary axis")
+    for count, text in ((near, boundary), (none, _NO_GRAPH)):
+        good = ~systems.check(backend, on_failure, good, text)(count)
+    (x,) = failed.filled(~good, [x])
+    _, closed = riccati.gain(x, *(usable[i] for i in (0, 1, 3, 4, 5)), discrete, native)
+    factors = backend.factorize(*riccati.pencil(closed, usable[4], discrete), "nan")[:4]
+    return riccati.newton_step(x, *usable, factors, discrete, native), factors
+
+
+def _usable(arguments, good):
+    """Those of the equation, with one that has a solution in the place of elements that are not `good`."""
+    if tf.executing_eagerly() and tf.reduce_all(good):
+        return arguments
+    matrix = good[..., None, None]
+    unit = [failed.columns_of_identity(x) for x in arguments]
+    otherwise = -0.5 * unit[0], *unit[1:5], 0 * unit[5]
+    return tuple(tf.where(matrix, x, y) for x, y in zip(arguments, otherwise))
