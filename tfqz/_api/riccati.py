@@ -187,9 +187,11 @@ def _value(arguments, good, balanced, backend, on_failure, discrete):
     for count, text in ((near, boundary), (none, _NO_GRAPH)):
         good = ~systems.check(backend, on_failure, good, text)(count)
     (x,) = failed.filled(~good, [x])
-    _, closed = riccati.gain(x, *(usable[i] for i in (0, 1, 3, 4, 5)), discrete, native)
-    factors = backend.factorize(*riccati.pencil(closed, usable[4], discrete), "nan")[:4]
-    return riccati.newton_step(x, *usable, factors, discrete, native), factors
+    pencil = riccati.closed_loop(x, *(usable[i] for i in (0, 1, 3, 4, 5)), discrete=discrete, native=native)
+    factors = backend.factorize(*pencil, "nan")[:4]
+    x, singular = riccati.newton_step(x, *usable, *factors, discrete=discrete, native=native)
+    failing = systems.check(backend, on_failure, good, boundary)(singular)
+    return failed.filled(failing, [x])[0], [*failed.filled(failing, factors[:1]), *factors[1:]]
 
 
 def _usable(arguments, good):

@@ -25,6 +25,7 @@ from tfqz._derivative import failed, linear, sylvester
 from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
 from tfqz._form import blocks, pairs
 from tfqz._form.products import matmul
+from tfqz._form.traces import traced
 
 _RULES = {
     (False, False): "Riccati",
@@ -62,14 +63,20 @@ def pencil(Ac, e, discrete):
     return (Ac - e, Ac + e) if discrete else (Ac, e)
 
 
-def newton_step(X, a, b, q, r, e, s, factors, discrete, native):
-    """The next X: with the residual in more than the working precision, and the derivative that the factors of `pencil` have, those of X or
-    of one near it. Without a derivative."""
+@traced
+def closed_loop(X, a, b, r, e, s, *, discrete, native):
+    """`pencil`, and without a derivative."""
+    return pencil(gain(X, a, b, r, e, s, discrete, native)[1], e, discrete)
+
+
+@traced
+def newton_step(X, a, b, q, r, e, s, S, T, Q, Z, *, discrete, native):
+    """The next X, by the residual in more than the working precision and S, T, Q, Z of `pencil`, for X or for one near it; and how many
+    pairs of the closed loop's eigenvalues are on the boundary of stability, [...], int32. Without a derivative."""
     K, _ = gain(X, a, b, r, e, s, discrete, native)
     residual = _residual(X, K, a, b, q, r, e, s, discrete)
-    S, T, Q, Z = sylvester.adjoint_pencil(*factors)
-    D, _ = sylvester.solve_lyapunov(S, T, Q, Z, -residual * (2 if discrete else 1), native=native)
-    return _hermitian(X + D)
+    D, singular = sylvester.solve_lyapunov(*sylvester.adjoint_pencil(S, T, Q, Z), -residual * (2 if discrete else 1), native=native)
+    return _hermitian(X + D), singular
 
 
 def _residual(X, K, a, b, q, r, e, s, discrete):
@@ -77,7 +84,6 @@ def _residual(X, K, a, b, q, r, e, s, discrete):
     which errors of K change by their squares."""
     dtype = X.dtype
     wide = tf.complex128 if dtype.is_complex else tf.float64
-    e, s = (blocks.identity_like(a) if e is None else e), (tf.zeros_like(b) if s is None else s)
     X, K, a, b, q, r, e, s = (pairs.exact(tf.cast(x, wide)) for x in (X, K, a, b, q, r, e, s))
     n = tf.shape(a[0])[-1]
 
