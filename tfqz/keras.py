@@ -1,7 +1,8 @@
-"""Keras layers around `tfqz.qz`. They have no weights, and take part in functional, sequential and subclassed models.
+"""Keras layers around `tfqz.qz` and `tfqz.lqr`. They have no weights, and take part in functional, sequential and subclassed models.
 
     s, t, q, z = tfqz.keras.QZ()([a, b])
     eigenvalues = tfqz.keras.GeneralizedEigenvalues()([a, b])
+    gain, solution, poles = tfqz.keras.LQR()([a, b, q, r])
 
 Inputs keep their precision, whatever the layer's dtype policy says: a float64 pencil is decomposed in float64. Half precision,
 float16 or bfloat16, as the layers of a mixed-precision model give it, is cast to float32, and the outputs stay float32.
@@ -13,39 +14,59 @@ import keras
 import tensorflow as tf
 
 from tfqz import _backends
-from tfqz._api import compression
+from tfqz._api import compression, riccati
 from tfqz._api.eigvals import alpha_and_beta as _alpha_and_beta
 from tfqz._api.eigvals import eigvals as _eigvals
 from tfqz._api.qz import QZ as _Factors
 from tfqz._api.qz import qz as _qz
+from tfqz._api.riccati import LQR as _Regulator
+from tfqz._api.riccati import lqr as _lqr
 from tfqz._form import checks
 from tfqz._form.types import Backend, OnFailure, Output
 
 _HALF = ("float16", "bfloat16")
 
 
-class _PencilLayer(keras.layers.Layer):
-    """What the layers share: the options, and inputs that are two tensors."""
+class _Layer(keras.layers.Layer):
+    """What all layers share: options, and the precision of inputs."""
 
-    def __init__(self, backend=None, on_failure="raise", rank=None, rank_of_b=None, **kwargs):
+    def __init__(self, backend, on_failure, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.backend = backend
-        self.ranks = compression.check_ranks(rank, rank_of_b)
         self.on_failure = checks.choice("on_failure", on_failure, checks.ON_FAILURE)
         # XLA can't call back into Python; `fit` looks at this when it decides about XLA by itself.
         self.supports_jit = _backends.choose(backend) is not _backends.scipy
         self.built = True
 
     def get_config(self):
-        return super().get_config() | {"backend": self.backend, "on_failure": self.on_failure} | self.ranks
+        return super().get_config() | {"backend": self.backend, "on_failure": self.on_failure}
+
+    @staticmethod
+    def tensors(inputs):
+        tensors = [tf.convert_to_tensor(x) for x in inputs]
+        return [tf.cast(x, tf.float32) if x.dtype.name in _HALF else x for x in tensors]
+
+    @staticmethod
+    def dtypes(inputs):
+        return ["float32" if keras.backend.standardize_dtype(x.dtype) in _HALF else x.dtype for x in inputs]
+
+
+class _PencilLayer(_Layer):
+    """Layers whose inputs are two tensors."""
+
+    def __init__(self, backend=None, on_failure="raise", rank=None, rank_of_b=None, **kwargs):
+        super().__init__(backend, on_failure, **kwargs)
+        self.ranks = compression.check_ranks(rank, rank_of_b)
+
+    def get_config(self):
+        return super().get_config() | self.ranks
 
     def call(self, inputs):
-        a, b = (tf.convert_to_tensor(x) for x in _pair(inputs))
-        return self.decompose(*(tf.cast(x, tf.float32) if x.dtype.name in _HALF else x for x in (a, b)))
+        return self.decompose(*self.tensors(_pair(inputs)))
 
     def compute_output_spec(self, inputs):
         a, b = _pair(inputs)
-        dtypes = ["float32" if keras.backend.standardize_dtype(x.dtype) in _HALF else x.dtype for x in (a, b)]
+        dtypes = self.dtypes((a, b))
         checks.dtypes(*dtypes)
         checks.shapes(a.shape, b.shape)
         a_shape, b_shape = tf.TensorShape(a.shape), tf.TensorShape(b.shape)
@@ -152,9 +173,60 @@ class GeneralizedEigenvalues(_PencilLayer):
         return (eigenvalues, keras.KerasTensor(shape, dtype)) if self.homogeneous else eigenvalues
 
 
+@keras.saving.register_keras_serializable(package="tfqz")
+class LQR(_Layer):
+    """Linear-quadratic regulators of plants, `tfqz.lqr` as a layer: control inside a model that is trained.
+
+    Args:
+      discrete: whether the plants are in discrete time.
+      backend, on_failure: as in `tfqz.lqr`.
+      **kwargs: those of `keras.layers.Layer`.
+
+    Call arguments:
+      inputs: `[a, b, q, r]` or `[a, b, q, r, s]`, [..., n, n], [..., n, m], [..., n, n], [..., m, m] and [..., n, m], of one dtype as for
+        the layer `QZ`; the batch shapes broadcast.
+
+    Returns:
+      `LQR(gain, solution, poles)`, a namedtuple: [..., m, n], [..., n, n] and [..., n], the latter complex.
+
+    Raises:
+      ValueError, TypeError: at construction for an unknown option; at call for other inputs, or what `tfqz.lqr` refuses.
+      tf.errors.InvalidArgumentError: as `tfqz.lqr`, when the model runs.
+    """
+
+    def __init__(self, discrete: bool = False, backend: Backend | None = None, on_failure: OnFailure = "raise", **kwargs: Any) -> None:
+        super().__init__(backend, on_failure, **kwargs)
+        self.discrete = bool(discrete)
+
+    def get_config(self):
+        return super().get_config() | {"discrete": self.discrete}
+
+    def call(self, inputs):
+        given = self.tensors(_plant(inputs))
+        return _lqr(*given, discrete=self.discrete, backend=self.backend, on_failure=self.on_failure)
+
+    def compute_output_spec(self, inputs):
+        given = dict(zip("abqrs", _plant(inputs)))
+        batch, known = checks.system_shapes(given, dict(zip(given, self.dtypes(given.values()))), riccati.SIZES)
+        n, m = known.get("n"), known.get("m")
+        dtype = self.dtypes(given.values())[0]
+        specs = ((m, n), dtype), ((n, n), dtype), ((n,), checks.complex_dtype(dtype).name)
+        return _Regulator(*(keras.KerasTensor((*batch, *shape), dtype) for shape, dtype in specs))
+
+
+def _plant(inputs):
+    """The inputs of an `LQR`; ValueError for anything else."""
+    if isinstance(inputs, (list, tuple)) and len(inputs) in (4, 5):
+        return inputs
+    raise ValueError(f"`inputs` must be a list of four or five tensors, [a, b, q, r] or [a, b, q, r, s]; got {_what(inputs)}")
+
+
 def _pair(inputs):
     """The two inputs of a layer; ValueError for anything else."""
     if isinstance(inputs, (list, tuple)) and len(inputs) == 2:
         return inputs
-    got = f"{len(inputs)} of them" if isinstance(inputs, (list, tuple)) else f"a {type(inputs).__name__}"
-    raise ValueError(f"`inputs` must be a list of two tensors, [a, b]; got {got}")
+    raise ValueError(f"`inputs` must be a list of two tensors, [a, b]; got {_what(inputs)}")
+
+
+def _what(inputs):
+    return f"{len(inputs)} of them" if isinstance(inputs, (list, tuple)) else f"a {type(inputs).__name__}"

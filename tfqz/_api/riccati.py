@@ -11,7 +11,7 @@ from tfqz._derivative import failed, riccati
 from tfqz._form import blocks, checks
 from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
 
-_SIZES = {"a": "nn", "b": "nm", "q": "nn", "r": "mm", "e": "nn", "s": "nm"}
+SIZES = {"a": "nn", "b": "nm", "q": "nn", "r": "mm", "e": "nn", "s": "nm"}
 _UNFIT = (
     "`q` must be Hermitian; got one that differs from its adjoint{where}",
     "`r` must be Hermitian; got one that differs from its adjoint{where}",
@@ -148,7 +148,7 @@ def lqr(
     with tf.name_scope(name or "lqr"):
         x = _solve(a, b, q, r, None, s, True, backend, on_failure, discrete)
         given = {"a": a, "b": b, "q": q, "r": r, "s": s}
-        (a, b, q, r, s), _ = systems.arguments(given, _SIZES, _backends.choose(backend), "nan")
+        (a, b, q, r, s), _ = systems.arguments(given, SIZES, _backends.choose(backend), "nan")
         good = failed.succeeded(x)
         a, b, _, r, solution, s = _usable((a, b, q, r, x, tf.zeros_like(b) if s is None else s), good)
         native = _backends.choose(backend) is _backends.native
@@ -163,7 +163,7 @@ def _solve(a, b, q, r, e, s, balanced, backend, on_failure, discrete):
     backend = _backends.choose(backend)
     native = backend is _backends.native
     given = {"a": a, "b": b, "q": q, "r": r, "e": e, "s": s}
-    (a, b, q, r, e, s), good = systems.arguments(given, _SIZES, backend, on_failure)
+    (a, b, q, r, e, s), good = systems.arguments(given, SIZES, backend, on_failure)
     arguments = [None if x is None else tf.stop_gradient(x) for x in (a, b, q, r, e, s)]
     x, factors = _value(arguments, good, balanced, backend, on_failure, discrete)
     return riccati.attach(x, a, b, q, r, e, s, factors, discrete, native)

@@ -59,25 +59,33 @@ def system(matrices, sizes):
     given = {name: x for name, x in matrices.items() if x is not None}
     hint = next((x.dtype for x in given.values() if hasattr(x, "dtype")), None)
     tensors = {name: tensor(x, name, dtype_hint=None if hasattr(x, "dtype") else hint) for name, x in given.items()}
+    system_shapes(tensors, {name: x.dtype for name, x in tensors.items()}, sizes)
+    return {name: tensors.get(name) for name in matrices}
+
+
+def system_shapes(tensors, types, sizes):
+    """Checks what is known of matrices that belong together, all that have a shape, by dicts of names, and their dtypes; returns the batch
+    shape and the known ones of `sizes`, a dict. Raises TypeError or ValueError."""
     first, *others = tensors
     for name in others or [first]:
-        dtypes(tensors[first].dtype, tensors[name].dtype, (first, name))
+        dtypes(types[first], types[name], (first, name))
+    shapes = {name: tf.TensorShape(x.shape) for name, x in tensors.items()}
     known, batch = {}, tf.TensorShape([])
-    for name, x in tensors.items():
+    for name, shape in shapes.items():
         wanted = f"[..., {', '.join(sizes[name])}]"
-        if x.shape.rank is not None and x.shape.rank < 2:
-            raise ValueError(f"`{name}` must be a matrix or a batch of them, {wanted}; got {text(x.shape)}")
-        for letter, size in zip(sizes[name], [None, None] if x.shape.rank is None else x.shape[-2:]):
-            whose, expected = known.setdefault(letter, (name, size)) if size is not None else known.get(letter, (name, None))
-            if size is not None and size != expected:
-                got = f"{text(x.shape)}, and `{whose}` {text(tensors[whose].shape)}" if whose != name else text(x.shape)
+        if shape.rank is not None and shape.rank < 2:
+            raise ValueError(f"`{name}` must be a matrix or a batch of them, {wanted}; got {text(shape)}")
+        for letter, size in zip(sizes[name], [None, None] if shape.rank is None else shape[-2:]):
+            whose, expected = known.setdefault(letter, (name, size)) if size is not None else (name, None)
+            if size != expected:
+                got = f"{text(shape)}, and `{whose}` {text(shapes[whose])}" if whose != name else text(shape)
                 raise ValueError(f"`{name}` must be {wanted}, {letter} being {expected}; got {got}")
         try:
-            batch = tf.broadcast_static_shape(batch, x.shape[:-2]) if x.shape.rank is not None else tf.TensorShape(None)
+            batch = tf.TensorShape(None) if shape.rank is None else tf.broadcast_static_shape(batch, shape[:-2])
         except ValueError:
-            listed = " and ".join(f"`{k}` {text(y.shape)}" for k, y in tensors.items())
+            listed = " and ".join(f"`{k}` {text(other)}" for k, other in shapes.items())
             raise ValueError(f"`{name}` must have a batch shape that broadcasts with the others; got {listed}") from None
-    return {name: tensors.get(name) for name in matrices}
+    return batch, {letter: size for letter, (_, size) in known.items()}
 
 
 def tensor(x, name, dtype_hint=None):
