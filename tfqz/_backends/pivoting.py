@@ -43,7 +43,7 @@ def lower_triangular(X, count, candidates=None, rows=None):
         pivot = tf.reduce_sum(x * unit, axis=-1, keepdims=True)
         modulus = tf.cast(tf.abs(pivot), X.dtype)
         phase = tf.where(tf.equal(modulus, 0), tf.ones_like(pivot), tf.math.divide_no_nan(pivot, modulus))
-        length = tf.norm(x, axis=-1, keepdims=True)
+        length = tf.math.real(tf.norm(x, axis=-1, keepdims=True))
         norm = tf.cast(length, X.dtype)
         v = x + phase * norm * unit
         weight = tf.math.divide_no_nan(tf.ones_like(norm), norm * (norm + modulus))
@@ -57,7 +57,7 @@ def lower_triangular(X, count, candidates=None, rows=None):
             j + 1,
             tf.where(active[..., None], turned, X),
             tf.where(here, row[..., None], chosen_rows),
-            tf.where(here, tf.cast(length, lengths.dtype), lengths),
+            tf.where(here, length, lengths),
         )
 
     last = tf.reduce_max(tf.concat([tf.reshape(count, [-1]), [0]], axis=0))
