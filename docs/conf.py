@@ -1,12 +1,14 @@
 """Sphinx makes the site of the project's pages where they lie, README.md first: `make docs`."""
 
 import inspect
+import os
 import shutil
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no remarks on devices between the warnings
 
 import keras
 from docstrings import to_rst
