@@ -3,7 +3,7 @@ indented lines, with entries `name, name: what it is`."""
 
 import re
 
-_SECTION = re.compile(r"([A-Z]\w*(?: \w+)*):")
+_SECTION = re.compile(r"([A-Z]\w*(?:,? \w+)*):")
 _ENTRY = re.compile(r"((?:\*{0,2}[A-Za-z_][\w.]*)(?:, \*{0,2}[A-Za-z_][\w.]*)*): (.*)")
 _INITIAL = re.compile(r"^(\w\. )")  # of a name, not the number of a point
 _LINKED = re.compile(r"tfqz(?:\.keras)?\.\w+")

@@ -20,6 +20,7 @@ SLOW = {
     for name in (
         "differentiability",
         "guide/backends",
+        "guide/riccati",
         "guide/samplers",
         "guide/serving",
         "guide/solvers",
