@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 CXX_FILES = $(wildcard cc/*/*.h cc/*/*.cc tests/*.cc benchmarks/*.cc)
 
-.PHONY: demo test test-all bench lint format clean
+.PHONY: demo test test-all bench docs lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/qz_gradient.py
@@ -19,6 +19,10 @@ test-all: test
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/run.py
+
+# Warnings are errors.
+docs: $(VENV)/generator
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs . build/docs
 
 lint: $(VENV)/linters
 	$(BIN)/ruff check
@@ -42,6 +46,16 @@ $(VENV)/installed: setup.py pyproject.toml $(wildcard cc/*/*)
 $(VENV)/linters: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "ruff>=0.14" "clang-format>=21"
+	touch $@
+
+# Nor to read about it: names and docstrings need TensorFlow, and not the library. The metadata lists what else.
+$(VENV)/generator: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools>=77"
+	$(BIN)/python setup.py --quiet egg_info
+	$(BIN)/python -c "from importlib.metadata import requires; \
+	  print(*(line.split(';')[0] for line in requires('tfqz') if 'extra ==' not in line or 'docs' in line), sep='\n')" > $(VENV)/needed
+	$(BIN)/python -m pip install --quiet --requirement $(VENV)/needed
 	touch $@
 
 clean:

@@ -1,4 +1,4 @@
-"""The figure of the README, from the JSON of a run: time against n for one pencil, and time per pencil against batch; the least
+"""The figure of docs/performance.md, from the JSON of a run: time against n for one pencil, and time per pencil against batch; the least
 of all turns."""
 
 import measures

@@ -42,13 +42,13 @@ def qz(
 
     Of a pencil with m < n rows s = [s1 s2] and t = [t1 0], with m > n s = [s2; s1] and t = [0; t1], s1 and t1 being as above, p x p with
     the smaller size p. q s z^H and q t z^H are a and b all the same. The other columns of z, or q, are a basis of what b annihilates (of b
-    of rank p; else the README says of what), lower triangular with a positive diagonal at rows that are chosen for their condition. The
-    eigenvalues are those of a pinv(b), or pinv(b) a. With `rank=k`, for m = n too, q t z^H is the best approximation of b of rank k, and s
-    = q^H a z.
+    of rank p; else docs/rectangular.md says of what), lower triangular with a positive diagonal at rows chosen for their condition.
+    The eigenvalues are those of a pinv(b), or pinv(b) a. With `rank=k`, for m = n too, q t z^H is the best approximation of b of rank k,
+    and s = q^H a z.
 
     All four factors are differentiable, to every order, in reverse and forward mode, where the eigenvalues are distinct; at
     equal eigenvalues the gradient is finite, and exact for functions that don't depend on what the decomposition leaves
-    open there. With m != n, b has to keep its rank. The README says in full what has a derivative and what hasn't.
+    open there. With m != n, b has to keep its rank. docs/conventions.md says in full what has a derivative and what hasn't.
 
     Args:
       a: [..., m, n], float32, float64, complex64 or complex128.
