@@ -80,8 +80,7 @@ def _correction(problem, Ac, F, adjoint):
     size = max(abs(x) for x in F)
     if size == 0:
         return mp.zeros(F.rows)
-    Ac, F = (_to_numpy(x) for x in (Ac, F / size))
-    e = np.eye(len(Ac)) if problem.e is None else problem.e
+    Ac, e, F = (_to_numpy(x) for x in (Ac, _matrices(problem)[4], F / size))
     if adjoint:
         Ac, e = Ac.conj().T, e.conj().T
     if len(Ac) <= 22:
