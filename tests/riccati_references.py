@@ -11,8 +11,8 @@ and X + D is the next iterate. The gradient of <Xb, X>, Xb made Hermitian: P fro
 
     Ac P e^H + e P Ac^H = -Xb     discrete   Ac P Ac^H - e P e^H = -Xb
 
-and then 2 X e P, -2 X e P K^H, P, K P K^H, 2 X Ac P, -2 P K^H for a, b, q, r, e, s; in the discrete case 2 X Ac P, -2 X Ac P K^H, P, K P K^H,
--2 X e P, -2 P K^H. `test_riccati_benchmarks.py` compares that with differences of solutions.
+and then 2 X e P, -2 X e P K^H, P, K P K^H, 2 X Ac P, -2 P K^H for a, b, q, r, e, s (discrete: 2 X Ac P, -2 X Ac P K^H, P, K P K^H, -2 X e P,
+-2 P K^H), which `test_riccati_benchmarks.py` compares with differences of solutions.
 """
 
 import numpy as np
@@ -80,7 +80,7 @@ def _correction(problem, Ac, F, adjoint):
     size = max(abs(x) for x in F)
     if size == 0:
         return mp.zeros(F.rows)
-    Ac, e, F = (_to_numpy(x) for x in (Ac, _matrices(problem)[4], F / size))
+    Ac, e, F = (to_numpy(x) for x in (Ac, _matrices(problem)[4], F / size))
     if adjoint:
         Ac, e = Ac.conj().T, e.conj().T
     if len(Ac) <= 22:
@@ -95,15 +95,15 @@ def _correction(problem, Ac, F, adjoint):
     return (D + D.H) / 2
 
 
-def _to_numpy(matrix):
+def to_numpy(matrix):
     entries = np.array(matrix.tolist(), dtype=object)
     return entries.astype(complex if any(isinstance(x, mp.mpc) for x in entries.flat) else float)
 
 
-def _rounded(matrix):
+def rounded(matrix):
     """`sketch`, rounded once."""
     x = riccati_benchmarks.sketch(np.array(matrix.tolist(), dtype=object))
-    return _to_numpy(mp.matrix(x.tolist()))
+    return to_numpy(mp.matrix(x.tolist()))
 
 
 def main():
@@ -113,7 +113,7 @@ def main():
             X = solve(problem)
             cotangents = gradient(problem, X)
             for what, matrix in {"x": X, **{name: cotangents[name] for name in problem.given}}.items():
-                found[f"{problem.name}.{what}"] = _rounded(matrix)
+                found[f"{problem.name}.{what}"] = rounded(matrix)
             print(problem.name, flush=True)
     np.savez_compressed(riccati_benchmarks.PATH, **found)
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.linalg
 import tensorflow as tf
 from functionals import inner
 from mpmath import mp
@@ -16,11 +17,12 @@ import riccati_references
 
 EPS = np.finfo(float).eps
 PROBLEMS = benchmarks.problems()
+CASES = [pytest.param(name, marks=[pytest.mark.slow] if len(problem.a) > 50 else []) for name, problem in PROBLEMS.items()]
 SOLVERS = {"continuous": "solve_continuous_are", "discrete": "solve_discrete_are"}
-# Rounding of X and of a few products with it; of the sketches of large ones sums of a hundred terms.
+# Rounding of X and of a few products with it; of large ones also that of sums of a hundred terms.
 VALUE_FLOOR, GRADIENT_FLOOR = 16 * EPS, 64 * EPS
-# Relative errors of X and of its gradient after balancing, ordered QZ and one Newton step in double precision, as measured. Of X the better one of
-# this and SciPy's must be reached, where it isn't below the floor.
+# Relative errors of X and of its gradient after balancing, ordered QZ and one Newton step, all in double precision. Allowed is three times
+# that, as cotangents and orders of summation differ by so much, or three times SciPy's error of X where that is less.
 MEASURED = {
     **{f"carex-{j}": (5e-16, 1e-14) for j in (1, 2, 3, 4, 10)},
     "carex-5": (6e-16, 3e-13),
@@ -32,7 +34,7 @@ MEASURED = {
     "carex-13": (2e-16, 4e-11),
     "carex-14": (2e-5, 3e-4),
     **{f"carex-{j}": (1e-15, 1e-12) for j in (15, 16, 18, 19)},
-    "carex-17": (3e-7, 3e-5),
+    "carex-17": (3e-7, 4e-4),
     **{f"darex-{j}": (2e-12, 2e-12) for j in (1, 2, 3, 4, 5, 6, 7, 9, 10, 11)},
     "darex-8": (2e-12, 4e-6),
     "darex-12": (0, 0),
@@ -52,7 +54,7 @@ def references():
     return benchmarks.references()
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("name", CASES)
 def test_value(name, references):
     problem = PROBLEMS[name]
     found = solve(problem, problem.given).numpy()
@@ -62,7 +64,7 @@ def test_value(name, references):
     assert benchmarks.value_error(found, references[name]) < max(3 * min(scipys, measured), VALUE_FLOOR)
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("name", CASES)
 def test_gradient(name, references):
     problem = PROBLEMS[name]
     tensors = {what: tf.constant(x) for what, x in problem.given.items()}
@@ -81,6 +83,8 @@ def test_references(name, references):
     with mp.workdps(riccati_references.DIGITS):
         X = riccati_references.solve(problem)
         _, closed, residual = riccati_references.closed_loop(problem, X)
+        poles = scipy.linalg.eigvals(riccati_references.to_numpy(closed), problem.e)
+        assert np.all(poles.real < 0 if problem.kind == "continuous" else abs(poles) < 1)
         assert mp.mnorm(residual, "f") < 1e-60 * mp.mnorm(X, "f")
         cotangents = riccati_references.gradient(problem, X)
         start, step = problem.scipys(), mp.mpf(10) ** -20
@@ -95,7 +99,7 @@ def test_references(name, references):
 
             derivative = (functional(step) - functional(-step)) / (2 * step)
             assert abs(derivative - product(dx, cotangents[what])) < 1e-30 * abs(derivative)
-            rounded = references[name][what] - riccati_references._rounded(cotangents[what])
+            rounded = references[name][what] - riccati_references.rounded(cotangents[what])
             assert np.linalg.norm(rounded) <= EPS * np.linalg.norm(references[name][what])
 
 
