@@ -1,9 +1,9 @@
 """Benchmarks of algebraic Riccati equations, and how far a solution and its gradient are from those of 60 digits.
 
-CAREX and DAREX are the collections of P. Benner, A. J. Laub and V. Mehrmann, "A collection of benchmark examples for the numerical solution of
-algebraic Riccati equations", I (continuous time) and II (discrete time), 1995, with the default parameters, as SciPy's tests have them. Left
-out are CAREX 11, whose closed loop is on the imaginary axis, so that there is no derivative, and CAREX 20 for its size. The references are in
-`data/riccati_references.npz`, which `riccati_references.py` made.
+CAREX and DAREX are the collections of P. Benner, A. J. Laub and V. Mehrmann, "A collection of benchmark examples for the numerical
+solution of algebraic Riccati equations", I (continuous time) and II (discrete time), 1995, with the default parameters, as SciPy's tests
+have them. Left out are CAREX 11, whose closed loop is on the imaginary axis, so that there is no derivative, and CAREX 20 for its size.
+The references are in `data/riccati_references.npz`, which `riccati_references.py` made.
 """
 
 import dataclasses

@@ -11,8 +11,8 @@ and X + D is the next iterate. The gradient of <Xb, X>, Xb made Hermitian: P fro
 
     Ac P e^H + e P Ac^H = -Xb     discrete   Ac P Ac^H - e P e^H = -Xb
 
-and then 2 X e P, -2 X e P K^H, P, K P K^H, 2 X Ac P, -2 P K^H for a, b, q, r, e, s (discrete: 2 X Ac P, -2 X Ac P K^H, P, K P K^H, -2 X e P,
--2 P K^H), which `test_riccati_benchmarks.py` compares with differences of solutions.
+and then 2 X e P, -2 X e P K^H, P, K P K^H, 2 X Ac P, -2 P K^H for a, b, q, r, e, s (discrete: 2 X Ac P, -2 X Ac P K^H, P, K P K^H, -2 X e
+P, -2 P K^H), which `test_riccati_benchmarks.py` compares with differences of solutions.
 """
 
 import numpy as np
