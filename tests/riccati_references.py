@@ -1,6 +1,6 @@
 """Solutions and gradients of `riccati_benchmarks.py` to 60 digits, by mpmath.
 
-`python tests/riccati_references.py` writes `data/riccati_references.npz` anew: minutes, or one with gmpy2.
+`python tests/riccati_references.py` writes `data/riccati_references.npz` anew: two minutes with gmpy2, else several.
 
 Everything is evaluated at 90 digits; equations for a correction are solved in double precision, which gains as many digits a step as the
 problem's condition leaves of 16. With M = e^H X b + s (discrete: a^H X b + s), K = (r [+ b^H X b])^-1 M^H, Ac = a - b K, residual F,
