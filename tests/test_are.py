@@ -199,7 +199,7 @@ def test_failures_harm_no_other_element(kind, how, backend):
 @pytest.mark.parametrize("kind", KINDS)
 def test_reasons(kind, backend):
     a, b, q, r = mixed_batch(kind)
-    solve, rows = SOLVERS[kind], np.arange(5)[:, None]
+    solve, rows = SOLVERS[kind], np.arange(5)
     boundary = {"continuous": "on the imaginary axis", "discrete": "on the unit circle"}[kind]
     for bad, text in ((1, "`a` must be finite; got NaN or Inf"), (2, "belongs to none"), (3, f"eigenvalues of their pencil {boundary}")):
         kept = np.delete(rows, [k for k in FAILING if k != bad])
@@ -249,9 +249,10 @@ def test_compiled(kind, backend):
     """Value, gradient and second derivative by XLA, of a second and a third value."""
     if backend == "scipy":
         pytest.skip("calls back into Python")
-    given = [tf.constant(x) for x in problem(np.random.default_rng(1), 4, 2, "complex128", descriptor=True)]
+    given = problem(np.random.default_rng(1), 4, 2, "complex128", descriptor=True)
     f = weighted(kind, given, backend)
-    moves = several.like(np.random.default_rng(3), [x.numpy() for x in given])
+    moves = [tf.constant(x) for x in several.like(np.random.default_rng(3), given)]
+    given = [tf.constant(x) for x in given]
 
     def all_of_it(*xs):
         with tf.GradientTape() as tape:
@@ -276,8 +277,10 @@ def test_vectorized_map_and_batches(kind):
     mapped = tf.vectorized_map(lambda xs: SOLVERS[kind](*xs), given, fallback_to_while_loop=False)
     assert np.allclose(mapped, expected, rtol=1e-12)
     a, b, q, r = given
-    broadcast = SOLVERS[kind](a[:, None], b[0], q[None, :2, None], r[0])
-    assert broadcast.shape == (1, 4, 2, 3, 3)[-4:] or broadcast.shape[-2:] == (3, 3)
+    broadcast = SOLVERS[kind](a[:, None, None], b[:, None], q[:2], r[0])
+    b, r = b[None], r[None]
+    assert broadcast.shape == (4, 4, 2, 3, 3)
+    assert np.allclose(broadcast[2, 1, 1], SOLVERS[kind](a[2], b[0, 1], q[1], r[0, 0]), rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -145,7 +145,12 @@ def ordqz(
 
 def reordered(a, b, sort, tolerance, backend, on_failure):
     """[S, T, Q, Z, alpha, beta] in the order of `sort`, without gradients, and the labels in the order in which QZ found them."""
-    *factors, alpha, beta = backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)
+    return in_order(backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure), sort, tolerance, backend, on_failure)
+
+
+def in_order(outputs, sort, tolerance, backend, on_failure):
+    """The same of [S, T, Q, Z, alpha, beta] in any order."""
+    *factors, alpha, beta = outputs
     labels = selection.labels(sort, tolerance, alpha, beta, factors[0])
     outputs = backend.reorder(factors, labels, on_failure)
     again = selection.labels(sort, tolerance, *outputs[4:], outputs[0])

@@ -21,6 +21,7 @@ _UNFIT = (
 _RULE = "`a`, `b`, `q`, `r` must have a stabilizing solution; "
 _BOUNDARY = _RULE + "got {got} eigenvalues of their pencil on the {boundary}{where}"
 _NO_GRAPH = _RULE + "got a stable subspace that belongs to none, as where (a, b) can't be stabilized{where}"
+_UNSTABLE = _RULE + "got one with {got} eigenvalues of the closed loop that aren't stable{where}"
 
 
 class LQR(NamedTuple):
@@ -176,22 +177,34 @@ def _value(arguments, good, balanced, backend, on_failure, discrete):
     native = backend is _backends.native
     full = a, b, q, r, blocks.identity_like(a) if e is None else e, tf.zeros_like(b) if s is None else s
     usable = _usable(full, good)
-    for unfit, text in zip(tf.unstack(riccati_pencils.unfit(usable[2], usable[3], usable[4], discrete=discrete)), _UNFIT):
-        good = ~systems.check(backend, on_failure, good, text)(unfit)
+    unfit = riccati_pencils.unfit(usable[2], usable[3], usable[4], discrete=discrete)
+    for count, text in zip(tf.unstack(unfit, num=len(_UNFIT)), _UNFIT):
+        good = ~systems.check(backend, on_failure, good, text)(count)
     usable = _usable(full, good)
     H, J, scales = riccati_pencils.compressed(*usable, discrete=discrete, balance=backend.balance if balanced else None)
-    outputs, labels = ordqz.reordered(H, J, "iuc" if discrete else "lhp", 0.0, backend, "nan")
-    S, T, _, z, alpha, beta = outputs
-    x, near, none = riccati_pencils.solution(z, alpha, beta, S, T, selection.count(labels), usable[4], scales, discrete=discrete)
+    outputs = backend.factorize(H, J, "nan")
+    near = riccati_pencils.on_boundary(*outputs[4:], discrete=discrete)
+    outputs, labels = ordqz.in_order(outputs, "iuc" if discrete else "lhp", 0.0, backend, "nan")
+    x, none = riccati_pencils.solution(outputs[3], usable[4], scales)
+    n = tf.shape(a)[-1]
+    failing = none | tf.not_equal(selection.count(labels), n)
     boundary = _BOUNDARY.replace("{boundary}", "unit circle" if discrete else "imaginary axis")
-    for count, text in ((near, boundary), (none, _NO_GRAPH)):
-        good = ~systems.check(backend, on_failure, good, text)(count)
+    good = ~systems.check(backend, on_failure, good, boundary)(tf.where(failing, near, 0))
+    good = ~systems.check(backend, on_failure, good, _NO_GRAPH)(tf.cast(failing, tf.int32))
     (x,) = failed.filled(~good, [x])
-    pencil = riccati.closed_loop(x, *(usable[i] for i in (0, 1, 3, 4, 5)), discrete=discrete, native=native)
-    factors = backend.factorize(*pencil, "nan")[:4]
-    x, singular = riccati.newton_step(x, *usable, *factors, discrete=discrete, native=native)
-    failing = systems.check(backend, on_failure, good, boundary)(singular)
+    x = riccati.newton_step(x, *usable, *_closed_loop(x, usable, backend, discrete)[:4], discrete=discrete, native=native)
+    # Of the new x: what the solution gains by a step the gradient wouldn't with the factors before it.
+    *factors, alpha, beta = _closed_loop(x, usable, backend, discrete)
+    unstable = riccati_pencils.unstable(alpha, beta)
+    failing = systems.check(backend, on_failure, good, _UNSTABLE)(tf.where(good, unstable, 0))
     return failed.filled(failing, [x])[0], [*failed.filled(failing, factors[:1]), *factors[1:]]
+
+
+def _closed_loop(x, arguments, backend, discrete):
+    """What QZ makes of the Lyapunov equation's pencil."""
+    a, b, _, r, e, s = arguments
+    pencil = riccati.closed_loop(x, a, b, r, e, s, discrete=discrete, native=backend is _backends.native)
+    return backend.factorize(*pencil, "nan")
 
 
 def _usable(arguments, good):

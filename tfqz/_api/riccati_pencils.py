@@ -24,10 +24,10 @@ def compressed(a, b, q, r, e, s, *, discrete, balance):
     """
     n = tf.shape(a)[-1]
     H, J = _extended(a, b, q, r, e, s, discrete)
-    scales = tf.ones_like(tf.math.real(a[..., 0]))
+    scales = tf.ones(tf.shape(a)[:-1], a.dtype.real_dtype)
     if balance is not None:
         size = tf.abs(H) + tf.abs(J)
-        powers = balance(blocks.with_diagonal(size, tf.zeros_like(size[..., 0])), True)[0]
+        powers = balance(blocks.with_diagonal(size, tf.zeros_like(tf.linalg.diag_part(size))), True)[0]
         first, second, third = powers[..., :n], powers[..., n : 2 * n], powers[..., 2 * n :]
         powers = tf.cast((first - second) // 2, size.dtype)
         scales = 2**powers
@@ -54,20 +54,9 @@ def _extended(a, b, q, r, e, s, discrete):
 
 
 @traced
-def solution(z, alpha, beta, S, T, stable, e, scales, *, discrete):
-    """X, [..., n, n], Hermitian, and how it can be none, [...], int32.
-
-    Args:
-      z, alpha, beta, S, T: of the ordered pencil, [..., 2 n, 2 n] and [..., 2 n].
-      stable: [...], how many eigenvalues are stable.
-      e, scales: [..., n, n], [..., n].
-      discrete: a Python bool.
-
-    Returns:
-      X; how many eigenvalues are on the boundary of stability, up to the square root of the precision, in elements that fail, else 0; and 1
-      where elements fail without any, else 0.
-    """
-    n, real = tf.shape(e)[-1], scales.dtype
+def solution(z, e, scales):
+    """X, [..., n, n], Hermitian, from z of the ordered pencil, [..., 2 n, 2 n]; and where it is none, [...]."""
+    n = tf.shape(e)[-1]
     scale = blocks.of_dtype(scales, e.dtype)
     u1, u2 = z[..., :n, :n], z[..., n:, :n]
     u1 = matmul(scale[..., :, None] * e / scale[..., None, :], u1)
@@ -80,19 +69,32 @@ def solution(z, alpha, beta, S, T, stable, e, scales, *, discrete):
     product = matmul(u1, u2, adjoint_a=True)
     norm, asymmetry = (_norm(x) for x in (product, product - tf.linalg.adjoint(product)))
     epsilon = tolerances.epsilon(e.dtype)
-    bad = (
-        linear.is_singular(of_u1[1], epsilon)
-        | ~(asymmetry <= tf.maximum(tf.constant(1000 * epsilon, real), 0.1 * norm))
-        | tf.not_equal(stable, n)
-    )
-    beta = blocks.to_complex(tf.math.real(beta))
-    x, y = (v / blocks.to_complex(blocks.largest(F)[..., 0]) for v, F in ((alpha, S), (beta, T)))
-    size = tf.sqrt(tf.abs(x) ** 2 + tf.abs(y) ** 2)
-    distance = tf.abs(tf.abs(x) - tf.abs(y)) if discrete else tf.abs(tf.math.real(x))
-    near = tf.reduce_sum(tf.cast(distance <= tf.cast(epsilon**0.5, real) * size, tf.int32), axis=-1)
-    near = tf.where(bad, near, tf.zeros_like(near))
-    X = scale[..., :, None] * X * scale[..., None, :]
-    return X, near, tf.cast(bad & tf.equal(near, 0), tf.int32)
+    # SciPy's bounds.
+    symmetric = asymmetry <= tf.maximum(tf.constant(1000 * epsilon, norm.dtype), 0.1 * norm)
+    regular = tf.reduce_all(tf.abs(tf.linalg.diag_part(of_u1[1])) > epsilon, axis=-1)
+    return scale[..., :, None] * X * scale[..., None, :], ~(regular & symmetric)
+
+
+@traced
+def on_boundary(alpha, beta, *, discrete):
+    """[...], int32: how many eigenvalues of a pencil are where stability ends, up to what rounding does to a pair that meets there."""
+    beta = tf.math.real(beta)
+    distance = tf.abs(tf.abs(alpha) - beta) if discrete else tf.abs(tf.math.real(alpha))
+    return _count(distance <= _reach(alpha, beta))
+
+
+@traced
+def unstable(alpha, beta):
+    """[...], int32: how many eigenvalues of a closed loop's pencil, `riccati.pencil`, are outside the left half plane by more than that."""
+    return _count(~(tf.math.real(alpha) < _reach(alpha, tf.math.real(beta))))
+
+
+def _reach(alpha, beta):
+    return tf.cast(10 * tolerances.epsilon(beta.dtype) ** 0.5, beta.dtype) * tf.sqrt(tf.abs(alpha) ** 2 + beta**2)
+
+
+def _count(which):
+    return tf.reduce_sum(tf.cast(which, tf.int32), axis=-1)
 
 
 def _norm(X):

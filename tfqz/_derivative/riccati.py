@@ -71,12 +71,12 @@ def closed_loop(X, a, b, r, e, s, *, discrete, native):
 
 @traced
 def newton_step(X, a, b, q, r, e, s, S, T, Q, Z, *, discrete, native):
-    """The next X, by the residual in more than the working precision and S, T, Q, Z of `pencil`, for X or for one near it; and how many
-    pairs of the closed loop's eigenvalues are on the boundary of stability, [...], int32. Without a derivative."""
+    """The next X, by the residual in more than the working precision and S, T, Q, Z of `pencil`, for X or for one near it. Without a
+    derivative."""
     K, _ = gain(X, a, b, r, e, s, discrete, native)
     residual = _residual(X, K, a, b, q, r, e, s, discrete)
-    D, singular = sylvester.solve_lyapunov(*sylvester.adjoint_pencil(S, T, Q, Z), -residual * (2 if discrete else 1), native=native)
-    return _hermitian(X + D), singular
+    D, _ = sylvester.solve_lyapunov(*sylvester.adjoint_pencil(S, T, Q, Z), -residual * (2 if discrete else 1), native=native)
+    return _hermitian(X + D)
 
 
 def _residual(X, K, a, b, q, r, e, s, discrete):
@@ -85,7 +85,7 @@ def _residual(X, K, a, b, q, r, e, s, discrete):
     dtype = X.dtype
     wide = tf.complex128 if dtype.is_complex else tf.float64
     X, K, a, b, q, r, e, s = (pairs.exact(tf.cast(x, wide)) for x in (X, K, a, b, q, r, e, s))
-    n = tf.shape(a[0])[-1]
+    n, m = tf.shape(b[0])[-2], tf.shape(b[0])[-1]
 
     def beside(*x):
         return pairs.stacked(*x, axis=-1)
@@ -95,7 +95,7 @@ def _residual(X, K, a, b, q, r, e, s, discrete):
 
     Z = above(pairs.exact(blocks.identity_like(a[0])), pairs.negative(K))
     Y = pairs.product(above(beside(q, s), beside(pairs.adjoint(s), r), beside(a, b)), Z)
-    W, Ac = ([x[..., rows, :] for x in Y] for rows in (slice(None, -n), slice(-n, None)))
+    W, Ac = ([x[..., rows, :] for x in Y] for rows in (slice(None, n + m), slice(n + m, None)))
     if discrete:
         V = pairs.product(X, beside(Ac, e))
         of_Ac, of_e = ([x[..., columns] for x in V] for columns in (slice(None, n), slice(n, None)))

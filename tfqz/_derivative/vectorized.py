@@ -96,6 +96,7 @@ _CONVERTERS = {
 }
 _STACKED = ("Reorder", "Schur", "Basis", "Check", "SolveTriangular", "QzGradient", "Complement", "WholeGradient", "Svd", "Balance")
 _CONVERTERS |= dict.fromkeys((f"Tfqz>{name}" for name in _STACKED), _with_all_stacked)
+_CONVERTERS |= dict.fromkeys(("Qr", "Bitcast"), _with_all_stacked)  # TensorFlow's own, which take batches and have no converter
 
 if _pfor is not None:
     for _name, _convert in _CONVERTERS.items():

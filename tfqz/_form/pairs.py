@@ -56,10 +56,10 @@ def _largest(X, axis):
 
 
 def _head(X, axis, bits):
-    """X rounded to a grid for all along an axis, of at most so many bits; real and imaginary parts apart."""
+    """X rounded to a grid for all along an axis, of at most so many bits. Real and imaginary parts share it, as they meet in products."""
+    unit = _power_of_2(_largest(X, axis)) * 2 ** (1 - bits)
     if X.dtype.is_complex:
-        return tf.complex(*(_head(part, axis, bits) for part in (tf.math.real(X), tf.math.imag(X))))
-    unit = _power_of_2(tf.reduce_max(tf.abs(X), axis=axis, keepdims=True)) * 2 ** (1 - bits)
+        return tf.complex(*(tf.round(part / unit) * unit for part in (tf.math.real(X), tf.math.imag(X))))
     return tf.round(X / unit) * unit
 
 
