@@ -163,8 +163,20 @@ def _pull_descriptor(S, T, Q, Z, X, a, b, r, e, s, Xb, discrete=False, native=Fa
 def _multiplier(S, T, Q, Z, X, a, b, r, e, s, Xb, discrete, native):
     """K, Ac and P."""
     K, Ac = gain(X, a, b, r, e, s, discrete, native)
-    P = sylvester.lyapunov(*pencil(Ac, e, discrete), -_hermitian(Xb) * (2 if discrete else 1), (S, T, Q, Z), native)
-    return K, Ac, P
+    Xb = _hermitian(Xb)
+    P = sylvester.lyapunov(*pencil(Ac, e, discrete), -Xb * (2 if discrete else 1), (S, T, Q, Z), native)
+    return K, Ac, P + _correction(P, Xb, Ac, e, S, T, Q, Z, native) if discrete else P
+
+
+def _correction(P, Xb, Ac, e, S, T, Q, Z, native):
+    """What P has to be corrected by, a constant: in Ac - e and Ac + e the smaller one of both has lost what it is smaller by."""
+    P, Xb, Ac = map(tf.stop_gradient, (P, Xb, Ac))
+
+    def between(X):
+        return matmul(matmul(X, P), X, adjoint_b=True)
+
+    residual = between(Ac) - (P if e is None else between(tf.stop_gradient(e))) + Xb
+    return tf.stop_gradient(sylvester.solve_lyapunov(S, T, Q, Z, -2 * residual, native=native)[0])
 
 
 def _of_coefficients(X, K, P, left):
