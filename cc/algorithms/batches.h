@@ -144,6 +144,38 @@ class TriangularBatch : public Batch {
   const Pair<T> unknowns_;
 };
 
+// Row-major arrays: two pencils in triangular form, [batch, k, k] and [batch, m, m]; right-hand sides and unknowns of the block between
+// them, [batch, m, k]; and how many pairs of eigenvalues coincide, [batch].
+template <typename T>
+class BlockBatch : public Batch {
+ public:
+  BlockBatch(int k, int m, bool adjoint, bool ordinary, const Pair<const T>& first, const Pair<const T>& second,
+             const Pair<const T>& right_hand_sides, const Pair<T>& unknowns, int32_t* coinciding)
+      : Batch(/*fill_failures=*/false),
+        k_(k),
+        m_(m),
+        adjoint_(adjoint),
+        ordinary_(ordinary),
+        first_(first),
+        second_(second),
+        right_hand_sides_(right_hand_sides),
+        unknowns_(unknowns),
+        coinciding_(coinciding) {}
+
+  int64_t cost_per_element() const override { return 200 + int64_t{20} * k_ * m_ + int64_t{k_} * m_ * (k_ + m_) / 4; }
+
+ protected:
+  Worker make_worker() const override;
+  void fill_with_nan(int64_t) const override {}
+
+ private:
+  const int k_, m_;
+  const bool adjoint_, ordinary_;
+  const Pair<const T> first_, second_, right_hand_sides_;
+  const Pair<T> unknowns_;
+  int32_t* const coinciding_;
+};
+
 // Row-major arrays: factors, their cotangents and those of A and B [batch, n, n], cotangents of alpha and beta [batch, n] or null.
 // Small pencils go in lockstep where there is more than one, but for those with eigenvalues that coincide.
 template <typename T>

@@ -54,30 +54,84 @@ void TriangularSolver<T>::operator()(const T* s, const T* t, const Pair<const T>
 }
 
 template <typename T>
-void TriangularSolver<T>::read_coefficients(const T* s, const T* t) {
-  const std::size_t size = static_cast<std::size_t>(n_) * n_;
-  const auto largest = [size](const T* x) {
-    R square = 0, modulus = 0;
-    for (std::size_t k = 0; k < size; ++k) square = std::max(square, squared(x[k]));
-    if (square > std::numeric_limits<R>::min() / std::numeric_limits<R>::epsilon() && square < std::numeric_limits<R>::max()) {
-      return std::sqrt(square);
-    }
-    for (std::size_t k = 0; k < size; ++k) modulus = std::max(modulus, std::abs(x[k]));
-    return modulus > 0 ? modulus : R(1);
+int TriangularSolver<T>::between(int k, const Pair<const T>& first, const Pair<const T>& second, const Pair<const T>& right_hand_sides,
+                                 const Pair<T>& unknowns) {
+  const int m = n_ - k;
+  const auto larger = [&](const T* x, const T* y) {
+    return std::max(largest(static_cast<std::size_t>(k) * k, x), largest(static_cast<std::size_t>(m) * m, y));
   };
-  norm_s_ = largest(s);
-  norm_t_ = largest(t);
-  const R by_s = 1 / norm_s_, by_t = 1 / norm_t_;
-  const bool exact = std::isfinite(by_s) && std::isfinite(by_t);
-  for (int i = 0; i < n_; ++i) {
-    for (int j = std::max(0, i - 1); j < n_; ++j) {
-      const std::size_t k = static_cast<std::size_t>(i) * n_ + j;
-      const T x = exact ? s[k] * by_s : s[k] / norm_s_, y = exact ? t[k] * by_t : t[k] / norm_t_;
-      s_rows_.column(i)[j] = s_columns_.column(j)[i] = x;
-      t_rows_.column(i)[j] = t_columns_.column(j)[i] = y;
+  norm_s_ = larger(first.first, second.first);
+  norm_t_ = larger(first.second, second.second);
+  if (norm_s_ == 0) norm_s_ = 1;
+  if (norm_t_ == 0) norm_t_ = 1;
+  read_diagonal_block(0, k, first.first, first.second);
+  read_diagonal_block(k, m, second.first, second.second);
+  s_rows_.column(k)[k - 1] = T(0);  // no pair
+  find_blocks();
+  const T factor_first = adjoint_ ? T(1) : T(1 / norm_s_), factor_second = adjoint_ ? T(-1) : T(1 / norm_t_);
+  for (int i = 0; i < m; ++i) {
+    for (int j = 0; j < k; ++j) {
+      first_rows_.column(k + i)[j] = right_hand_sides.first[i * k + j] * factor_first;
+      second_columns_.column(j)[k + i] = right_hand_sides.second[i * k + j] * factor_second;
+      if (!adjoint_) second_rows_.column(k + i)[j] = first_columns_.column(j)[k + i] = T(0);
     }
   }
+  solve_block(k, n_, 0, k);
+  const T back_first = adjoint_ ? T(1 / norm_s_) : T(1), back_second = adjoint_ ? T(1 / norm_t_) : T(1);
+  for (int i = 0; i < m; ++i) {
+    for (int j = 0; j < k; ++j) {
+      unknowns.first[i * k + j] = first_rows_.column(k + i)[j] * back_first;
+      unknowns.second[i * k + j] = second_columns_.column(j)[k + i] * back_second;
+    }
+  }
+  int count = 0;
+  for (int i = block_of_[k]; i < static_cast<int>(blocks_.size()); ++i) {
+    for (int j = 0; j < block_of_[k]; ++j) {
+      const Block &I = blocks_[i], &J = blocks_[j];
+      for (int p = 0; p < I.size; ++p) {
+        for (int q = 0; q < J.size; ++q) count += coincide<Complex>(I.s[p][p], I.t[p][p], J.s[q][q], J.t[q][q]);
+      }
+    }
+  }
+  return count;
+}
+
+// 0 of a zero matrix.
+template <typename T>
+auto TriangularSolver<T>::largest(std::size_t size, const T* x) -> R {
+  R square = 0, modulus = 0;
+  for (std::size_t k = 0; k < size; ++k) square = std::max(square, squared(x[k]));
+  if (square > std::numeric_limits<R>::min() / std::numeric_limits<R>::epsilon() && square < std::numeric_limits<R>::max()) {
+    return std::sqrt(square);
+  }
+  for (std::size_t k = 0; k < size; ++k) modulus = std::max(modulus, std::abs(x[k]));
+  return modulus;
+}
+
+template <typename T>
+void TriangularSolver<T>::read_coefficients(const T* s, const T* t) {
+  const std::size_t size = static_cast<std::size_t>(n_) * n_;
+  norm_s_ = largest(size, s);
+  norm_t_ = largest(size, t);
+  if (norm_s_ == 0) norm_s_ = 1;
+  if (norm_t_ == 0) norm_t_ = 1;
+  read_diagonal_block(0, n_, s, t);
   find_blocks();
+}
+
+// Row-major ones of that size, over the norms.
+template <typename T>
+void TriangularSolver<T>::read_diagonal_block(int begin, int size, const T* s, const T* t) {
+  const R by_s = 1 / norm_s_, by_t = 1 / norm_t_;
+  const bool exact = std::isfinite(by_s) && std::isfinite(by_t);
+  for (int i = 0; i < size; ++i) {
+    for (int j = std::max(0, i - 1); j < size; ++j) {
+      const std::size_t k = static_cast<std::size_t>(i) * size + j;
+      const T x = exact ? s[k] * by_s : s[k] / norm_s_, y = exact ? t[k] * by_t : t[k] / norm_t_;
+      s_rows_.column(begin + i)[begin + j] = s_columns_.column(begin + j)[begin + i] = x;
+      t_rows_.column(begin + i)[begin + j] = t_columns_.column(begin + j)[begin + i] = y;
+    }
+  }
 }
 
 template <typename T>

@@ -30,6 +30,12 @@ class TriangularSolver {
   // `s` and `t` are row-major and finite. Of `right_hand_sides` only the strictly lower part is read; `unknowns` are 0 elsewhere.
   void operator()(const T* s, const T* t, const Pair<const T>& right_hand_sides, const Pair<T>& unknowns);
 
+  // The block between two pencils: `first` is (s, t) of order k, `second` that of order n - k, and the off-diagonal blocks that couple them
+  // are 0. Right-hand sides and unknowns are [n - k, k], those in the lower left. Returns how many pairs of an eigenvalue of one and one of
+  // the other coincide.
+  int between(int k, const Pair<const T>& first, const Pair<const T>& second, const Pair<const T>& right_hand_sides,
+              const Pair<T>& unknowns);
+
  private:
   using R = Real<T>;
   using Complex = std::complex<R>;
@@ -41,6 +47,8 @@ class TriangularSolver {
   };
 
   void read_coefficients(const T* s, const T* t);
+  void read_diagonal_block(int begin, int size, const T* s, const T* t);
+  static R largest(std::size_t size, const T* x);
   void read_right_hand_sides(const Pair<const T>& right_hand_sides);
   void write_unknowns(const Pair<T>& unknowns) const;
   void find_blocks();
@@ -56,6 +64,8 @@ class TriangularSolver {
   void update_rows(int i_begin, int i_end, int from, int from_end, int to, int to_end);
   void update_columns(int from, int from_end, int to, int to_end, int j_begin, int j_end);
 
+  template <typename C>
+  bool coincide(C s_i, C t_i, C s_j, C t_j) const;
   template <typename C>
   void solve_scalar(C s_i, C t_i, C s_j, C t_j, C* first, C* second) const;
 

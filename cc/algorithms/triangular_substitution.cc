@@ -163,6 +163,15 @@ void TriangularSolver<T>::solve_entry(const Block& I, const Block& J) {
   }
 }
 
+// Whether two eigenvalues are equal up to rounding, or one of them is 0/0.
+template <typename T>
+template <typename C>
+bool TriangularSolver<T>::coincide(C s_i, C t_i, C s_j, C t_j) const {
+  const R length_i = squared(s_i) + squared(t_i), length_j = squared(s_j) + squared(t_j), zero = zero_ * zero_;
+  const C determinant = product(s_j, t_i) - product(t_j, s_i);
+  return squared(determinant) <= equal_ * equal_ * length_i * length_j || length_i <= zero || length_j <= zero;
+}
+
 // One element's 2 x 2 system; where its eigenvalues are equal, the minimum-norm solution.
 template <typename T>
 template <typename C>
@@ -170,8 +179,7 @@ void TriangularSolver<T>::solve_scalar(C s_i, C t_i, C s_j, C t_j, C* first, C* 
   const C p = *first, r = *second;
   const R length_i = squared(s_i) + squared(t_i), length_j = squared(s_j) + squared(t_j);
   const C determinant = product(s_j, t_i) - product(t_j, s_i);
-  const R zero = zero_ * zero_;
-  if (squared(determinant) <= equal_ * equal_ * length_i * length_j || length_i <= zero || length_j <= zero) {
+  if (coincide(s_i, t_i, s_j, t_j)) {
     const R square = ordinary_ ? squared(t_i) + squared(t_j) : length_i + length_j;
     const C by_s = ordinary_ ? C(0) : C(1);
     const R factor = square > 0 ? 1 / square : R(0);
@@ -199,5 +207,12 @@ template class TriangularSolver<float>;
 template class TriangularSolver<double>;
 template class TriangularSolver<std::complex<float>>;
 template class TriangularSolver<std::complex<double>>;
+template bool TriangularSolver<float>::coincide(std::complex<float>, std::complex<float>, std::complex<float>, std::complex<float>) const;
+template bool TriangularSolver<double>::coincide(std::complex<double>, std::complex<double>, std::complex<double>,
+                                                 std::complex<double>) const;
+template bool TriangularSolver<std::complex<float>>::coincide(std::complex<float>, std::complex<float>, std::complex<float>,
+                                                              std::complex<float>) const;
+template bool TriangularSolver<std::complex<double>>::coincide(std::complex<double>, std::complex<double>, std::complex<double>,
+                                                               std::complex<double>) const;
 
 }  // namespace tfqz

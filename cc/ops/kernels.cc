@@ -163,6 +163,40 @@ class SolveTriangularKernel : public OpKernel {
 };
 
 template <typename T>
+class SolveBlockKernel : public OpKernel {
+ public:
+  explicit SolveBlockKernel(OpKernelConstruction* context) : OpKernel(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("adjoint", &adjoint_));
+    OP_REQUIRES_OK(context, context->GetAttr("ordinary", &ordinary_));
+  }
+
+  void Compute(OpKernelContext* context) override {
+    std::vector<TensorShape> shapes;
+    for (int i = 0; i < 6; ++i) shapes.push_back(context->input(i).shape());
+    OP_REQUIRES_OK(context, CheckBlockShapes(shapes));
+    const TensorShape& block = shapes[4];
+    TensorShape batch_shape = block;
+    batch_shape.RemoveLastDims(2);
+    Tensor *first, *second, *coinciding;
+    OP_REQUIRES_OK(context, context->allocate_output(0, block, &first));
+    OP_REQUIRES_OK(context, context->allocate_output(1, block, &second));
+    OP_REQUIRES_OK(context, context->allocate_output(2, batch_shape, &coinciding));
+    if (block.num_elements() == 0) {
+      coinciding->flat<int32_t>().setZero();
+      return;
+    }
+    const auto data = [&](int i) { return context->input(i).flat<T>().data(); };
+    const int m = static_cast<int>(block.dim_size(block.dims() - 2)), k = static_cast<int>(block.dim_size(block.dims() - 1));
+    BlockBatch<T> batch(k, m, adjoint_, ordinary_, {data(0), data(1)}, {data(2), data(3)}, {data(4), data(5)},
+                        {first->flat<T>().data(), second->flat<T>().data()}, coinciding->flat<int32_t>().data());
+    OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
+  }
+
+ private:
+  bool adjoint_, ordinary_;
+};
+
+template <typename T>
 class QzGradientKernel : public OpKernel {
  public:
   explicit QzGradientKernel(OpKernelConstruction* context) : OpKernel(context) {
@@ -233,6 +267,7 @@ class AttachKernel : public OpKernel {
                                             RegisterKernels<SchurKernel>("Tfqz>Schur", tensorflow::DEVICE_CPU),
                                             RegisterKernels<BasisKernel>("Tfqz>Basis", tensorflow::DEVICE_CPU),
                                             RegisterKernels<SolveTriangularKernel>("Tfqz>SolveTriangular", tensorflow::DEVICE_CPU),
+                                            RegisterKernels<SolveBlockKernel>("Tfqz>SolveBlock", tensorflow::DEVICE_CPU),
                                             RegisterKernels<QzGradientKernel>("Tfqz>QzGradient", tensorflow::DEVICE_CPU),
                                             RegisterKernel<AttachKernel>("Tfqz>Attach", tensorflow::DEVICE_CPU),
                                             RegisterKernel<CheckKernel>("Tfqz>Check", tensorflow::DEVICE_CPU)};

@@ -203,6 +203,44 @@ ordinary: t is the identity, and the unknown with s is 0 where eigenvalues are e
 body: Empty, or a function of the inputs, [batch, n, n], with these outputs, which XLA compiles.
 )doc");
 
+absl::Status BlockShape(InferenceContext* context) {
+  DimensionHandle k, m;
+  ShapeHandle batch, block;
+  for (const int input : {0, 1}) TF_RETURN_IF_ERROR(SquareMatrices(context, context->input(input), &k, &batch));
+  for (const int input : {2, 3}) TF_RETURN_IF_ERROR(SquareMatrices(context, context->input(input), &m, &batch));
+  TF_RETURN_IF_ERROR(context->Concatenate(batch, context->Matrix(m, k), &block));
+  for (const int output : {0, 1}) context->set_output(output, block);
+  context->set_output(2, batch);
+  return absl::OkStatus();
+}
+
+REGISTER_OP("Tfqz>SolveBlock")
+    .Input("s1: T")
+    .Input("t1: T")
+    .Input("s2: T")
+    .Input("t2: T")
+    .Input("first: T")
+    .Input("second: T")
+    .Output("first_unknown: T")
+    .Output("second_unknown: T")
+    .Output("coinciding: int32")
+    .Attr("T: {float, double, complex64, complex128}")
+    .Attr("adjoint: bool = false")
+    .Attr("ordinary: bool = false")
+    .Attr("body: string = ''")
+    .SetShapeFn(BlockShape)
+    .Doc(R"doc(
+X, V of X s1 - s2 V = first, X t1 - t2 V = second, or the adjoint's: X s1^H + V t1^H = first, -s2^H X - t2^H V = second.
+
+s1, t1: [..., k, k], in the triangular form of `Tfqz>Qz`, but for signs.
+s2, t2: [..., m, m], likewise.
+first, second: [..., m, k].
+first_unknown, second_unknown: [..., m, k]; where eigenvalues of both pencils coincide, the minimum-norm solution.
+coinciding: [...], how many pairs of them do.
+ordinary: t1 and t2 are identities, and the unknown with s1 is 0 where eigenvalues coincide.
+body: Empty, or a function of the inputs, with one batch dimension, with these outputs, which XLA compiles.
+)doc");
+
 REGISTER_OP("Tfqz>QzGradient")
     .Input("s: T")
     .Input("t: T")

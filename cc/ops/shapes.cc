@@ -82,6 +82,19 @@ absl::Status CheckEqualShapes(const std::vector<std::string>& names, const std::
   return absl::OkStatus();
 }
 
+absl::Status CheckBlockShapes(const std::vector<TensorShape>& inputs) {
+  TF_RETURN_IF_ERROR(CheckEqualShapes({"s1", "t1"}, {inputs[0], inputs[1]}));
+  TF_RETURN_IF_ERROR(CheckEqualShapes({"s2", "t2"}, {inputs[2], inputs[3]}));
+  TensorShape batch = inputs[0], other = inputs[2];
+  batch.RemoveLastDims(2);
+  other.RemoveLastDims(2);
+  const TensorShape block = WithMatrix(batch, inputs[2].dim_size(inputs[2].dims() - 1), inputs[0].dim_size(inputs[0].dims() - 1));
+  if (batch == other && inputs[4] == block && inputs[5] == block) return absl::OkStatus();
+  return absl::InvalidArgumentError("`first`, `second` must be [..., m, k] for `s1` [..., k, k] and `s2` [..., m, m]; got " +
+                                    shape_text(Sizes(inputs[4])) + ", " + shape_text(Sizes(inputs[5])) + ", " +
+                                    shape_text(Sizes(inputs[0])) + " and " + shape_text(Sizes(inputs[2])));
+}
+
 absl::Status CheckGradientShapes(const std::vector<TensorShape>& inputs) {
   const std::size_t count = inputs.size() < 12 ? 8 : 10;
   const std::vector<TensorShape> matrices(inputs.begin(), inputs.begin() + count);

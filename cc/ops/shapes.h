@@ -23,6 +23,9 @@ absl::Status CheckShapes(const tensorflow::TensorShape& a, const tensorflow::Ten
 // InvalidArgument unless all are [..., n, n] of one shape.
 absl::Status CheckEqualShapes(const std::vector<std::string>& names, const std::vector<tensorflow::TensorShape>& shapes);
 
+// InvalidArgument unless s1, t1, s2, t2, first, second, of this order, are [..., k, k], [..., m, m] and [..., m, k].
+absl::Status CheckBlockShapes(const std::vector<tensorflow::TensorShape>& inputs);
+
 // InvalidArgument unless the inputs of `Tfqz>QzGradient` have the shapes that the op's documentation gives them.
 absl::Status CheckGradientShapes(const std::vector<tensorflow::TensorShape>& inputs);
 

@@ -235,6 +235,7 @@ bool RegisterOthers() {
                                             Kernels<Balance>::RegisterFor<float, double>(),
                                             Kernels<Basis, BodyKernel>::Register(),
                                             Kernels<SolveTriangular, BodyKernel>::Register(),
+                                            Kernels<SolveBlock, BodyKernel>::Register(),
                                             Kernels<QzGradient, BodyKernel>::Register(),
                                             Kernels<WholeGradient, BodyKernel>::Register()};
 

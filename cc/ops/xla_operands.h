@@ -167,6 +167,22 @@ struct SolveTriangular : SquareFactors<2> {
   }
 };
 
+// Two pencils and right-hand sides of the block between them. TensorFlow ops on every device, too.
+struct SolveBlock {
+  static constexpr const char* kOp = "Tfqz>SolveBlock";
+  static constexpr const char* kCall = "tfqz";
+
+  static Outputs OutputsOf(XlaOpKernelContext* context, const Operands& operands) {
+    const Output block = {context->input_xla_type(0), operands.shapes[4]};
+    return {block, block, {xla::S32, operands.Batch()}};
+  }
+
+  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
+    TF_RETURN_IF_ERROR(AllInputs(context, operands));
+    return CheckBlockShapes(operands->shapes);
+  }
+};
+
 // Factors and cotangents. TensorFlow ops on every device, too.
 struct QzGradient : SquareFactors<2> {
   static constexpr const char* kOp = "Tfqz>QzGradient";

@@ -50,6 +50,12 @@ def solve_triangular(S, T, first, second, in_ops, **flags):
     return _call("solve_triangular", [S, T, first, second], _with_flags(in_ops, **flags), **flags)
 
 
+def solve_block(first, second, M, N, in_ops, **flags):
+    """Both unknowns, [..., m, k], and how many pairs of eigenvalues coincide: what `in_ops` computes, `solve_block_in_ops` of
+    `_derivative/equations.py`, with its `flags`."""
+    return _call("solve_block", [*first, *second, M, N], _with_flags(in_ops, **flags), **flags)
+
+
 def basis(X, count, in_ops):
     """B and the chosen rows, as `_derivative/bases.py` says, which `in_ops` does as well."""
     return _call("basis", [X], in_ops, numbers=[count])

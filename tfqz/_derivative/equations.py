@@ -124,16 +124,27 @@ def solve_block(first, second, M, N, native, adjoint=False):
       Both unknowns, [..., m, n], without gradients, and how many pairs of an eigenvalue of one pencil and one of the other coincide, [...],
       int32: then there is no solution, or more than one.
     """
-    (S1, T1), (S2, T2) = first, second
-    n, ordinary = tf.shape(S1)[-1], T1 is None
-    S = _block_diagonal(S1, S2)
-    T = blocks.identity_like(S) if ordinary else _block_diagonal(T1, T2)
-    M, N = (_below_diagonal(tf.zeros_like(M) if X is None else X) for X in (M, N))
-    unknowns = _solve(S, T, M, N, native, adjoint, ordinary)
+    ordinary = first[1] is None
+    if ordinary:
+        first, second = ((S, blocks.identity_like(S)) for S, _ in (first, second))
+    N = tf.zeros_like(M) if N is None else N
+    flags = {"adjoint": adjoint, "ordinary": ordinary}
+    if native:
+        *unknowns, coinciding = op_library.solve_block(first, second, M, N, solve_block_in_ops, **flags)
+    else:
+        *unknowns, coinciding = solve_block_in_ops(*first, *second, M, N, **flags)
+    return unknowns, coinciding
+
+
+def solve_block_in_ops(S1, T1, S2, T2, M, N, *, adjoint, ordinary):
+    """The same of all matrices in TensorFlow ops: three tensors."""
+    n = tf.shape(S1)[-1]
+    S, T = _block_diagonal(S1, S2), _block_diagonal(T1, T2)
+    unknowns = triangular.solve(S, T, _below_diagonal(M), _below_diagonal(N), adjoint=adjoint, ordinary=ordinary)
     alpha, beta = eigenvalues.alpha_beta(*(X / tf.cast(blocks.largest(X), X.dtype) for X in (S, T)), differentiable=False)
     distances = eigenvalues.chordal_distance(alpha, tf.cast(beta, alpha.dtype))[..., n:, :n]
     coincide = distances <= tolerances.equal_eigenvalues(S.dtype, tf.shape(S)[-1])
-    return [X[..., n:, :n] for X in unknowns], tf.reduce_sum(tf.cast(coincide, tf.int32), axis=[-2, -1])
+    return *(X[..., n:, :n] for X in unknowns), tf.reduce_sum(tf.cast(coincide, tf.int32), axis=[-2, -1])
 
 
 def _block_diagonal(X, Y):

@@ -94,7 +94,19 @@ _CONVERTERS = {
     "Tfqz>Attach": _attached,
     "XlaOptimizationBarrier": _behind_barrier,
 }
-_STACKED = ("Reorder", "Schur", "Basis", "Check", "SolveTriangular", "QzGradient", "Complement", "WholeGradient", "Svd", "Balance")
+_STACKED = (
+    "Reorder",
+    "Schur",
+    "Basis",
+    "Check",
+    "SolveTriangular",
+    "SolveBlock",
+    "QzGradient",
+    "Complement",
+    "WholeGradient",
+    "Svd",
+    "Balance",
+)
 _CONVERTERS |= dict.fromkeys((f"Tfqz>{name}" for name in _STACKED), _with_all_stacked)
 _CONVERTERS |= dict.fromkeys(("Qr", "Bitcast"), _with_all_stacked)  # TensorFlow's own, which take batches and have no converter
 
