@@ -86,37 +86,38 @@ def klein(
     with tf.name_scope(name or "klein"):
         sizes = {"a": "nn", "b": "nn", "c": "nn", "d": "nk"}
         (a, b, c, d), good = systems.arguments({"a": a, "b": b, "c": c, "d": d}, sizes, backend, on_failure)
-        rows, columns, *pencil = _pencil(*systems.isolated(good, a, b, c))
+        rows, columns, unit, change, *pencil = _pencil(*systems.isolated(good, a, b, c))
         outputs, labels = ordqz.reordered(*pencil, "iuc", tolerance, backend, "nan")
-        unit = rows[..., :, None] * columns[..., None, :]
         A, B, C = a * unit, b * unit, c * unit
-        T, M, unique, *problem = _solution(*(outputs[i] for i in (0, 1, 3)), selection.count(labels), good, B, C)
+        T, M, unique, *problem = _solution(*outputs[:2], *outputs[3:], labels, good, B, C)
         failing = _failing(*problem, good, a.shape[-1], backend, on_failure)
         M, T, of_C = systems.isolated(~failing, M, T, tf.stop_gradient(C))
         S, *others = backend.factorize(M, of_C, on_failure)[:4]
         factors = [*failed.filled(failing, [S]), *others]
         T = expectations.policy(A, B, C, T, factors, backend.schur(T, on_failure), native)
-        policy = T * (columns[..., :, None] / columns[..., None, :])
         if d is None:
-            return Klein(policy, None, unique)
-        impact = expectations.impact(B, C, d * rows[..., :, None], T, factors, native)
-        return Klein(policy, impact * columns[..., :, None], unique)
+            return Klein(T * change, None, unique)
+        impact = expectations.impact(B, C, d * rows, T, factors, native)
+        return Klein(T * change, impact * columns, unique)
 
 
 @traced
 def _pencil(a, b, c):
-    """Powers of 2 for the rows and the columns of the coefficients, [..., n], of their dtype, such that the largest entry of each row and
-    column of all three together is about 1, and the pencil of those: [0 I; -a -b], [I 0; 0 c]."""
+    """Powers of 2 for the rows and the columns of the coefficients, [..., n, 1], of their dtype, such that the largest entry of each row and
+    column of all three together is about 1; their products, [..., n, n]; what takes the policy back; and the pencil of the scaled
+    coefficients, [0 I; -a -b] and [I 0; 0 c]."""
     modulus = tf.maximum(tf.maximum(tf.abs(a), tf.abs(b)), tf.abs(c))
-    columns = tf.ones_like(modulus[..., 0, :])
+    columns = tf.ones_like(modulus[..., :1, :])
     for _ in range(3):
-        rows = _power_of_2_over(tf.reduce_max(modulus * columns[..., None, :], axis=-1))
-        columns = _power_of_2_over(tf.reduce_max(modulus * rows[..., :, None], axis=-2))
+        rows = _power_of_2_over(tf.reduce_max(modulus * columns, axis=-1, keepdims=True))
+        columns = _power_of_2_over(tf.reduce_max(modulus * rows, axis=-2, keepdims=True))
     rows, columns = (blocks.of_dtype(x, a.dtype) for x in (rows, columns))
-    a, b, c = (x * rows[..., :, None] * columns[..., None, :] for x in (a, b, c))
+    unit, of_variables = rows * columns, tf.linalg.matrix_transpose(columns)
+    a, b, c = (x * unit for x in (a, b, c))
     eye, zero = blocks.identity_like(a), tf.zeros_like(a)
     first = tf.concat([tf.concat([zero, eye], axis=-1), tf.concat([-a, -b], axis=-1)], axis=-2)
-    return rows, columns, first, tf.concat([tf.concat([eye, zero], axis=-1), tf.concat([zero, c], axis=-1)], axis=-2)
+    second = tf.concat([tf.concat([eye, zero], axis=-1), tf.concat([zero, c], axis=-1)], axis=-2)
+    return rows, of_variables, unit, of_variables / columns, first, second
 
 
 def _power_of_2_over(x):
@@ -127,19 +128,19 @@ def _power_of_2_over(x):
 
 
 @traced
-def _solution(S, N, Z, count, good, B, C):
+def _solution(S, N, Z, alpha, beta, labels, good, B, C):
     """T = X2 X1^{-1}, from the first n columns of Z, [X1; X2]; M = B + C T; how `unique` it is; and what is wrong.
 
     Args:
-      S, N, Z: [..., 2n, 2n], factors with the stable eigenvalues first.
-      count: [...], int32, how many there are.
+      S, N, Z: [..., 2n, 2n], factors with the stable eigenvalues first; alpha, beta: [..., 2n], these.
+      labels: [..., 2n], 1 for stable eigenvalues.
       good: [...], whether arguments are finite.
       B, C: [..., n, n].
 
     Returns:
       T, M, [..., n, n]; `unique`, [...], int32; the number of the problem, counted from 1 in _PROBLEMS, 0 for none; and what is got.
     """
-    n = tf.shape(B)[-1]
+    n, count = tf.shape(B)[-1], selection.count(labels)
     found = failed.succeeded(S)
     Z = tf.where(found[..., None, None], Z, blocks.identity_like(Z))
     Q, R = tf.linalg.qr(tf.linalg.adjoint(Z[..., :n, :n]))
@@ -149,8 +150,8 @@ def _solution(S, N, Z, count, good, B, C):
     deficient = tf.reduce_sum(tf.cast(tf.abs(tf.linalg.diag_part(R)) <= limit, tf.int32), axis=-1)
     too_large = tf.reduce_any(~(limit * tf.abs(T) < 1), axis=[-2, -1])
     deficient = tf.maximum(deficient, tf.cast(too_large, tf.int32))
-    nothing = [tf.abs(blocks.bands(X)[0]) <= limit * blocks.largest(X)[..., 0] for X in (S, N)]
-    nothing = tf.reduce_sum(tf.cast(nothing[0] & nothing[1] & ~blocks.starts(S), tf.int32), axis=-1)
+    nothing = [tf.abs(x) <= limit * blocks.largest(X)[..., 0] for x, X in ((alpha, S), (beta, N))]
+    nothing = tf.reduce_sum(tf.cast(nothing[0] & nothing[1], tf.int32), axis=-1)
     unique = tf.where(nothing > 0, nothing, tf.where(tf.equal(count, n), -deficient, count - n))
     found &= good
     problem = tf.where(tf.equal(count, n), 5 * tf.minimum(deficient, 1), tf.where(count > n, 3, 4))
