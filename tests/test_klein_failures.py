@@ -123,9 +123,10 @@ def test_failures_under_xla(rng):
 
 @pytest.mark.slow
 def test_on_other_devices(monkeypatch):
+    """Where no errors can be raised `unique` tells."""
     monkeypatch.setenv("TFQZ_XLA", "graph")
     given = keynes(GOOD, INDETERMINATE, EXPLOSIVE)
-    found = tf.function(lambda *xs: tfqz.klein(*xs), jit_compile=True)(*given)
+    found = tf.function(lambda *xs: tfqz.klein(*xs, backend="graph"), jit_compile=True)(*given)
     assert found.unique.numpy().tolist() == [0, 1, -1] and np.isnan(found.policy[1:]).all()
     assert relative_error([found.policy[0]], [tfqz.klein(*(x[0] for x in given)).policy]) < 1e-12
 

@@ -8,7 +8,7 @@ from tfqz import _backends
 from tfqz._api import ordqz, selection, systems
 from tfqz._derivative import expectations, failed
 from tfqz._form import blocks, checks, tolerances
-from tfqz._form.products import matmul, triangular_solve
+from tfqz._form.products import matmul, solve, triangular_solve
 from tfqz._form.traces import traced
 from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
 
@@ -53,8 +53,8 @@ def klein(
     leave the model indeterminate, and with fewer it has no stable solution.
 
     Differentiable in all coefficients, to every order, in reverse and forward mode. Stable eigenvalues may coincide among themselves, and
-    so may the others, as the zero ones do of variables without a lag, and the infinite ones of those without a lead. Neither the units of
-    the variables nor the factors by which equations are multiplied matter: both are made even by powers of 2 first.
+    so may the others, as the zero ones do of variables without a lag, and the infinite ones of those without a lead. Units of variables
+    and factors of equations matter little: powers of 2 make them even first.
 
     Args:
       a, b, c: [..., n, n], float32, float64, complex64 or complex128, of one dtype; the batch shapes broadcast. An equation is a row.
@@ -87,7 +87,8 @@ def klein(
         sizes = {"a": "nn", "b": "nn", "c": "nn", "d": "nk"}
         (a, b, c, d), good = systems.arguments({"a": a, "b": b, "c": c, "d": d}, sizes, backend, on_failure)
         rows, columns, unit, change, *pencil = _pencil(*systems.isolated(good, a, b, c))
-        outputs, labels = ordqz.reordered(*pencil, "iuc", tolerance, backend, "nan")
+        # Of the reciprocals, the largest of which QZ finds first: hardly any have to be exchanged.
+        outputs, labels = ordqz.reordered(*pencil, "ouc", 1 / (1 + tolerance) - 1, backend, "nan")
         A, B, C = a * unit, b * unit, c * unit
         T, M, unique, *problem = _solution(*outputs[:2], *outputs[3:], labels, good, B, C)
         failing = _failing(*problem, good, a.shape[-1], backend, on_failure)
@@ -97,34 +98,43 @@ def klein(
         T = expectations.policy(A, B, C, T, factors, backend.schur(T, on_failure), native)
         if d is None:
             return Klein(T * change, None, unique)
-        impact = expectations.impact(B, C, d * rows, T, factors, native)
-        return Klein(T * change, impact * columns, unique)
+        return Klein(T * change, _impact(B, C, d * rows, T, failing) * columns, unique)
 
 
 @traced
 def _pencil(a, b, c):
     """Powers of 2 for the rows and the columns of the coefficients, [..., n, 1], of their dtype, such that the largest entry of each row and
     column of all three together is about 1; their products, [..., n, n]; what takes the policy back; and the pencil of the scaled
-    coefficients, [0 I; -a -b] and [I 0; 0 c]."""
+    coefficients, [I 0; 0 c] and [0 I; -a -b].
+
+    By D. Ruiz, A scaling algorithm to equilibrate both rows and columns norms in matrices, RAL-TR-2001-034. Small entries, which may be
+    rounding errors, have no say in it.
+    """
     modulus = tf.maximum(tf.maximum(tf.abs(a), tf.abs(b)), tf.abs(c))
-    columns = tf.ones_like(modulus[..., :1, :])
-    for _ in range(3):
-        rows = _power_of_2_over(tf.reduce_max(modulus * columns, axis=-1, keepdims=True))
-        columns = _power_of_2_over(tf.reduce_max(modulus * rows, axis=-2, keepdims=True))
+    rows, columns = tf.ones_like(modulus[..., :1]), tf.ones_like(modulus[..., :1, :])
+    for _ in range(5):
+        scaled = modulus * rows * columns
+        rows, columns = (x / tf.sqrt(_largest(scaled, axis)) for x, axis in ((rows, -1), (columns, -2)))
+    rows, columns = _power_of_2(rows), _power_of_2(columns)
     rows, columns = (blocks.of_dtype(x, a.dtype) for x in (rows, columns))
     unit, of_variables = rows * columns, tf.linalg.matrix_transpose(columns)
     a, b, c = (x * unit for x in (a, b, c))
     eye, zero = blocks.identity_like(a), tf.zeros_like(a)
-    first = tf.concat([tf.concat([zero, eye], axis=-1), tf.concat([-a, -b], axis=-1)], axis=-2)
-    second = tf.concat([tf.concat([eye, zero], axis=-1), tf.concat([zero, c], axis=-1)], axis=-2)
+    first = tf.concat([tf.concat([eye, zero], axis=-1), tf.concat([zero, c], axis=-1)], axis=-2)
+    second = tf.concat([tf.concat([zero, eye], axis=-1), tf.concat([-a, -b], axis=-1)], axis=-2)
     return rows, of_variables, unit, of_variables / columns, first, second
 
 
-def _power_of_2_over(x):
-    """The reciprocals of numbers > 0 up to a factor between 1 and 2, exact powers of 2; 1 of 0."""
+def _largest(x, axis):
+    """The maximum along an axis, which stays, of numbers >= 0; 1 where all are 0."""
+    largest = tf.reduce_max(x, axis=axis, keepdims=True)
+    return tf.where(largest > 0, largest, tf.ones_like(largest))
+
+
+def _power_of_2(x):
+    """The largest power of 2 up to x > 0, without rounding errors: its exponent's bits."""
     integer, mask = (tf.int32, 0x7F800000) if x.dtype == tf.float32 else (tf.int64, 0x7FF0000000000000)
-    power = tf.bitcast(tf.bitwise.bitwise_and(tf.bitcast(x, integer), tf.constant(mask, integer)), x.dtype)
-    return 1 / tf.where(power > 0, power, tf.ones_like(power))
+    return tf.bitcast(tf.bitwise.bitwise_and(tf.bitcast(x, integer), tf.constant(mask, integer)), x.dtype)
 
 
 @traced
@@ -152,11 +162,24 @@ def _solution(S, N, Z, alpha, beta, labels, good, B, C):
     deficient = tf.maximum(deficient, tf.cast(too_large, tf.int32))
     nothing = [tf.abs(x) <= limit * blocks.largest(X)[..., 0] for x, X in ((alpha, S), (beta, N))]
     nothing = tf.reduce_sum(tf.cast(nothing[0] & nothing[1], tf.int32), axis=-1)
+    # M is regular where no eigenvalue is 0/0: a second way to tell, and one that lets `solve` be called.
+    M = B + matmul(C, T)
+    regular = tf.where((good & tf.equal(count, n))[..., None, None], M, blocks.identity_like(M))
+    diagonal = tf.abs(tf.linalg.diag_part(tf.linalg.qr(regular)[1]))
+    dependent = tf.reduce_sum(tf.cast(diagonal <= limit * blocks.largest(regular)[..., 0], tf.int32), axis=-1)
+    nothing = tf.maximum(nothing, tf.where(deficient > 0, tf.zeros_like(dependent), dependent))
     unique = tf.where(nothing > 0, nothing, tf.where(tf.equal(count, n), -deficient, count - n))
     found &= good
     problem = tf.where(tf.equal(count, n), 5 * tf.minimum(deficient, 1), tf.where(count > n, 3, 4))
     problem = tf.where(found, tf.where(nothing > 0, 2, problem), tf.where(good, 1, 0))
-    return T, B + matmul(C, T), tf.where(found, unique, -n), problem, tf.where(nothing > 0, nothing, count)
+    return T, M, tf.where(found, unique, -n), problem, tf.where(nothing > 0, nothing, count)
+
+
+def _impact(B, C, D, T, failing):
+    """-M^{-1} D, M = B + C T; NaN where T and `failing` are."""
+    (known,) = systems.isolated(~failing, T)
+    (M,) = systems.isolated(~failing, B + matmul(C, known))
+    return failed.filled(failing, [-solve(M, D)])[0]
 
 
 def _failing(problem, got, good, n, backend, on_failure):

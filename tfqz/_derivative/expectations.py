@@ -16,7 +16,6 @@ import tensorflow as tf
 
 from tfqz._derivative import failed, sylvester
 from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
-from tfqz._form import blocks
 from tfqz._form.products import matmul
 
 
@@ -30,15 +29,6 @@ def policy(A, B, C, T, of_pencil, of_T, native):
     """
     (T,) = failed.filled(~failed.succeeded(of_pencil[0]), [T])
     return attach_gradient("RationalExpectations", [A, B, C, *of_pencil, *of_T], [T], native)[0]
-
-
-def impact(B, C, D, T, of_pencil, native):
-    """-M^{-1} D, [..., n, k], a function of B, C, D and T; NaN where T is. `of_pencil`: as of `policy`."""
-    T = tf.where(failed.succeeded(of_pencil[0])[..., None, None], T, failed.columns_of_identity(T))
-    # The equation M X + C X 0 = -D.
-    k = tf.shape(D)[-1]
-    nothing = tf.zeros(tf.concat([tf.shape(D)[:-2], [k, k]], axis=0), D.dtype)
-    return sylvester.policy(B + matmul(C, T), C, nothing, -D, of_pencil, (nothing, blocks.identity_like(nothing)), native)
 
 
 @register_rule("RationalExpectations", arguments=9)
