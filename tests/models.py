@@ -1,4 +1,4 @@
-"""Published rational expectations models, a y(-1) + b y + c E y(+1) + d e = 0, as functions of parameters; and a solver that knows no QZ."""
+"""Published rational expectations models, a y(-1) + b y + c E y(+1) + d e = 0, of their parameters; and a solver that knows no QZ."""
 
 import numpy as np
 import tensorflow as tf
@@ -28,7 +28,8 @@ def coefficients(variables, equations, shocks):
 
 
 def hansen(parameters):
-    """G. D. Hansen, Indivisible labor and the business cycle, J. Monet. Econ. 16 (1985) 309-327. Capital k is that at the end of a quarter."""
+    """G. D. Hansen, Indivisible labor and the business cycle, J. Monet. Econ. 16 (1985) 309-327.
+    Capital k is that at the end of a quarter."""
     beta, delta, alpha, rho = tf.unstack(parameters)
     e = 1 - beta * (1 - delta)
     y_k = e / (alpha * beta)
@@ -59,7 +60,7 @@ def hansens_solution(parameters):
 
 
 def keynes(parameters):
-    """The textbook's three equations with a demand shock: J. Gali, Monetary Policy, Inflation, and the Business Cycle, 2nd ed. 2015, ch. 3."""
+    """Three equations, with a demand shock: J. Gali, Monetary Policy, Inflation, and the Business Cycle, 2nd ed. 2015, ch. 3."""
     beta, kappa, sigma, phi_p, phi_x, rho = tf.unstack(parameters)
     equations = [
         {("x", 0): -1, ("x", 1): 1, ("i", 0): -1 / sigma, ("p", 1): 1 / sigma, ("g", 0): 1},
@@ -112,7 +113,8 @@ SECTORS = np.array([0.99, 2.0, 4.0, 1.0, 1.5, 0.2, 0.7, 0.9])
 
 
 def with_solution(rng, T, N, M):
-    """a, b, c with the policy T: a + b z + c z^2 = -(M + c z) (T - z) with c = M N. The reciprocals of -N's eigenvalues are the unstable ones."""
+    """a, b, c with the policy T: a + b z + c z^2 = -(M + c z) (T - z) with c = M N.
+    The reciprocals of -N's eigenvalues are the unstable ones."""
     return -M @ T, M - M @ N @ T, M @ N
 
 

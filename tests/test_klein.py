@@ -76,9 +76,7 @@ def defective(rng, dtype="float64"):
     """A model whose stable eigenvalues are 0, 0, 0, 0.5, 0.5 and 0.5 in Jordan blocks, as the reciprocals of the others are, 0, 0, 0, -0.4,
     -0.4 and -0.4, and its policy."""
     frames = [np.linalg.qr(deviates(rng, (6, 6), dtype))[0] for _ in "TN"]
-    T, N = (
-        Q @ (0.4 * block_diagonal(jordan_block(0.0, 3), jordan_block(x, 3))) @ Q.conj().T for Q, x in zip(frames, (1.25, 1.0))
-    )
+    T, N = (Q @ (0.4 * block_diagonal(jordan_block(0.0, 3), jordan_block(x, 3))) @ Q.conj().T for Q, x in zip(frames, (1.25, 1.0)))
     M = deviates(rng, (6, 6), dtype) + 4 * np.eye(6)
     return [*models.with_solution(rng, T, N, M), deviates(rng, (6, 2), dtype)], T
 

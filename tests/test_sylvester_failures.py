@@ -132,9 +132,11 @@ def test_arguments_that_do_not_fit():
         tfqz.solve_continuous_lyapunov(a, a, b)
     with pytest.raises(ValueError, match="`q` must be a matrix or a batch of them"):
         tfqz.solve_discrete_lyapunov(a, np.ones(3))
-    with pytest.raises(ValueError, match=r"`q` must have a batch shape that broadcasts with the others; got `a` \(2, 3, 3\) and `q` \(4, 3, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"`q` must have a batch shape that broadcasts with the others; got `a` \(2, 3, 3\) and `q` \(4, 3, 3\)"
+    ):
         tfqz.solve_discrete_lyapunov(np.zeros((2, 3, 3)), np.zeros((4, 3, 3)))
-    with pytest.raises(TypeError, match="`a` and `q` must have the same dtype, one of .*; got float64 and float32"):
+    with pytest.raises(TypeError, match=r"`a` and `q` must have the same dtype, one of .*; got float64 and float32"):
         tfqz.solve_sylvester(a, b, q.astype("float32"))
     with pytest.raises(TypeError, match="got int64 and int64"):
         tfqz.solve_continuous_lyapunov(np.eye(2, dtype=np.int64), np.eye(2, dtype=np.int64))

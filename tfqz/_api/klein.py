@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from tfqz import _backends
 from tfqz._api import ordqz, selection, systems
-from tfqz._derivative import expectations, failed
+from tfqz._derivative import expectations, failed, linear
 from tfqz._form import blocks, checks, tolerances
-from tfqz._form.products import matmul, solve, triangular_solve
+from tfqz._form.products import matmul, triangular_solve
 from tfqz._form.traces import traced
 from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
 
@@ -24,8 +24,8 @@ _PROBLEMS = (
 
 
 class Klein(NamedTuple):
-    """The solution y = policy y(-1) + impact e, [..., n, n] and [..., n, k] or None, and whether it is the only stable one: `unique`, [...],
-    int32, is 0 where it is, else the number of stable eigenvalues minus n."""
+    """The solution y = policy y(-1) + impact e, [..., n, n] and [..., n, k] or None, and `unique`, [...], int32: 0 where it is the only stable
+    one, else the number of stable eigenvalues minus n."""
 
     policy: tf.Tensor
     impact: tf.Tensor | None
@@ -63,6 +63,8 @@ def klein(
         rounding did to them.
       backend, name: as for `tfqz.qz`.
       on_failure: "raise", or "nan" to fill the solutions of the batch elements that fail, and no others, with NaN: `unique` tells them.
+        Put numbers in the place of NaN before anything is computed from it, `tf.where(unique[..., None, None] == 0, policy, 0)`: then
+        the gradients of these elements are 0.
 
     Returns:
       `Klein(policy, impact, unique)`: policy [..., n, n]; impact, [..., n, k], None without `d`; unique, [...], int32: 0 where there is
@@ -98,14 +100,14 @@ def klein(
         T = expectations.policy(A, B, C, T, factors, backend.schur(T, on_failure), native)
         if d is None:
             return Klein(T * change, None, unique)
-        return Klein(T * change, _impact(B, C, d * rows, T, failing) * columns, unique)
+        return Klein(T * change, _impact(B, C, d * rows, T, failing, native) * columns, unique)
 
 
 @traced
 def _pencil(a, b, c):
-    """Powers of 2 for the rows and the columns of the coefficients, [..., n, 1], of their dtype, such that the largest entry of each row and
-    column of all three together is about 1; their products, [..., n, n]; what takes the policy back; and the pencil of the scaled
-    coefficients, [I 0; 0 c] and [0 I; -a -b].
+    """Powers of 2 for the rows and the columns of the coefficients, [..., n, 1], such that the largest entry of each row and column of all
+    three together is about 1; their products, [..., n, n]; what takes the policy back; and the pencil of the scaled coefficients,
+    [I 0; 0 c] and [0 I; -a -b].
 
     By D. Ruiz, A scaling algorithm to equilibrate both rows and columns norms in matrices, RAL-TR-2001-034. Small entries, which may be
     rounding errors, have no say in it.
@@ -162,7 +164,7 @@ def _solution(S, N, Z, alpha, beta, labels, good, B, C):
     deficient = tf.maximum(deficient, tf.cast(too_large, tf.int32))
     nothing = [tf.abs(x) <= limit * blocks.largest(X)[..., 0] for x, X in ((alpha, S), (beta, N))]
     nothing = tf.reduce_sum(tf.cast(nothing[0] & nothing[1], tf.int32), axis=-1)
-    # M is regular where no eigenvalue is 0/0: a second way to tell, and one that lets `solve` be called.
+    # M is regular where no eigenvalue is 0/0: another way to tell, for rounding may hide these.
     M = B + matmul(C, T)
     regular = tf.where((good & tf.equal(count, n))[..., None, None], M, blocks.identity_like(M))
     diagonal = tf.abs(tf.linalg.diag_part(tf.linalg.qr(regular)[1]))
@@ -175,11 +177,11 @@ def _solution(S, N, Z, alpha, beta, labels, good, B, C):
     return T, M, tf.where(found, unique, -n), problem, tf.where(nothing > 0, nothing, count)
 
 
-def _impact(B, C, D, T, failing):
+def _impact(B, C, D, T, failing, native):
     """-M^{-1} D, M = B + C T; NaN where T and `failing` are."""
     (known,) = systems.isolated(~failing, T)
     (M,) = systems.isolated(~failing, B + matmul(C, known))
-    return failed.filled(failing, [-solve(M, D)])[0]
+    return failed.filled(failing, [-linear.solve(M, D, native)])[0]
 
 
 def _failing(problem, got, good, n, backend, on_failure):

@@ -5,7 +5,7 @@ With M = B + C T and the solution L for a cotangent Tb of the adjoint equation
     M dT + C dT T = -(dA + dB T + dC T^2)
     M^H L + C^H L T^H = -Tb                  Ab = L      Bb = L T^H      Cb = L (T^2)^H
 
-The eigenvalues of (M, -C) are the reciprocals of those that are not stable, those of T are the stable ones: the equation is regular
+The pencil (M, -C) has the eigenvalues that are not stable, T the stable ones: the equation is regular
 whatever coincides on either side.
 
 P. Klein, Using the generalized Schur form to solve a multivariate linear rational expectations model, J. Econ. Dyn. Control 24 (2000)

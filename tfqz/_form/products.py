@@ -25,11 +25,6 @@ def triangular_solve(x, y, **options):
     return _in_wider(tf.linalg.triangular_solve, x, y, options)
 
 
-def solve(x, y):
-    """tf.linalg.solve, for its gradient's sake too. It raises for all of a batch where one x is singular."""
-    return _in_wider(tf.linalg.solve, x, y, {})
-
-
 def _in_wider(function, x, y, options):
     """function(x, y) in double precision, rounded to single; of double precision as it is."""
     wider = _WIDER.get(x.dtype)
