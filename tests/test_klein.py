@@ -96,6 +96,7 @@ def test_derivatives_at_defective_eigenvalues(dtype, rng):
     assert several.second_derivatives(f, given, moves) == pytest.approx([derivative] * 3, rel=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "complex64"])
 def test_single_precision(dtype, rng):
     given, _ = defective(rng, "complex128" if dtype == "complex64" else "float64")
@@ -134,6 +135,7 @@ def test_batches_and_shapes(rng):
     assert relative_error(mapped[:2], [x[0] for x in found[:2]]) < 1e-12
 
 
+@pytest.mark.slow_if("scipy", "graph")
 def test_sizes_at_the_ends(backend):
     for batch, n, k in (((), 0, 1), ((2,), 0, 0), ((0,), 2, 1), ((), 2, 0), ((), 1, 1)):
         b, d = np.broadcast_to(np.eye(n), (*batch, n, n)), np.ones((*batch, n, k))

@@ -65,6 +65,7 @@ def dense(kind, *arguments):
     return np.linalg.solve(matrix, -constant).reshape(shape)
 
 
+@pytest.mark.slow_if("scipy", "graph", "float32", "complex128")
 @pytest.mark.parametrize("dtype", cases.ALL)
 @pytest.mark.parametrize("kind", KINDS)
 def test_values(kind, dtype, backend, rng):
@@ -93,6 +94,7 @@ def functional(kind, weight, **options):
     return lambda *xs: inner([weight], [SOLVERS[kind](*xs, **options)])
 
 
+@pytest.mark.slow_if("scipy", "graph", "complex128", "generalized", "-e-", "discrete")
 @pytest.mark.parametrize("dtype", cases.DOUBLE)
 @pytest.mark.parametrize("kind", KINDS)
 def test_derivatives(kind, dtype, backend, rng):
@@ -113,7 +115,7 @@ def check_derivatives(kind, given, rng, backend=None, order=2):
         assert several.second_derivatives(f, given, moves) == pytest.approx([float(derivative)] * 3, rel=1e-8)
 
 
-@pytest.mark.slow_if("scipy", "graph")
+@pytest.mark.slow_if("scipy", "graph", "generalized", "-e", "discrete")
 @pytest.mark.parametrize("kind", KINDS)
 def test_defective_coefficients(kind, backend, rng):
     """Each coefficient has one Jordan block, in a frame of its own: nothing but sums of two of them counts."""
@@ -128,6 +130,7 @@ def test_defective_coefficients(kind, backend, rng):
     check_derivatives(kind, given, rng, backend)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_single_precision(kind, rng):
     for dtype in ("float32", "complex64"):
@@ -139,6 +142,7 @@ def test_single_precision(kind, rng):
         assert relative_error(found, expected) < 1e-5
 
 
+@pytest.mark.slow_if("generalized")
 @pytest.mark.parametrize("kind", KINDS)
 def test_batches_broadcast(kind, rng):
     """Values and gradients of each element are those without the others."""
@@ -162,6 +166,7 @@ def test_batches_broadcast(kind, rng):
     assert relative_error([whole[0], whole[-1]], [of_first, of_last]) < 1e-12
 
 
+@pytest.mark.slow_if("scipy", "graph")
 def test_sizes_at_the_ends(backend, rng):
     for kind in KINDS:
         for m, n, batch in ((0, 0, ()), (0, 3, ()), (3, 0, ()), (2, 2, (0,)), (0, 0, (2,))):
@@ -176,7 +181,7 @@ def test_sizes_at_the_ends(backend, rng):
 
 
 @pytest.mark.parametrize("environment", ["native", pytest.param("graph", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", ["sylvester", "continuous-e", pytest.param("generalized", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["sylvester", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("continuous-e", "generalized"))])
 def test_under_xla(kind, environment, monkeypatch, rng):
     """Of unknown sizes; compiled for the CPU and as for other devices; again with other values and sizes."""
     if environment == "graph":
@@ -196,6 +201,7 @@ def test_under_xla(kind, environment, monkeypatch, rng):
             assert relative_error([x], [y]) < 1e-11
 
 
+@pytest.mark.slow_if("sylvester", "continuous-e", "discrete", "generalized")
 @pytest.mark.parametrize("kind", KINDS)
 def test_vectorized(kind, rng):
     given = [tf.constant(x) for x in arguments(kind, rng, 4, 3, "float64", (5,))]
@@ -210,6 +216,7 @@ def test_vectorized(kind, rng):
     assert relative_error([tf.reduce_sum(jacobian, axis=1)], [tape.gradient(value, given[0])]) < 1e-12
 
 
+@pytest.mark.slow
 def test_saved_model(tmp_path, rng):
     """It is trained on after loading."""
     module = tf.Module()

@@ -43,6 +43,7 @@ def pattern(text):
     return text.replace("got", r"got\D*", 1).replace(" such", r"\D*such").replace(" equal", r"\D*equal")
 
 
+@pytest.mark.slow_if("scipy", "graph")
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_one_solution(kind, backend):
     given, text = SINGULAR[kind]
@@ -51,7 +52,7 @@ def test_without_one_solution(kind, backend):
     assert np.isnan(SOLVERS[kind](*given, backend=backend, on_failure="nan")).all()
 
 
-@pytest.mark.slow_if("scipy", "graph")
+@pytest.mark.slow_if("scipy", "graph", "generalized")
 @pytest.mark.parametrize("kind", ["continuous", "generalized"])
 def test_without_one_solution_in_a_graph(kind, backend):
     given, text = SINGULAR[kind]
@@ -72,7 +73,7 @@ def batch(kind, rng):
     return given
 
 
-@pytest.mark.slow_if("scipy", "graph")
+@pytest.mark.slow_if("scipy", "graph", "-e", "discrete", "generalized")
 @pytest.mark.parametrize("kind", KINDS)
 def test_elements_that_fail_harm_no_other(kind, backend, rng):
     given, good = batch(kind, rng), [0, 3]
@@ -114,6 +115,7 @@ def test_elements_that_fail_under_xla(kind, rng):
         given = [x[::-1] for x in given]
 
 
+@pytest.mark.slow_if("scipy", "graph")
 def test_arguments_that_are_not_finite(backend, rng):
     a, b, q = arguments("sylvester", rng, 3, 2, "float64", (2, 2))
     b[1, 0, 1, 1] = np.inf

@@ -24,8 +24,8 @@ _PROBLEMS = (
 
 
 class Klein(NamedTuple):
-    """The solution y = policy y(-1) + impact e, [..., n, n] and [..., n, k] or None, and `unique`, [...], int32: 0 where it is the only stable
-    one, else the number of stable eigenvalues minus n."""
+    """The solution y = policy y(-1) + impact e, [..., n, n] and [..., n, k] or None, and `unique`, [...], int32: 0 where it is the only
+    stable one, else the number of stable eigenvalues minus n."""
 
     policy: tf.Tensor
     impact: tf.Tensor | None
