@@ -4,6 +4,7 @@ from importlib.metadata import version as _version
 
 from tfqz._api.diagnosis import Sensitivity, gauge_residual, sensitivity
 from tfqz._api.eigvals import eigvals
+from tfqz._api.klein import Klein, klein
 from tfqz._api.ordqz import OrdQZ, ordqz
 from tfqz._api.qz import QZ, qz
 from tfqz._api.riccati import LQR, lqr, solve_continuous_are, solve_discrete_are
@@ -24,12 +25,14 @@ __all__ = [
     "QZ",
     "DeflatingSubspace",
     "GeneralizedSylvester",
+    "Klein",
     "OrdQZ",
     "Schur",
     "Sensitivity",
     "deflating_subspace",
     "eigvals",
     "gauge_residual",
+    "klein",
     "lqr",
     "ordqz",
     "qz",
