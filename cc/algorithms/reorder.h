@@ -28,13 +28,18 @@ class Reorderer {
 
  private:
   void start(const ConstFactors<T>& factors, const int32_t* labels, bool with_q);
-  bool sorted() const;
+  bool sorted(int begin, int end) const;
+  bool sort_in_windows();
+  bool sort_window(int begin, int end);
+  bool sort_apart(int begin, int end);
   LapackInt sort_by_lapack();
   LapackInt move_up(int from, int to);
 
   int n_;
   Matrices<T> matrices_;
   SchurForm<T> form_;
+  Matrices<T> window_;           // S and T of a window, and what turns its rows and columns
+  std::unique_ptr<T[]> turned_;  // as many columns as a window has
   double scale_s_, scale_t_;
   std::vector<Row> rows_;
   std::vector<T> work_;
