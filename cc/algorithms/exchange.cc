@@ -184,13 +184,14 @@ inline bool exchange(const SchurForm<T>& form, int row, int first, int second) {
 }  // namespace
 
 template <typename T>
-TFQZ_FOR_EACH_VECTOR_WIDTH bool sort_blocks(const SchurForm<T>& form, int begin, int end, Row* rows) {
+TFQZ_FOR_EACH_VECTOR_WIDTH bool sort_blocks(const SchurForm<T>& form, Row* rows) {
+  const int n = form.n();
   // Insertion: blocks above are in order.
-  for (int from = begin + form.block_size(begin); from < end;) {
+  for (int from = form.block_size(0); from < n;) {
     const int second = form.block_size(from);
     int to = from;
-    while (to > begin && rows[to - 1].label < rows[from].label) {
-      const int first = to - 1 > begin && form.S(to - 1, to - 2) != T(0) ? 2 : 1;
+    while (to > 0 && rows[to - 1].label < rows[from].label) {
+      const int first = to > 1 && form.S(to - 1, to - 2) != T(0) ? 2 : 1;
       if (!exchange(form, to - first, first, second)) return false;
       to -= first;
     }
@@ -200,7 +201,7 @@ TFQZ_FOR_EACH_VECTOR_WIDTH bool sort_blocks(const SchurForm<T>& form, int begin,
   return true;
 }
 
-#define TFQZ_INSTANTIATE(T) template bool sort_blocks<T>(const SchurForm<T>&, int, int, Row*)
+#define TFQZ_INSTANTIATE(T) template bool sort_blocks<T>(const SchurForm<T>&, Row*)
 TFQZ_INSTANTIATE(float);
 TFQZ_INSTANTIATE(double);
 TFQZ_INSTANTIATE(std::complex<float>);

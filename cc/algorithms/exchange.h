@@ -25,10 +25,10 @@ struct Row {
   bool infinite;
 };
 
-// Puts the blocks of the rows [begin, end) in descending order of their labels, `rows` with them; those of equal labels keep their order.
-// False where an exchange would spoil the form, which then means nothing.
+// Puts blocks in descending order of their labels, `rows` with them; those of equal labels keep their order. False where an exchange would
+// spoil the form, which then means nothing.
 template <typename T>
-bool sort_blocks(const SchurForm<T>& form, int begin, int end, Row* rows);
+bool sort_blocks(const SchurForm<T>& form, Row* rows);
 
 }  // namespace tfqz
 

@@ -3,7 +3,6 @@
 #define TFQZ_REORDER_H_
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "algorithms/exchange.h"
@@ -27,19 +26,14 @@ class Reorderer {
   Outcome operator()(const ConstFactors<T>& factors, const int32_t* labels, const Factors<T>& reordered);
 
  private:
-  void start(const ConstFactors<T>& factors, const int32_t* labels, bool with_q);
-  bool sorted(int begin, int end) const;
-  bool sort_in_windows();
-  bool sort_window(int begin, int end);
-  bool sort_apart(int begin, int end);
+  void start(const ConstFactors<T>& factors, const int32_t* labels, Parts parts);
+  bool sorted() const;
   LapackInt sort_by_lapack();
   LapackInt move_up(int from, int to);
 
   int n_;
   Matrices<T> matrices_;
   SchurForm<T> form_;
-  Matrices<T> window_;           // S and T of a window, and what turns its rows and columns
-  std::unique_ptr<T[]> turned_;  // as many columns as a window has
   double scale_s_, scale_t_;
   std::vector<Row> rows_;
   std::vector<T> work_;

@@ -83,7 +83,8 @@ class LanesFactors {
 
   // Brings a generalized Schur form to canonical form and writes it out, S and T times the numbers given, with alpha and beta. Bit i of the
   // result: something of pencil i isn't finite, or it has failed before; what is written for it has no meaning.
-  std::uint64_t write(const Group<T>& group, Lanes<R> of_a, Lanes<R> of_b, Mask<R> already_failed, const Factors<T>* factors, int count) const {
+  std::uint64_t write(const Group<T>& group, Lanes<R> of_a, Lanes<R> of_b, Mask<R> already_failed, const Factors<T>* factors,
+                      int count) const {
     canonicalize(group);
     alpha_beta(group, vectors_);
     Lanes<R> not_finite = all_lanes(R(0));

@@ -62,7 +62,6 @@ class Lockstep : public LockstepQz<T> {
   const LanesFactors<T> space_;
 };
 
-
 template <typename T>
 std::unique_ptr<LockstepQz<T>> make(int n) {
   return std::make_unique<Lockstep<T>>(n);

@@ -1,5 +1,5 @@
-// The exchange of eigenvalues in lockstep. Every lane goes through the same pairs of neighbours, from the last to the first as often as some
-// lane is not in order, and exchanges those that are in the wrong order: as algorithms/exchange.cc does, by reflectors for rotations.
+// The exchange of eigenvalues in lockstep. Every lane goes through the same pairs of neighbours, from the last to the first as often as
+// some lane is not in order, and exchanges those that are in the wrong order: as algorithms/exchange.cc does, by reflectors for rotations.
 #if defined(TFQZ_LOCKSTEP_REORDER_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TFQZ_LOCKSTEP_REORDER_INL_H_
 #undef TFQZ_LOCKSTEP_REORDER_INL_H_
@@ -54,7 +54,7 @@ class Reordering : public LockstepReorder<T> {
   explicit Reordering(int n) : n_(n), space_(n), rows_(aligned_array<R>(2 * static_cast<std::size_t>(n) * kLanes<T>)) {}
 
   std::uint64_t operator()(const ConstFactors<T>* factors, const int32_t* const* labels, const Factors<T>* reordered, int count) override {
-    const Group<T> group = space_.cleared(Parts::kAll);
+    Group<T> group = space_.cleared(Parts::kAll);
     const T* from[4][kLanes<T>] = {};
     for (int i = 0; i < count; ++i) {
       from[0][i] = factors[i].s;
@@ -63,11 +63,21 @@ class Reordering : public LockstepReorder<T> {
       from[3][i] = factors[i].z;
     }
     const Lanes<R> of_a = space_.pack(from[0], count, group.S), of_b = space_.pack(from[1], count, group.T_);
-    space_.pack_transposed(from[2], R(-1), count, group.QH);
     space_.pack_transposed(from[3], R(1), count, group.ZT);
     rank(labels, count);
     const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1));
-    for (int j = 0; j < n_; ++j) store(masked(is_zero(group.T_(j, j)), one), infinite(j));
+    Mask<R> any_infinite = one < zero;
+    for (int j = 0; j < n_; ++j) {
+      const Mask<R> here = is_zero(group.T_(j, j));
+      any_infinite = any_infinite | here;
+      store(masked(here, one), infinite(j));
+    }
+    // The phases of S and T are Q's where an eigenvalue is 0/0.
+    if (wanted(reordered[0]) == Parts::kAll || any(any_infinite)) {
+      space_.pack_transposed(from[2], R(-1), count, group.QH);
+    } else {
+      group.QH.data = nullptr;
+    }
     Mask<R> spoilt = one < zero;
     const bool moved = sort(group, &spoilt);
     // What an exchange leaves of t_jj = 0.

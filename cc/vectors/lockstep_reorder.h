@@ -20,7 +20,8 @@ class LockstepReorder {
   // As Reorderer does, `count` of them, at least one and at most as many as there are lanes, without 2 x 2 blocks. What comes out for one
   // depends neither on the others nor on its place. Bit i of the result: an exchange would spoil the factors i, or something of them
   // isn't finite, and what came out means nothing.
-  virtual std::uint64_t operator()(const ConstFactors<T>* factors, const int32_t* const* labels, const Factors<T>* reordered, int count) = 0;
+  virtual std::uint64_t operator()(const ConstFactors<T>* factors, const int32_t* const* labels, const Factors<T>* reordered,
+                                   int count) = 0;
 };
 
 // Throws std::bad_alloc.
