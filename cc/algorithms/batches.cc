@@ -21,7 +21,8 @@ constexpr int kLargestTwoInLockstep = 32, kLargestInLockstep = 64;
 // From here on two threads gain for one pencil.
 constexpr int kSmallestForked = 128;
 
-constexpr int kLargestReorderedInLockstep = 64;
+// From here on S, T, Q and Z of a vector of them leave the cache.
+constexpr int kLargestReorderedInLockstep = 48;
 
 // The place of one element in arrays of factors.
 template <typename T>
@@ -145,7 +146,8 @@ ReorderBatch<T>::ReorderBatch(int n, int64_t elements, const ConstFactors<T>& fa
   std::string problem;
   const Simd* simd = choose_simd(&problem);
   if (!problem.empty()) refuse(problem);
-  if (elements == 1 || n > kLargestReorderedInLockstep || simd == nullptr) return;
+  // Half a vector of them takes no longer than one after the other.
+  if (n > kLargestReorderedInLockstep || simd == nullptr || elements == 1 || elements < lanes<T>(*simd) / 2) return;
   simd_ = simd;
   // Of real factors few may be without 2 x 2 blocks: so many as there are bits for.
   group_size_ = std::is_same_v<T, Real<T>> ? 64 : lanes<T>(*simd);

@@ -18,6 +18,10 @@
 namespace tfqz {
 namespace {
 
+// What an exchange may leave below the diagonal, of a form of norm 1.
+template <typename T>
+constexpr Real<T> kRounding = 20 * std::numeric_limits<Real<T>>::epsilon();
+
 // (x, y) becomes (c y + s x, c x - conj(s) y), c^2 + |s|^2 = 1: a permutation where s = 0.
 template <typename T>
 struct Swap {
@@ -86,8 +90,7 @@ inline bool exchange_numbers(const SchurForm<T>& form, int row) {
   const int next = row + 1;
   T *const s_1 = form.S.column(row) + row, *const s_2 = form.S.column(next) + row;
   T *const t_1 = form.T_.column(row) + row, *const t_2 = form.T_.column(next) + row;
-  const R rounding = 20 * std::numeric_limits<R>::epsilon();
-  const R of_s = rounding * frobenius(s_1[0], s_2[0], s_2[1]), of_t = rounding * frobenius(t_1[0], t_2[0], t_2[1]);
+  const R of_s = kRounding<T> * frobenius(s_1[0], s_2[0], s_2[1]), of_t = kRounding<T> * frobenius(t_1[0], t_2[0], t_2[1]);
   // x = (-g, f).
   const T of_1 = product(s_2[1], t_1[0]), of_2 = product(t_2[1], s_1[0]);
   const T f = of_1 - of_2, g = product(s_2[1], t_2[0]) - product(t_2[1], s_2[0]);
@@ -186,6 +189,11 @@ inline bool exchange(const SchurForm<T>& form, int row, int first, int second) {
 template <typename T>
 TFQZ_FOR_EACH_VECTOR_WIDTH bool sort_blocks(const SchurForm<T>& form, Row* rows) {
   const int n = form.n();
+  // As much as an exchange leaves of t_jj = 0 may stand below the diagonal; the next one would make more of it.
+  const auto drop_rounding = [&form](int row, const Row& of) {
+    T& t = form.T_(row, row);
+    if (of.infinite && std::abs(t) <= kRounding<T>) t = T(0);
+  };
   // Insertion: blocks above are in order.
   for (int from = form.block_size(0); from < n;) {
     const int second = form.block_size(from);
@@ -194,6 +202,8 @@ TFQZ_FOR_EACH_VECTOR_WIDTH bool sort_blocks(const SchurForm<T>& form, Row* rows)
       const int first = to > 1 && form.S(to - 1, to - 2) != T(0) ? 2 : 1;
       if (!exchange(form, to - first, first, second)) return false;
       to -= first;
+      if (second == 1) drop_rounding(to, rows[from]);
+      if (first == 1) drop_rounding(to + second, rows[to]);
     }
     std::rotate(rows + to, rows + from, rows + from + second);
     from += second;

@@ -25,7 +25,8 @@ struct Row {
   bool infinite;
 };
 
-// Puts blocks in descending order of their labels, `rows` with them; those of equal labels keep their order. False where an exchange would
+// Puts blocks in descending order of their labels, `rows` with them; those of equal labels keep their order, and infinite eigenvalues are
+// infinite afterwards. False where an exchange would
 // spoil the form, which then means nothing.
 template <typename T>
 bool sort_blocks(const SchurForm<T>& form, Row* rows);

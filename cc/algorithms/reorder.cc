@@ -71,6 +71,12 @@ LapackInt Reorderer<T>::sort_by_lapack() {
     if (info != 0) return info;
     std::rotate(rows_.begin() + to, rows_.begin() + from, rows_.begin() + from + size);
   }
+  // What an exchange leaves of t_jj = 0; as much may stand below the diagonal.
+  const Real<T> rounding = 20 * std::numeric_limits<Real<T>>::epsilon();
+  for (int row = 0; row < n_; ++row) {
+    T& t = form_.T_(row, row);
+    if (rows_[row].infinite && form_.block_size(row) == 1 && std::abs(t) <= rounding) t = T(0);
+  }
   return 0;
 }
 
@@ -86,12 +92,6 @@ Outcome Reorderer<T>::operator()(const ConstFactors<T>& factors, const int32_t* 
       if (outcome.info != 0) return outcome;
     }
     split_real_blocks(form_.S, form_.T_, form_.Q, form_.Z);
-    // What an exchange leaves of t_jj = 0; as much may stand below the diagonal.
-    const Real<T> rounding = 20 * std::numeric_limits<Real<T>>::epsilon();
-    for (int row = 0; row < n_; ++row) {
-      T& t = form_.T_(row, row);
-      if (rows_[row].infinite && form_.block_size(row) == 1 && std::abs(t) <= rounding) t = T(0);
-    }
   }
   multiply(form_.S, scale_s_);
   multiply(form_.T_, scale_t_);

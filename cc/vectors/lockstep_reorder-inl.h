@@ -17,6 +17,10 @@ HWY_BEFORE_NAMESPACE();
 namespace tfqz {
 namespace HWY_NAMESPACE {
 
+// What an exchange may leave below the diagonal, of a form of norm 1.
+template <typename R>
+inline constexpr R kRounding = 20 * std::numeric_limits<R>::epsilon();
+
 // The squared Frobenius norm of the rows and columns k and k + 1.
 template <typename T>
 HWY_INLINE Lanes<Real<T>> squares(LanesMatrix<T> X, int k) {
@@ -27,9 +31,8 @@ HWY_INLINE Lanes<Real<T>> squares(LanesMatrix<T> X, int k) {
 template <typename T>
 HWY_INLINE Mask<Real<T>> exchange(const Group<T>& group, int k, Mask<Real<T>> mask) {
   using R = Real<T>;
-  constexpr R kRounding = 20 * std::numeric_limits<R>::epsilon();
   const LanesMatrix<T> S = group.S, T_ = group.T_;
-  const Lanes<R> rounding = all_lanes(kRounding * kRounding), of_s = rounding * squares(S, k), of_t = rounding * squares(T_, k);
+  const Lanes<R> rounding = all_lanes(kRounding<R> * kRounding<R>), of_s = rounding * squares(S, k), of_t = rounding * squares(T_, k);
   const Lanes<T> s = S(k + 1, k + 1), t = T_(k + 1, k + 1), of_1 = s * T_(k, k), of_2 = t * S(k, k);
   // The null vector of t S - s T.
   Lanes<T> x[2] = {s * T_(k, k + 1) - t * S(k, k + 1), of_2 - of_1};
@@ -79,14 +82,7 @@ class Reordering : public LockstepReorder<T> {
       group.QH.data = nullptr;
     }
     Mask<R> spoilt = one < zero;
-    const bool moved = sort(group, &spoilt);
-    // What an exchange leaves of t_jj = 0.
-    const Lanes<R> rounding = all_lanes(20 * std::numeric_limits<R>::epsilon());
-    for (int j = 0; j < n_ && moved; ++j) {
-      const Lanes<T> t = group.T_(j, j);
-      const Mask<R> none = (zero < load<R>(infinite(j))) & (abs2(t) <= rounding * rounding);
-      group.T_.set(j, j, masked(!none, t));
-    }
+    sort(group, any(any_infinite), &spoilt);
     return space_.write(group, of_a, of_b, spoilt, reordered, count);
   }
 
@@ -106,25 +102,32 @@ class Reordering : public LockstepReorder<T> {
     }
   }
 
-  // Whether anything had to move.
-  bool sort(const Group<T>& group, Mask<R>* spoilt) const {
-    bool moved = false;
+  void sort(const Group<T>& group, bool any_infinite, Mask<R>* spoilt) const {
     for (bool more = true; more;) {
       more = false;
       for (int k = n_ - 2; k >= 0; --k) {
         const Lanes<R> above = load<R>(rank(k)), below = load<R>(rank(k + 1));
         const Mask<R> mask = (below < above) & !*spoilt;
         if (!any(mask)) continue;
-        more = moved = true;
+        more = true;
         *spoilt = *spoilt | exchange(group, k, mask);
         store(select(mask, below, above), rank(k));
         store(select(mask, above, below), rank(k + 1));
+        if (!any_infinite) continue;
         const Lanes<R> first = load<R>(infinite(k)), second = load<R>(infinite(k + 1));
         store(select(mask, second, first), infinite(k));
         store(select(mask, first, second), infinite(k + 1));
+        drop_rounding(group, k);
+        drop_rounding(group, k + 1);
       }
     }
-    return moved;
+  }
+
+  // What an exchange leaves of t_jj = 0; as much may stand below the diagonal, and the next one would make more of it.
+  void drop_rounding(const Group<T>& group, int j) const {
+    const Lanes<R> rounding = all_lanes(kRounding<R> * kRounding<R>);
+    const Lanes<T> t = group.T_(j, j);
+    group.T_.set(j, j, masked(!((all_lanes(R(0)) < load<R>(infinite(j))) & (abs2(t) <= rounding)), t));
   }
 
   const int n_;
