@@ -3,10 +3,13 @@
 // With -DFAKE_DRIVERS every driver returns info = 2, and xTGEXC info = 1.
 #include <cmath>
 #include <complex>
+#include <cstdint>
 #include <cstdio>
+#include <limits>
 #include <random>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -156,13 +159,49 @@ void check(const char* dtype, int n) {
   std::vector<int32_t> labels(kBatch * n);
   for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int32_t>(i % 3);
   const tfqz::Factors<T>& f = found.factors;
-  tfqz::ReorderBatch<T> order(n, {f.s, f.t, f.q, f.z}, labels.data(), reordered.factors, /*fill_failures=*/false);
+#ifdef FAKE_DRIVERS
+  // Which are exchanged without LAPACK, but for what isn't finite.
+  found.t.assign(found.t.size(), std::numeric_limits<tfqz::Real<T>>::quiet_NaN());
+#endif
+  tfqz::ReorderBatch<T> order(n, kBatch, {f.s, f.t, f.q, f.z}, labels.data(), reordered.factors, /*fill_failures=*/false);
   order.run(0, kBatch);
   report("reorder", dtype, n, order, a, reordered);
   tfqz::SchurBatch<T> schur(n, a.data(), {of_one.s.data(), of_one.q.data()}, /*fill_failures=*/false);
   schur.run(0, kBatch);
   of_one.z = of_one.q;
   report("schur", dtype, n, schur, a, of_one);
+}
+
+// Exchanges of blocks of all kinds, for which LAPACK isn't needed: the second form has, if it is real, some of 2 x 2.
+template <typename T>
+void check_exchanges(const char* dtype, int n) {
+  std::mt19937 generator(n);
+  std::normal_distribution<double> normal;
+  Arrays<T> form(n), reordered(n);
+  const auto at = [n](std::vector<T>& x, int k, int i, int j) -> T& { return x[(k * n + i) * n + j]; };
+  for (int k = 0; k < kBatch; ++k) {
+    for (int i = 0; i < n; ++i) {
+      at(form.q, k, i, i) = at(form.z, k, i, i) = 1;
+      for (int j = i; j < n; ++j) {
+        at(form.s, k, i, j) = static_cast<T>(normal(generator) / n);
+        at(form.t, k, i, j) = static_cast<T>(normal(generator) / n);
+      }
+      at(form.s, k, i, i) = static_cast<T>(normal(generator));
+      at(form.t, k, i, i) = static_cast<T>(i % 5 == 0 ? 0 : 1 + generator() % 8 / 8.0);
+    }
+    for (int i = 1; i + 1 < n && k == 1 && std::is_same_v<T, tfqz::Real<T>>; i += 2 + generator() % 2) {
+      at(form.s, k, i, i + 1) = 2, at(form.s, k, i + 1, i) = -1, at(form.s, k, i + 1, i + 1) = at(form.s, k, i, i);
+      at(form.t, k, i, i) = 2, at(form.t, k, i + 1, i + 1) = 1, at(form.t, k, i, i + 1) = 0;
+    }
+  }
+  const tfqz::ConstFactors<T> f = {form.s.data(), form.t.data(), form.q.data(), form.z.data()};
+  std::vector<int32_t> labels(kBatch * n);
+  for (int classes : {1, 2, 100}) {
+    for (int32_t& label : labels) label = static_cast<int32_t>(generator() % classes);
+    tfqz::ReorderBatch<T> order(n, kBatch, f, labels.data(), reordered.factors, /*fill_failures=*/false);
+    order.run(0, kBatch);
+    report("exchange", dtype, n, order, form.s, reordered);
+  }
 }
 
 // max |X - Y Y^H X| over n eps, for the n x k X that `entry` gives and the n x p Y: what Y's orthonormal columns leave of X.
@@ -277,6 +316,12 @@ int main() {
     check<double>("float64", n);
     check<std::complex<float>>("complex64", n);
     check<std::complex<double>>("complex128", n);
+  }
+  for (int n : {1, 2, 3, 17, 70}) {
+    check_exchanges<float>("float32", n);
+    check_exchanges<double>("float64", n);
+    check_exchanges<std::complex<float>>("complex64", n);
+    check_exchanges<std::complex<double>>("complex128", n);
   }
   // Wide and tall, on either side of where LAPACK takes over.
   for (const auto& [m, n] : {std::pair(4, 7), std::pair(8, 5), std::pair(45, 110), std::pair(110, 45)}) {

@@ -15,6 +15,11 @@ from tfqz._form import tolerances
 
 # Two nearly defective pairs on top of each other, which no unsorted QZ leaves so: xTGEXC refuses to exchange them.
 REFUSED = np.array([[1, 1, -241432, 85190], [-2e-16, 1, 90658, 152716], [0, 0, 1, 1], [0, 0, -3e-16, 1]])
+# Which the native exchange doesn't, but these, whose blocks of T are nearly singular.
+REFUSED_BY_BOTH = (
+    np.array([[0, 1, 0.03, 0.01], [-1e-4, 0, -0.02, 0.02], [0, 0, 0, 1], [0, 0, -1e-16, 0]]),
+    np.array([[1, 0, -3, 1], [0, 1e-12, 2, 2], [0, 0, 1, 0], [0, 0, 0, 1e-12]]),
+)
 
 
 def test_bad_arguments(backend):
@@ -55,13 +60,16 @@ def test_a_refused_exchange(backend, monkeypatch):
     factors = [tf.constant(x) for x in (np.stack([np.diag([1.0, 2, 3, 4]), REFUSED]), eye, eye, eye)]
     labels = tf.constant([[0, 0, 0, 0], [0, 0, 1, 1]])
     who = "LAPACK's dtgexc returned info = 1"
-    if backend == "graph":
-        s, t, q, z, *_ = (x[1] for x in graph.reorder(factors, labels, "raise"))  # what it can do, and LAPACK can't
+    module = _backends.choose(backend)
+    if backend != "scipy":
+        s, t, q, z, *_ = (x[1] for x in module.reorder(factors, labels, "raise"))  # what it can do, and LAPACK can't
         assert oracles.residuals(REFUSED, eye[0], *(x.numpy() for x in (s, t, q, z))) < 30
+    if backend == "native":
+        factors[:2] = (tf.stack([x[0], y]) for x, y in zip(factors, REFUSED_BY_BOTH))
+    if backend == "graph":
         monkeypatch.setattr(tolerances, "exchange", lambda dtype: -1.0)
         monkeypatch.setattr(graph, "reorder_or_tell", graph.reorder_or_tell.__wrapped__)
         who = "backend graph refused an exchange"
-    module = _backends.choose(backend)
     words = rf"order of `sort`, and this one is too ill-conditioned; {who} in batch element \[1\]"
     with pytest.raises(tf.errors.InvalidArgumentError, match=words):
         module.reorder(factors, labels, "raise")

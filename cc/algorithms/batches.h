@@ -52,25 +52,32 @@ class QzBatch : public Batch {
   bool in_lockstep_ = false;
 };
 
-// Row-major arrays: factors [batch, n, n], labels [batch, n].
+// Row-major arrays: factors [batch, n, n], labels [batch, n]. Small ones without 2 x 2 blocks go in lockstep where there is more than one,
+// and what can't be exchanged there to LAPACK.
 template <typename T>
 class ReorderBatch : public Batch {
  public:
-  ReorderBatch(int n, const ConstFactors<T>& factors, const int32_t* labels, const Factors<T>& reordered, bool fill_failures)
-      : Batch(fill_failures), n_(n), factors_(factors), labels_(labels), reordered_(reordered) {}
+  ReorderBatch(int n, int64_t elements, const ConstFactors<T>& factors, const int32_t* labels, const Factors<T>& reordered,
+               bool fill_failures);
 
   // An eigenvalue in two goes past half of the others.
-  int64_t cost_per_element() const override { return 1000 + int64_t{5} * n_ * n_ * n_; }
+  int64_t cost_per_element() const override { return 300 + int64_t{20} * n_ * n_ + int64_t{n_} * n_ * n_ / 2; }
+  int64_t group_size() const override { return group_size_; }
 
  protected:
   Worker make_worker() const override;
+  GroupWorker make_group_worker() const override;
   void fill_with_nan(int64_t index) const override;
 
  private:
+  ConstFactors<T> factors_of(int64_t index) const;
+
   const int n_;
   const ConstFactors<T> factors_;
   const int32_t* const labels_;
   const Factors<T> reordered_;
+  const Simd* simd_ = nullptr;  // none: one by one
+  int64_t group_size_ = 1;
 };
 
 // Row-major arrays [batch, n, n].

@@ -8,80 +8,95 @@
 #include "pencil/canonical.h"
 
 namespace tfqz {
-
 template <typename T>
 Reorderer<T>::Reorderer(int n)
     : n_(n),
       matrices_(n, 4),
-      S_(matrices_[0]),
-      T_(matrices_[1]),
-      Q_(matrices_[2]),
-      Z_(matrices_[3]),
-      labels_(n),
-      infinite_(n),
+      form_{matrices_[0], matrices_[1], matrices_[2], matrices_[3]},
+      rows_(n),
       work_(4 * static_cast<std::size_t>(n) + 16) {}
 
 template <typename T>
-int Reorderer<T>::block_size(int row) const {
-  return row + 1 < n_ && S_(row + 1, row) != T(0) ? 2 : 1;
+void Reorderer<T>::start(const ConstFactors<T>& factors, const int32_t* labels, Parts parts) {
+  read(factors.s, form_.S);
+  read(factors.t, form_.T_);
+  read(factors.z, form_.Z);
+  // What an exchange leaves of S and T is measured against a norm of each.
+  scale_s_ = normalize(form_.S);
+  scale_t_ = normalize(form_.T_);
+  bool with_q = parts == Parts::kAll;
+  for (int row = 0; row < n_;) {
+    const int size = form_.block_size(row);
+    const int32_t label = *std::max_element(labels + row, labels + row + size);
+    for (const int end = row + size; row < end; ++row) {
+      rows_[row] = {label, form_.T_(row, row) == T(0)};
+      // The phases of S and T are Q's where an eigenvalue is 0/0.
+      with_q |= rows_[row].infinite;
+    }
+  }
+  form_.Q = with_q ? matrices_[2] : Matrix<T>();
+  if (with_q) read(factors.q, form_.Q);
+}
+
+template <typename T>
+bool Reorderer<T>::sorted() const {
+  return std::is_sorted(rows_.begin(), rows_.end(), [](const Row& x, const Row& y) { return x.label > y.label; });
 }
 
 template <typename T>
 LapackInt Reorderer<T>::move_up(int from, int to) {
+  const Matrix<T>&S = form_.S, &T_ = form_.T_, &Q = form_.Q, &Z = form_.Z;
   const LapackInt want = 1;
   LapackInt first = from + 1, last = to + 1, info = 0;  // Fortran counts from 1
   if constexpr (std::is_same_v<T, Real<T>>) {
     const LapackInt lwork = static_cast<LapackInt>(work_.size());
-    Lapack<T>::tgexc(&want, &want, &n_, S_.data, &S_.leading, T_.data, &T_.leading, Q_.data, &Q_.leading, Z_.data, &Z_.leading, &first,
-                     &last, work_.data(), &lwork, &info);
+    Lapack<T>::tgexc(&want, &want, &n_, S.data, &S.leading, T_.data, &T_.leading, Q.data, &Q.leading, Z.data, &Z.leading, &first, &last,
+                     work_.data(), &lwork, &info);
   } else {
-    Lapack<T>::tgexc(&want, &want, &n_, S_.data, &S_.leading, T_.data, &T_.leading, Q_.data, &Q_.leading, Z_.data, &Z_.leading, &first,
-                     &last, &info);
+    Lapack<T>::tgexc(&want, &want, &n_, S.data, &S.leading, T_.data, &T_.leading, Q.data, &Q.leading, Z.data, &Z.leading, &first, &last,
+                     &info);
   }
   return info;
 }
 
 template <typename T>
-Outcome Reorderer<T>::operator()(const ConstFactors<T>& factors, const int32_t* labels, const Factors<T>& reordered) {
-  read(factors.s, S_);
-  read(factors.t, T_);
-  read(factors.q, Q_);
-  read(factors.z, Z_);
-  // xTGEXC measures what it leaves of S and T against a norm of both.
-  const double scale_s = normalize(S_), scale_t = normalize(T_);
-  bool any_infinite = false, any_moved = false;
-  for (int row = 0; row < n_; ++row) {
-    infinite_[row] = T_(row, row) == T(0);
-    any_infinite |= infinite_[row];
-  }
-  for (int row = 0; row < n_;) {
-    const int size = block_size(row);
-    std::fill_n(&labels_[row], size, *std::max_element(labels + row, labels + row + size));
-    row += size;
-  }
+LapackInt Reorderer<T>::sort_by_lapack() {
   // Exchanges may turn a block with nearly equal eigenvalues into two real ones, so blocks are found anew for every move.
-  for (int to = 0; to < n_; to += block_size(to)) {
-    const int from = static_cast<int>(std::max_element(labels_.begin() + to, labels_.end()) - labels_.begin());
+  for (int to = 0; to < n_; to += form_.block_size(to)) {
+    const auto before = [](const Row& x, const Row& y) { return x.label < y.label; };
+    const int from = static_cast<int>(std::max_element(rows_.begin() + to, rows_.end(), before) - rows_.begin());
     if (from == to) continue;
-    const int size = block_size(from);
+    const int size = form_.block_size(from);
     const LapackInt info = move_up(from, to);
-    if (info != 0) return {Lapack<T>::tgexc_name, info};
-    std::rotate(labels_.begin() + to, labels_.begin() + from, labels_.begin() + from + size);
-    std::rotate(infinite_.begin() + to, infinite_.begin() + from, infinite_.begin() + from + size);
-    any_moved = true;
+    if (info != 0) return info;
+    std::rotate(rows_.begin() + to, rows_.begin() + from, rows_.begin() + from + size);
   }
-  if (any_moved) split_real_blocks(S_, T_, Q_, Z_);
-  if (any_moved && any_infinite) {
-    // What an exchange leaves of t_jj = 0; as much may stand below the diagonal.
-    const Real<T> rounding = 20 * std::numeric_limits<Real<T>>::epsilon();
-    for (int row = 0; row < n_; ++row) {
-      if (infinite_[row] && block_size(row) == 1 && std::abs(T_(row, row)) <= rounding) T_(row, row) = T(0);
-    }
+  // What an exchange leaves of t_jj = 0; as much may stand below the diagonal.
+  const Real<T> rounding = 20 * std::numeric_limits<Real<T>>::epsilon();
+  for (int row = 0; row < n_; ++row) {
+    T& t = form_.T_(row, row);
+    if (rows_[row].infinite && form_.block_size(row) == 1 && std::abs(t) <= rounding) t = T(0);
   }
-  multiply(S_, scale_s);
-  multiply(T_, scale_t);
+  return 0;
+}
+
+template <typename T>
+Outcome Reorderer<T>::operator()(const ConstFactors<T>& factors, const int32_t* labels, const Factors<T>& reordered) {
   Outcome outcome = {Lapack<T>::tgexc_name, 0};
-  const bool finite = finish(S_, T_, Q_, Z_, reordered) && all_finite(S_) && all_finite(T_) && all_finite(Q_) && all_finite(Z_);
+  start(factors, labels, wanted(reordered));
+  if (!sorted()) {
+    if (!sort_blocks(form_, rows_.data())) {
+      // Seldom, and LAPACK, whose way is another one, says what is to be said.
+      start(factors, labels, Parts::kAll);
+      outcome.info = sort_by_lapack();
+      if (outcome.info != 0) return outcome;
+    }
+    split_real_blocks(form_.S, form_.T_, form_.Q, form_.Z);
+  }
+  multiply(form_.S, scale_s_);
+  multiply(form_.T_, scale_t_);
+  const bool finite = finish(form_.S, form_.T_, form_.Q, form_.Z, reordered) && all_finite(form_.S) && all_finite(form_.T_) &&
+                      all_finite(form_.Q) && all_finite(form_.Z);
   if (!finite) outcome.info = Outcome::kNotFinite;
   return outcome;
 }

@@ -3,9 +3,9 @@
 #define TFQZ_REORDER_H_
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
+#include "algorithms/exchange.h"
 #include "algorithms/qz.h"
 #include "pencil/factors.h"
 #include "pencil/lapack.h"
@@ -26,14 +26,16 @@ class Reorderer {
   Outcome operator()(const ConstFactors<T>& factors, const int32_t* labels, const Factors<T>& reordered);
 
  private:
-  int block_size(int row) const;
+  void start(const ConstFactors<T>& factors, const int32_t* labels, Parts parts);
+  bool sorted() const;
+  LapackInt sort_by_lapack();
   LapackInt move_up(int from, int to);
 
   int n_;
   Matrices<T> matrices_;
-  Matrix<T> S_, T_, Q_, Z_;
-  std::vector<int32_t> labels_;  // of the rows, both of a block the same
-  std::vector<char> infinite_;   // of the rows: t_jj = 0
+  SchurForm<T> form_;
+  double scale_s_, scale_t_;
+  std::vector<Row> rows_;
   std::vector<T> work_;
 };
 

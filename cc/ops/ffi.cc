@@ -101,8 +101,8 @@ ffi::Error RunReorder(ffi::ThreadPool pool, ffi::Buffer<kType> s, ffi::Buffer<kT
                       ffi::Buffer<ffi::DataType::S32> labels, ffi::ResultBuffer<kType> s_reordered, ffi::ResultBuffer<kType> t_reordered,
                       ffi::ResultBuffer<kType> q_reordered, ffi::ResultBuffer<kType> z_reordered, ffi::ResultBuffer<kComplexType> alpha,
                       ffi::ResultBuffer<kType> beta, int64_t fill_failures) {
-  ReorderBatch<T> batch(static_cast<int>(s.dimensions().back()), {s.typed_data(), t.typed_data(), q.typed_data(), z.typed_data()},
-                        labels.typed_data(),
+  ReorderBatch<T> batch(static_cast<int>(s.dimensions().back()), Count(BatchShape(s)),
+                        {s.typed_data(), t.typed_data(), q.typed_data(), z.typed_data()}, labels.typed_data(),
                         {s_reordered->typed_data(), t_reordered->typed_data(), q_reordered->typed_data(), z_reordered->typed_data(),
                          alpha->typed_data(), beta->typed_data()},
                         fill_failures != 0);

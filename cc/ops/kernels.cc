@@ -81,8 +81,8 @@ class ReorderKernel : public OpKernel {
     OP_REQUIRES_OK(context, AllocateFactors(context, batch_shape, n, &reordered));
     if (n == 0 || batch_shape.num_elements() == 0) return;
     const auto data = [&](int i) { return context->input(i).flat<T>().data(); };
-    ReorderBatch<T> batch(static_cast<int>(n), {data(0), data(1), data(2), data(3)}, context->input(4).flat<int32_t>().data(), reordered,
-                          fill_failures_);
+    ReorderBatch<T> batch(static_cast<int>(n), batch_shape.num_elements(), {data(0), data(1), data(2), data(3)},
+                          context->input(4).flat<int32_t>().data(), reordered, fill_failures_);
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));
   }
 

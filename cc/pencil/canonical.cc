@@ -10,20 +10,28 @@
 namespace tfqz {
 namespace {
 
+// Of a column of length 1, whose largest entry has a square that is far from underflow.
 template <typename T>
 int largest_entry(const T* column, int n) {
+  constexpr Real<T> kReach = 1 - 1024 * std::numeric_limits<Real<T>>::epsilon();
   Real<T> largest = 0;
-  for (int i = 0; i < n; ++i) largest = std::max(largest, std::abs(column[i]));
-  const Real<T> reach = largest * (1 - 1024 * std::numeric_limits<Real<T>>::epsilon());
+  for (int i = 0; i < n; ++i) largest = std::max(largest, std::norm(column[i]));
+  const Real<T> reach = largest * (kReach * kReach);
   for (int i = 0; i < n; ++i) {
-    if (std::abs(column[i]) >= reach) return i;
+    if (std::norm(column[i]) >= reach) return i;
   }
   return 0;
 }
 
-template <typename T>
-void scale(T* x, int count, int stride, T factor) {
+template <typename R>
+void scale(R* x, int count, int stride, R factor) {
   for (int i = 0; i < count; ++i) x[static_cast<std::size_t>(i) * stride] *= factor;
+}
+template <typename R>
+void scale(std::complex<R>* x, int count, int stride, std::complex<R> factor) {
+  // Without the tests for infinities that C++ asks for.
+  const R re = factor.real(), im = factor.imag();
+  for (int i = 0; i < count; ++i, x += stride) *x = {x->real() * re - x->imag() * im, x->real() * im + x->imag() * re};
 }
 
 // Multiplies column j of Z by the phase that makes its largest entry real and positive, and returns that phase.

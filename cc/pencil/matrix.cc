@@ -19,17 +19,59 @@ int padded_leading_dimension(int n) {
   return (lines | 1) * per_line;
 }
 
+// kSide x kSide numbers, all of which are read before one is written: what is written may be far apart.
+template <int kSide, typename T>
+inline void transpose_square(const T* from, std::size_t from_stride, T* to, std::size_t to_stride) {
+  T square[kSide][kSide];
+  for (int i = 0; i < kSide; ++i) {
+    for (int j = 0; j < kSide; ++j) square[j][i] = from[i * from_stride + j];
+  }
+  for (int j = 0; j < kSide; ++j) {
+    for (int i = 0; i < kSide; ++i) to[j * to_stride + i] = square[j][i];
+  }
+}
+
 template <typename T>
 void transpose(const T* from, std::size_t from_stride, T* to, std::size_t to_stride, int n) {
-  constexpr int kTile = 16;  // both tiles stay in the first-level cache
-  for (int row = 0; row < n; row += kTile) {
-    for (int col = 0; col < n; col += kTile) {
-      for (int i = row; i < std::min(n, row + kTile); ++i) {
-        for (int j = col; j < std::min(n, col + kTile); ++j) to[j * to_stride + i] = from[i * from_stride + j];
+  constexpr int kSide = 4, kTile = 16;  // both tiles stay in the first-level cache
+  const int whole = n / kSide * kSide;
+  for (int row = 0; row < whole; row += kTile) {
+    for (int col = 0; col < whole; col += kTile) {
+      const int row_end = std::min(whole, row + kTile), col_end = std::min(whole, col + kTile);
+      for (int i = row; i < row_end; i += kSide) {
+        for (int j = col; j < col_end; j += kSide) {
+          transpose_square<kSide>(from + i * from_stride + j, from_stride, to + j * to_stride + i, to_stride);
+        }
       }
     }
   }
+  for (int i = 0; i < n; ++i) {
+    for (int j = i < whole ? whole : 0; j < n; ++j) to[j * to_stride + i] = from[i * from_stride + j];
+  }
 }
+
+// As many sums or maxima side by side as make vectors, and none of which waits for another.
+constexpr int kAbreast = 8;
+
+// The largest modulus.
+template <typename R>
+R largest_of(const R* x, std::size_t count) {
+  R most[kAbreast] = {};
+  std::size_t i = 0;
+  for (; i + kAbreast <= count; i += kAbreast) {
+    for (int k = 0; k < kAbreast; ++k) most[k] = std::abs(x[i + k]) > most[k] ? std::abs(x[i + k]) : most[k];
+  }
+  for (; i < count; ++i) most[0] = std::max(most[0], std::abs(x[i]));
+  return *std::max_element(most, most + kAbreast);
+}
+
+// Real and imaginary parts one after the other.
+template <typename T>
+const Real<T>* parts(const T* x) {
+  return reinterpret_cast<const Real<T>*>(x);
+}
+template <typename T>
+constexpr int kParts = sizeof(T) / sizeof(Real<T>);
 
 // The power of two beyond x: short of the ends of the range, so that the inverse is a number too.
 template <typename R>
@@ -60,9 +102,7 @@ template <typename T>
 double normalize(Matrix<T> matrix) {
   Real<T> largest = 0;
   for (int j = 0; j < matrix.n; ++j) {
-    for (int i = 0; i < matrix.n; ++i) {
-      largest = std::max({largest, std::abs(std::real(matrix(i, j))), std::abs(std::imag(matrix(i, j)))});
-    }
+    largest = std::max(largest, largest_of(parts(matrix.column(j)), static_cast<std::size_t>(matrix.n) * kParts<T>));
   }
   const double power = power_near(largest);
   multiply(matrix, 1 / power);
@@ -71,9 +111,7 @@ double normalize(Matrix<T> matrix) {
 
 template <typename T>
 double normalize(T* x, std::size_t count) {
-  Real<T> largest = 0;
-  for (std::size_t i = 0; i < count; ++i) largest = std::max({largest, std::abs(std::real(x[i])), std::abs(std::imag(x[i]))});
-  const double power = power_near(largest);
+  const double power = power_near(largest_of(parts(x), count * kParts<T>));
   for (std::size_t i = 0; i < count; ++i) x[i] *= static_cast<Real<T>>(1 / power);
   return power;
 }
@@ -81,18 +119,26 @@ double normalize(T* x, std::size_t count) {
 template <typename T>
 void multiply(Matrix<T> matrix, double factor) {
   if (factor == 1) return;
+  const Real<T> of_type = static_cast<Real<T>>(factor);
   for (int j = 0; j < matrix.n; ++j) {
-    for (int i = 0; i < matrix.n; ++i) matrix(i, j) *= static_cast<Real<T>>(factor);
+    T* column = matrix.column(j);
+    for (int i = 0; i < matrix.n; ++i) column[i] *= of_type;
   }
 }
 
 template <typename T>
 bool all_finite(const T* x, std::size_t count) {
-  // x - x is 0 for finite x and NaN otherwise: a sum without branches, which vectorises.
-  const Real<T>* entries = reinterpret_cast<const Real<T>*>(x);
-  count *= sizeof(T) / sizeof(Real<T>);
+  // x - x is 0 for finite x and NaN otherwise: a sum without branches.
+  const Real<T>* entries = parts(x);
+  count *= kParts<T>;
+  Real<T> sums[kAbreast] = {};
+  std::size_t i = 0;
+  for (; i + kAbreast <= count; i += kAbreast) {
+    for (int k = 0; k < kAbreast; ++k) sums[k] += entries[i + k] - entries[i + k];
+  }
+  for (; i < count; ++i) sums[0] += entries[i] - entries[i];
   Real<T> sum = 0;
-  for (std::size_t i = 0; i < count; ++i) sum += entries[i] - entries[i];
+  for (const Real<T> x_k : sums) sum += x_k;
   return sum == 0;
 }
 

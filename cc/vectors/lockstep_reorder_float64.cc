@@ -1,0 +1,13 @@
+// The exchange of eigenvalues of float64 pencils in lockstep, for each width of vectors.
+#include "vectors/widths.h"
+#define HWY_DISABLED_TARGETS TFQZ_WIDTHS_TO_64_BYTES
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "vectors/lockstep_reorder_float64.cc"
+#include "hwy/foreach_target.h"
+#include "vectors/lockstep_reorder-inl.h"
+
+#if HWY_ONCE
+namespace tfqz {
+template std::unique_ptr<LockstepReorder<double>> make_lockstep_reorder(const Simd&, int);
+}
+#endif
