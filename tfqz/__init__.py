@@ -3,6 +3,7 @@
 from importlib.metadata import version as _version
 
 from tfqz._api.diagnosis import Sensitivity, gauge_residual, sensitivity
+from tfqz._api.eig import eig
 from tfqz._api.eigvals import eigvals
 from tfqz._api.ordqz import OrdQZ, ordqz
 from tfqz._api.qz import QZ, qz
@@ -18,6 +19,7 @@ __all__ = [
     "Schur",
     "Sensitivity",
     "deflating_subspace",
+    "eig",
     "eigvals",
     "gauge_residual",
     "ordqz",

@@ -44,6 +44,9 @@ def schur(a, on_failure):
     return _call("schur", [a], graph.schur_or_tell, on_failure=on_failure)
 
 
+eigenvectors = graph.eigenvectors
+
+
 def solve_triangular(S, T, first, second, in_ops, **flags):
     """The unknowns of both coupled equations, [..., n, n]: what `in_ops` computes, the `solve` of `_derivative/triangular.py`, with its
     `flags`."""

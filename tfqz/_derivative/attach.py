@@ -59,6 +59,11 @@ RULES = (
     "TruncatedRatios",
     "TruncatedBlocks",
     "TruncatedFrames",
+    "RightEigenvectors",
+    "LeftEigenvectors",
+    "Eigenpairs",
+    "Bordered",
+    "BorderedAdjoint",
 )
 
 

@@ -99,6 +99,12 @@ def longest_vectors(dtype):
     return epsilon(dtype) ** -0.25
 
 
+def smallest_divisor(dtype):
+    """Beside unit s_j, t_j and matrices of norm 1, what stands for a smaller diagonal entry of t_j S - s_j T where an eigenvector is found by
+    substitution: an entry of that size is rounding. LAPACK's xTGEVC has this bound."""
+    return epsilon(dtype)
+
+
 def length(dtype):
     """The part of (alphab, betab) along (alpha, beta) is 0, for a function of alpha / beta, if it is below this times its summands."""
     return 64 * epsilon(dtype)
