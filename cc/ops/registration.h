@@ -47,6 +47,14 @@ bool RegisterKernels(const char* op, const char* device) {
   RegisterFor<std::complex<double>, Kernel<std::complex<double>>>(op, device);
   return true;
 }
+// For ops of complex dtypes only.
+template <template <typename> typename Kernel>
+bool RegisterComplexKernels(const char* op, const char* device) {
+  if (IsRegistered(op, device)) return false;
+  RegisterFor<std::complex<float>, Kernel<std::complex<float>>>(op, device);
+  RegisterFor<std::complex<double>, Kernel<std::complex<double>>>(op, device);
+  return true;
+}
 
 }  // namespace tfqz
 

@@ -206,6 +206,10 @@ struct Kernels {
     return RegisterKernels<OnCpu>(Op::kOp, "XLA_CPU_JIT") | RegisterKernels<Elsewhere>(Op::kOp, "XLA_GPU_JIT") |
            RegisterKernels<Elsewhere>(Op::kOp, "XLA_TPU_JIT");
   }
+  static bool RegisterComplex() {
+    return RegisterComplexKernels<OnCpu>(Op::kOp, "XLA_CPU_JIT") | RegisterComplexKernels<Elsewhere>(Op::kOp, "XLA_GPU_JIT") |
+           RegisterComplexKernels<Elsewhere>(Op::kOp, "XLA_TPU_JIT");
+  }
 };
 bool RegisterOthers() {
   bool registered = RegisterKernel<CheckXlaKernel>("Tfqz>Check", "XLA_CPU_JIT");
@@ -228,7 +232,9 @@ bool RegisterOthers() {
                                             Kernels<Basis, BodyKernel>::Register(),
                                             Kernels<SolveTriangular, BodyKernel>::Register(),
                                             Kernels<QzGradient, BodyKernel>::Register(),
-                                            Kernels<WholeGradient, BodyKernel>::Register()};
+                                            Kernels<WholeGradient, BodyKernel>::Register(),
+                                            Kernels<Eigenvectors, BodyKernel>::Register(),
+                                            Kernels<SolveBordered, BodyKernel>::RegisterComplex()};
 
 }  // namespace
 }  // namespace tfqz

@@ -22,13 +22,13 @@ def eig(
 ) -> tf.Tensor | tuple[tf.Tensor, ...]:
     """Generalized eigenvalues and eigenvectors of a pencil, or of a batch: a x = lambda b x, and y^H a = lambda y^H b.
 
-    Called like `scipy.linalg.eig`, and returns the same: x and y of length 1. Their largest entry is real and positive here, which makes them
-    functions of the pencil: the first of those whose modulus is the largest up to rounding. Vectors of a real eigenvalue of a real pencil are
-    real, those of a complex pair conjugates.
+    Called like `scipy.linalg.eig`, and returns the same: x and y of length 1. Here their largest entry is real and positive (the first of
+    those whose modulus is the largest up to rounding), which makes them functions of the pencil. Vectors of a real eigenvalue of a real
+    pencil are real, those of a complex pair conjugates.
 
-    The vectors of a simple eigenvalue, infinite or not, have their derivatives to every order whatever the others do among themselves, but
-    where two entries are equally large and what is differentiated depends on the phase. Where eigenvalues coincide gradients are finite; what
-    depends only on the span of their vectors keeps its derivative, unless the eigenvalue is defective.
+    The vectors of a simple eigenvalue, infinite or not, have their derivatives to every order whatever the others do among themselves; but
+    where two entries are equally large only what depends on no phase has. Where eigenvalues coincide gradients are finite; what depends on
+    the span of their vectors alone keeps its derivative, unless the eigenvalue is defective.
 
     Args:
       a: [..., n, n], float32, float64, complex64 or complex128.

@@ -12,8 +12,8 @@ def in_ops(S, T, Q, Z, *, left, right):
     """[Y, X], those asked for of the left and the right eigenvectors, [..., n, n], complex, of canonical factors, as `vectors.unique` says.
 
     Column j solves (t_j S - s_j T) v = 0 with v_j = 1 and v_i = 0 for i > j, and is turned back by Z. Where a diagonal entry of this matrix
-    is 0 up to rounding, at coinciding eigenvalues, it counts as `tolerances.smallest_divisor`, as in LAPACK's xTGEVC. Where s_j = t_j = 0 it
-    is column j of Z.
+    is 0 up to rounding, at coinciding eigenvalues, it counts as `tolerances.smallest_divisor`, as in LAPACK's xTGEVC. Where s_j = t_j = 0
+    the column is that of Z.
     """
     factors = vectors.triangular(S, T, Q, Z)
     found = []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tfqz._backends import eigenvectors as eigenvectors_in_ops
 from tfqz._backends import graph
 from tfqz._form import checks
 
@@ -44,7 +45,15 @@ def schur(a, on_failure):
     return _call("schur", [a], graph.schur_or_tell, on_failure=on_failure)
 
 
-eigenvectors = graph.eigenvectors
+def eigenvectors(S, T, Q, Z, left, right):
+    dtype = checks.complex_dtype(S.dtype)
+    body = _with_flags(eigenvectors_in_ops.in_ops, left=left, right=right)
+    return _call("eigenvectors", [S, T, Q, Z], body, left=int(left), right=int(right), Tcomplex=dtype)
+
+
+def solve_bordered(matrices, ratios, in_ops, adjoint):
+    """The unknowns, [..., n, n], of the equations of `_derivative/eigenpairs.py`: what `in_ops` computes from four matrices and s, t."""
+    return _call("solve_bordered", matrices, _with_flags(in_ops, adjoint=adjoint), ratios, adjoint=adjoint)[0]
 
 
 def solve_triangular(S, T, first, second, in_ops, **flags):
@@ -116,7 +125,7 @@ def _call(name, matrices, function, vectors=(), numbers=(), lists=None, **attrib
     inputs = [*matrices, *vectors, *numbers]
     if lists is not None:
         inputs = [*inputs[: len(inputs) - sum(map(len, lists))], *lists]
-    return list(getattr(_load()[0], f"tfqz_{name}")(*inputs, body=body, **attributes))
+    return tf.nest.flatten(getattr(_load()[0], f"tfqz_{name}")(*inputs, body=body, **attributes))
 
 
 @functools.cache

@@ -10,22 +10,23 @@ of upper triangular v = (v_1, .., v_n). Perturbed, with z_j for how s_j : t_j mo
 
 dv_jj is no unknown, so z_j stands in its place: u_j is dv_j with z_j at j, and the left-hand side L_j u_j, L_j being K_j with column j
 replaced by -N_j v_j. It is upper triangular; on its diagonal are the distances of the others from eigenvalue j and, at j, what is 0 for
-an undetermined s_j : t_j only. The adjoint, for cotangents vb_j, whose entry j counts for nothing, and zb_j = t_j sb_j - s_j tb_j in its place:
+an undetermined s_j : t_j only. The adjoint, for cotangents ub_j, which are vb_j with zb_j = t_j sb_j - s_j tb_j at j:
 
     L_j^H g_j = ub_j        Sb = -sum_j conj(t_j) g_j v_j^H        Tb = sum_j conj(s_j) g_j v_j^H                 (2)
 
 Back substitution for one j takes n^2 operations, as it does in finding v_j: n^3 in all. Where other eigenvalues are in one cluster with j,
-their rows of (1) have no solution; they are left out, and these entries of dv_j are 0. What knows only the span of the cluster's eigenvectors
-has its derivative all the same, where the cluster is semisimple.
+their rows of (1) have no solution; they are left out, and these entries of dv_j are 0. What knows only the span of the cluster's
+eigenvectors has its derivative all the same, where the cluster is semisimple.
 
 x_j = Z v_j, over its length and turned until its largest entry is real and positive. Left eigenvectors are right ones of (A^H, B^H).
 
-For derivatives of higher order S and T are Q^H A Z and Q^H B Z with constant Q and Z, triangular at one place only: in (1) and (2) they are full,
-and L_j^{-1} has the derivative of an inverse.
+For derivatives of higher order S and T are Q^H A Z and Q^H B Z with constant Q and Z, triangular at one place only: in (1) and (2) they
+are full, and L_j^{-1} has the derivative of an inverse.
 """
 
 import tensorflow as tf
 
+from tfqz._backends import native as op_library
 from tfqz._derivative import convention, failed
 from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
 from tfqz._form import blocks, tolerances, vectors
@@ -86,10 +87,13 @@ def _of_pair(arguments, values, cotangents, native):
 
 def _solve(S, T, s, t, V, H, native, adjoint):
     """U, [..., n, n], of L_j u_j = h_j, or L_j^H u_j = h_j, as a function of everything."""
-    arguments = [S, T, s, t, V, H]
-    U = _substitute(*arguments, adjoint=adjoint)
+    matrices, ratios = ([tf.stop_gradient(x) for x in tensors] for tensors in ([S, T, V, H], [s, t]))
+    if native:
+        U = op_library.solve_bordered(matrices, ratios, _substitute, adjoint)
+    else:
+        U = _substitute(*matrices, *ratios, adjoint=adjoint)
     U.set_shape(H.shape)
-    return attach_gradient("BorderedAdjoint" if adjoint else "Bordered", arguments, [U], native)[0]
+    return attach_gradient("BorderedAdjoint" if adjoint else "Bordered", [S, T, s, t, V, H], [U], native)[0]
 
 
 @register_rule("Bordered", arguments=6)
@@ -121,7 +125,7 @@ def _of_coefficients(S, T, s, t, V, U, G):
 
 
 @traced
-def _substitute(S, T, s, t, V, H, *, adjoint):
+def _substitute(S, T, V, H, s, t, *, adjoint):
     """U of the upper triangular parts of S and T, without a derivative; 0 where it leaves the range."""
     S, T = tf.linalg.band_part(S, 0, -1), tf.linalg.band_part(T, 0, -1)
     conj, of_columns = tf.math.conj, lambda x: x[..., None, :]

@@ -95,6 +95,7 @@ _CONVERTERS = {
     "XlaOptimizationBarrier": _behind_barrier,
 }
 _STACKED = ("Reorder", "Schur", "Basis", "Check", "SolveTriangular", "QzGradient", "Complement", "WholeGradient", "Svd")
+_STACKED += ("Eigenvectors", "SolveBordered")
 _CONVERTERS |= dict.fromkeys((f"Tfqz>{name}" for name in _STACKED), _with_all_stacked)
 
 if _pfor is not None:

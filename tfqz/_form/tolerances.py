@@ -100,8 +100,8 @@ def longest_vectors(dtype):
 
 
 def smallest_divisor(dtype):
-    """Beside unit s_j, t_j and matrices of norm 1, what stands for a smaller diagonal entry of t_j S - s_j T where an eigenvector is found by
-    substitution: an entry of that size is rounding. LAPACK's xTGEVC has this bound."""
+    """Beside unit s_j, t_j and matrices of norm 1, what stands for a smaller diagonal entry of t_j S - s_j T where an eigenvector is found
+    by substitution: an entry of that size is rounding. LAPACK's xTGEVC has this bound."""
     return epsilon(dtype)
 
 
