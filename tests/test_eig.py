@@ -20,7 +20,7 @@ def homogeneous(a, b, **options):
     return w[..., 0, :], w[..., 1, :], vl, vr
 
 
-def assert_conventions(v, real):
+def assert_conventions(v):
     """Length 1, the first of the largest entries real and positive."""
     epsilon = np.finfo(v.dtype).eps
     assert np.abs(np.linalg.norm(v, axis=-2) - 1).max(initial=0) < 8 * epsilon * v.shape[-1]
@@ -28,25 +28,28 @@ def assert_conventions(v, real):
     assert np.all(largest.imag == 0) and np.all(largest.real > 0)
 
 
+def backward_error(a, b, v):
+    """How far, for each column x, a x and b x are from being parallel: from a pencil that has this eigenvector."""
+    pairs = np.stack([np.pad((x @ v).T, [(0, 0), (0, 1)]) for x in (a, b)], axis=-1)  # two rows at least
+    return np.linalg.svd(pairs, compute_uv=False)[:, -1]
+
+
 @pytest.mark.slow_if("graph", "random-200")
 @pytest.mark.parametrize("a, b", cases.pencils(*cases.ALL))
-def test_vectors_by_their_definition(a, b, backend):
-    """Whatever coincides: beta a x = alpha b x, and the same from the left, with a backward error."""
+def test_vectors_are_those_of_a_pencil_nearby(a, b, backend):
+    """Whatever coincides. (A pair that rounding makes of a double eigenvalue knows its imaginary part to half the digits only.)"""
     if len(a) == 0:
         return
     a, b = (x / np.abs(x).max() if np.any(x) else x for x in (a, b))  # whose products are in the range
     alpha, beta, vl, vr = homogeneous(a, b, backend=backend)
     for v in (vl, vr):
         assert v.dtype == np.result_type(a.dtype, np.complex64)
-        assert_conventions(v, a.dtype.kind == "f")
+        assert_conventions(v)
     precision = np.finfo(a.dtype).eps * max(np.linalg.norm(a), np.linalg.norm(b), 1) * len(a)
-    double = [x.astype(complex) for x in (a, b, alpha, beta, vl, vr)]
-    a, b, alpha, beta, vl, vr = double
-    # An eigenvalue of a singular pencil is any number.
-    determined = np.abs(alpha) + np.abs(beta) > 0
-    right, left = a @ vr * beta - b @ vr * alpha, a.conj().T @ vl * beta.conj() - b.conj().T @ vl * alpha.conj()
-    assert np.abs(right[:, determined]).max(initial=0) < 8 * precision
-    assert np.abs(left[:, determined]).max(initial=0) < 8 * precision
+    a, b, vl, vr = (x.astype(complex) for x in (a, b, vl, vr))
+    determined = np.abs(alpha) + np.abs(beta) > 0  # of a singular pencil any number is an eigenvalue
+    for error in (backward_error(a, b, vr), backward_error(a.conj().T, b.conj().T, vl)):
+        assert np.max(error[determined], initial=0) < 4 * precision
 
 
 @pytest.mark.slow_if("graph")
@@ -64,8 +67,8 @@ def test_values_are_scipys(a, b, backend):
         columns = np.argmin(np.abs(w[:, None] - expected[0]), axis=1)
         np.testing.assert_allclose(w, expected[0][columns], rtol=1e-9)
         for x, y in zip(vectors, expected[1:]):
-            assert x.shape == y.shape
-            assert np.allclose(np.abs(np.sum(x.conj() * y[:, columns], axis=0)), 1, atol=1e-10)
+            y = y[:, columns] / np.linalg.norm(y[:, columns], axis=0)  # SciPy 1.17 leaves this out for right vectors alone
+            assert x.shape == y.shape and np.allclose(np.abs(np.sum(x.conj() * y, axis=0)), 1, atol=1e-10)
     w = tfqz.eig(a, b, False, False, True, backend=backend)
     np.testing.assert_array_equal(w, tfqz.eigvals(a, b, True, backend=backend))
 
@@ -129,8 +132,8 @@ def functional(weights, backend=None, only=None):
 
 def difference(f, a, b, directions, h):
     """Of fourth order, in double precision."""
-    (da, db), ev = directions, lambda h: float(f(tf.constant(a + h * directions[0]), tf.constant(b + h * directions[1])))
-    return (8 * (ev(h) - ev(-h)) - (ev(2 * h) - ev(-2 * h))) / (12 * h)
+    values = [float(f(*(tf.constant(x + k * h * dx) for x, dx in zip((a, b), directions)))) for k in (-2, -1, 1, 2)]
+    return (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * h)
 
 
 @pytest.mark.slow_if("graph", "scipy")
@@ -175,11 +178,11 @@ def test_infinite_eigenvalues(dtype, backend, rng):
 
 
 def exact_vector(a, b, near):
-    """The right eigenvector of the eigenvalue nearest to `near`, in 60 digits, from the null vector of a - lambda b, as `tfqz.eig` has it."""
+    """The right eigenvector of the eigenvalue nearest to `near`, in mpmath's digits, as `tfqz.eig` has it."""
     n = a.rows
     x = mp.matrix([mp.mpc(k + 1, 1) for k in range(n)])
     value = mp.mpc(near)
-    for _ in range(12):  # inverse iteration with Rayleigh quotients of the two-sided kind converges fast from nearby
+    for _ in range(12):  # inverse iteration with two-sided Rayleigh quotients
         shifted = a - value * b + mp.eye(n) * mp.mpf(10) ** -50
         x = mp.lu_solve(shifted, b * x)
         x = x / mp.norm(x)
@@ -253,11 +256,11 @@ def test_long_jordan_blocks(backend):
         a, b = (2 * np.eye(20) + np.eye(20, k=1)).astype(dtype), np.eye(20, dtype=dtype)
         vl, vr = (x.numpy() for x in tfqz.eig(a, b, True, backend=backend)[1:])
         for v in (vl, vr):
-            assert_conventions(v, True)
+            assert_conventions(v)
         assert all(np.isfinite(x).all() for x in gradient(functional([np.ones((20, 20))] * 2, backend), a, b))
 
 
-@pytest.mark.slow_if("graph", "scipy")
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", cases.DOUBLE)
 def test_second_derivatives(dtype, backend, rng):
     """By tapes and accumulators, against differences of first ones; of all outputs together."""
@@ -307,7 +310,8 @@ def test_third_derivatives(rng):
 
 @pytest.mark.parametrize("dtype", cases.DOUBLE)
 def test_batches_that_broadcast(dtype, backend, rng):
-    a, b = deviates(rng, (3, 1, 4, 4), dtype), deviates(rng, (2, 4, 4), dtype)
+    # Of which QZ finds the eigenvalues in the order of the diagonal, alone and in a batch.
+    a, b = np.diag([5, 10, 15, 20]) + deviates(rng, (3, 1, 4, 4), dtype) / 10, np.eye(4) + deviates(rng, (2, 4, 4), dtype) / 10
     weights = [deviates(rng, (3, 2, 4, 4), "complex128") for _ in "lr"]
     got = gradient(functional(weights, backend), a, b)
     expected = [np.zeros_like(a), np.zeros_like(b)]
@@ -329,7 +333,7 @@ def test_failed_elements(backend, rng):
         assert np.isnan(x[1]).all() and np.isfinite(x.numpy()[[0, 2]]).all()
 
 
-@pytest.mark.slow_if("graph")
+@pytest.mark.slow_if("graph", "complex128")
 @pytest.mark.parametrize("dtype", cases.DOUBLE)
 @pytest.mark.parametrize("how", ["native", "graph"])
 def test_under_xla(how, dtype, rng):

@@ -22,6 +22,7 @@ FUNCTIONS = {
     "basis": lambda a, b, options: tfqz.deflating_subspace(a, b, "iuc", **options).right,
     "projector": lambda a, b, options: tfqz.deflating_subspace(a, b, "iuc", **options).left_projector,
     "schur": lambda a, b, options: tfqz.schur(a, **options).z,
+    "vectors": lambda a, b, options: tf.math.real(tf.concat(tfqz.eig(a, b, True, **options)[1:], axis=-1)),
 }
 
 

@@ -2,7 +2,8 @@
 
 They check arguments (`_form/checks.py`), ask a backend for values, and attach derivatives to these (`_derivative/registration.py`).
 
-    qz, ordqz, eigvals, schur, subspaces   the decompositions and what users take from them
+    qz, ordqz, eigvals, eig, schur, subspaces
+                                           the decompositions and what users take from them
     diagnosis                              `sensitivity` and `gauge_residual`: how well a gradient is defined
     compression                            rectangular pencils, made square
     selection                              what `sort` means
