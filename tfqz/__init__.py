@@ -9,6 +9,7 @@ from tfqz._api.ordqz import OrdQZ, ordqz
 from tfqz._api.qz import QZ, qz
 from tfqz._api.schur import Schur, schur
 from tfqz._api.subspaces import DeflatingSubspace, deflating_subspace
+from tfqz._api.zeros import transmission_zeros
 from tfqz._derivative import vectorized as _vectorized  # noqa: F401 - how tf.vectorized_map makes batches of the ops
 
 __version__ = _version("tfqz")
@@ -26,6 +27,7 @@ __all__ = [
     "qz",
     "schur",
     "sensitivity",
+    "transmission_zeros",
 ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfqz._backends import eigenvectors as eigenvectors_in_ops
-from tfqz._backends import graph
+from tfqz._backends import graph, scipy
 from tfqz._form import checks
 
 _FOLDER = Path(__file__).resolve().parent.parent
@@ -49,6 +49,9 @@ def eigenvectors(S, T, Q, Z, left, right):
     dtype = checks.complex_dtype(S.dtype)
     body = _with_flags(eigenvectors_in_ops.in_ops, left=left, right=right)
     return _call("eigenvectors", [S, T, Q, Z], body, left=int(left), right=int(right), Tcomplex=dtype)
+
+
+zeros = scipy.zeros
 
 
 def solve_bordered(matrices, ratios, in_ops, adjoint):

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.linalg
 import tensorflow as tf
 
-from tfqz._backends import frames_on_host, graph
+from tfqz._backends import frames_on_host, graph, zeros_on_host
 from tfqz._backends.on_host import broadcast_pencil, check_finite, each
 from tfqz._form import blocks, canonical, checks, eigenvalues, tolerances
 from tfqz._form.traces import traced
@@ -60,6 +60,15 @@ def svd(b, on_failure):
         return frames_on_host.svd(np.asarray(b), on_failure == "nan")
 
     return _called(on_host, [b], [b.dtype, b.dtype.real_dtype, b.dtype])
+
+
+def zeros(P, N, n, on_failure):
+    def on_host(P, N, n):
+        P, N = np.asarray(P), np.asarray(N)
+        found = zeros_on_host.zeros(P, N, int(n), on_failure == "nan")
+        return [found, *zeros_on_host.null_vectors(P, N, found)]
+
+    return _called(on_host, [P, N, n], [checks.complex_dtype(P.dtype)] * 3)
 
 
 def _call(on_host, inputs, shape, count=4):

@@ -64,6 +64,7 @@ RULES = (
     "Eigenpairs",
     "Bordered",
     "BorderedAdjoint",
+    "Zeros",
 )
 
 

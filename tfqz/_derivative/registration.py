@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfqz._backends import native as op_library
 from tfqz._derivative import eigenpairs, gradient, schur, subspaces
+from tfqz._derivative import zeros as transmission_zeros
 from tfqz._derivative.attach import attach_gradient, recorded, register_rule
 from tfqz._form.eigenvalues import beta_cotangent
 
@@ -83,6 +84,14 @@ def of_ordered(a, b, outputs, backend):
 def of_blocks(a, b, factors, count, backend):
     """[S, T, Q, Z] as functions of which only the subspaces matter that the first `count` columns of Q and Z span."""
     return attach_gradient("Blocks", [a, b, count], factors, native=backend is op_library)
+
+
+def zeros(P, N, n, static_n, backend, on_failure):
+    """[..., n]: transmission zeros of the system pencil P - z N, [..., n + p, n + m]."""
+    found = backend.zeros(tf.stop_gradient(P), tf.stop_gradient(N), n, on_failure)
+    for x, shape in zip(found, (P.shape[:-2], P.shape[:-2] + P.shape[-1:], P.shape[:-1])):
+        x.set_shape(shape.concatenate([static_n]))
+    return transmission_zeros.attached(P, N, *found, native=backend is op_library)
 
 
 def schur_factors(a, backend, on_failure):

@@ -13,6 +13,7 @@ FINITE = "`{name}` must be finite; got NaN or Inf{where}"
 CONVERGENCE = "`a`, `b` must be a pencil on which QZ converges; {why}{where}"
 QR_CONVERGENCE = "`a` must be a matrix on which QR iterations converge; {why}{where}"
 SVD_CONVERGENCE = "`b` must be a matrix whose singular value decomposition converges; {why}{where}"
+ZEROS_CONVERGENCE = "`a`, `b`, `c`, `d` must be a system on whose reduced pencil QZ converges; {why}{where}"
 ORDER = "`a`, `b` must be a pencil whose eigenvalues can be put in the order of `sort`, and this one is too ill-conditioned; {why}{where}"
 
 
@@ -43,6 +44,40 @@ def matrix(a):
         raise TypeError(f"`a` must have one of the dtypes {', '.join(DTYPES)}; got {a.dtype.name}")
     square("a", a.shape, text(a.shape))
     return a
+
+
+def system(matrices):
+    """The matrices of a linear system, a dict by the names a, b, c, d and perhaps e, as a list of tensors.
+
+    Raises:
+      TypeError: dtypes differ or are none of the four, or a KerasTensor.
+      ValueError: the static shapes show that they don't fit, or that the batches don't broadcast.
+    """
+    hint = next((x.dtype for x in matrices.values() if hasattr(x, "dtype")), None)
+    tensors = {name: tensor(x, name, None if hasattr(x, "dtype") else hint) for name, x in matrices.items()}
+    a = tensors["a"]
+    for name, x in tensors.items():
+        dtypes(a.dtype, x.dtype, ("a", name))
+        if x.shape.rank is not None and x.shape.rank < 2:
+            raise ValueError(f"`{name}` must be a matrix or a batch of them; got {text(x.shape)}")
+    square("a", a.shape, text(a.shape))
+    shapes_of = {name: x.shape if x.shape.rank is not None else tf.TensorShape([None, None]) for name, x in tensors.items()}
+    of_d = tf.TensorShape([shapes_of["c"][-2], shapes_of["b"][-1]])
+    n = shapes_of["a"][-1:]
+    wanted = {"b": ("[..., n, m]", n + of_d[1:]), "c": ("[..., p, n]", of_d[:1] + n), "d": ("[..., p, m]", of_d)}
+    wanted["e"] = ("[..., n, n]", n + n)
+    for name, (letters, inner) in wanted.items():
+        if name in tensors and not shapes_of[name][-2:].is_compatible_with(inner):
+            sizes_of = ", ".join(f"`{other}` {text(tensors[other].shape)}" for other in tensors)
+            raise ValueError(f"`{name}` must be {letters} for `a` [..., n, n], `b` [..., n, m] and `c` [..., p, n]; got {sizes_of}")
+    batch = tf.TensorShape([])
+    for name, x in tensors.items():
+        try:
+            batch = tf.broadcast_static_shape(batch, shapes_of[name][:-2]) if x.shape.rank is not None else batch
+        except ValueError:
+            got = " and ".join(text(tensors[other].shape) for other in tensors)
+            raise ValueError(f"`{name}` must have a batch shape that broadcasts with the others'; got {got}") from None
+    return list(tensors.values())
 
 
 def tensor(x, name, dtype_hint=None):

@@ -48,6 +48,11 @@ def rank(dtype):
     return 8 * epsilon(dtype)
 
 
+def system_rank(dtype, rows, columns):
+    """Singular values of blocks of a system pencil below this times its Frobenius norm are 0 up to rounding."""
+    return rows * columns * epsilon(dtype)
+
+
 def cancellation(dtype, n):
     """A sum of products of n terms below this times the largest product is 0 up to rounding."""
     return 8 * epsilon(dtype) * tf.cast(n, tf.as_dtype(dtype).real_dtype)
