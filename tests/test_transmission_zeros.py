@@ -28,14 +28,21 @@ def hidden(rng, a, b, c, d):
     return left @ a @ right, left @ b, c @ right, d, left @ right
 
 
+def condition(a, b, c, d, e, zero):
+    """How far a zero moves, for changes of the whole system pencil relative to its norm."""
+    P, N = np.block([[a, b], [c, d]]), scipy.linalg.block_diag(e, 0 * d)
+    U, _, Vh = np.linalg.svd(P - zero * N)
+    return np.linalg.norm(P) / abs(U[:, -1].conj() @ N @ Vh[-1].conj())
+
+
 @pytest.mark.parametrize("degree", [1, 2, 3, 4, 6])
 def test_zeros_of_a_transfer_function(degree, backend, rng):
-    """Whatever the relative degree: of (s + 1) (s - 2) / a polynomial."""
-    numerator = np.poly([-1.0, 2])
-    parts = scipy.signal.tf2ss(numerator, np.poly(-1 - np.arange(2.0 + degree) / 2))
-    for found in (tfqz.transmission_zeros(*parts, backend=backend), tfqz.transmission_zeros(*hidden(rng, *parts), backend=backend)):
-        assert found.shape == (2 + degree,) and np.count_nonzero(np.isposinf(found.numpy().real)) == degree
-        assert distance(found.numpy(), [-1, 2]) < 1e-9
+    """Whatever the relative degree: of (s + 1) (s - 2) / a polynomial. As near as rounding errors of the entries allow."""
+    parts = scipy.signal.tf2ss(np.poly([-1.0, 2]), np.poly(-1 - np.arange(2.0 + degree) / 2))
+    for system in ((*parts, np.eye(2 + degree)), hidden(rng, *parts)):
+        found = tfqz.transmission_zeros(*system, backend=backend).numpy()
+        assert found.shape == (2 + degree,) and np.count_nonzero(np.isposinf(found.real)) == degree
+        assert distance(found, [-1, 2]) < np.finfo("float64").eps * max(condition(*system, z) for z in (-1, 2))
 
 
 @pytest.mark.parametrize("dtype", cases.ALL)
@@ -77,11 +84,15 @@ def test_real_systems_have_conjugate_zeros(backend, rng):
 
 
 def test_uncontrollable_and_unobservable_states(backend, rng):
-    """Are zeros, of systems of any shape; generic systems that aren't square have none."""
+    """What no input reaches, or no output sees, is a zero unless these are fewer. Generic systems that aren't square have none."""
     assert not np.isfinite(tfqz.transmission_zeros(*system(rng, 5, 2, 3), backend=backend)).any()
-    for m, p in ((2, 3), (3, 2), (1, 1)):
+    for m, p in ((3, 2), (1, 1), (2, 3)):
         a, b, c, d = system(rng, 5, m, p)
-        a[4, :4], b[4], a[4, 4] = 0, 0, 0.75  # eigenvalue 0.75 that no input reaches
+        a[4, 4] = 0.75
+        if m >= p:
+            a[4, :4], b[4] = 0, 0
+        else:
+            a[:4, 4], c[:, 4] = 0, 0
         q = cases.unitary(lambda *shape: rng.standard_normal(shape), 5)
         found = tfqz.transmission_zeros(q @ a @ q.T, q @ b, c @ q.T, d, backend=backend).numpy()
         assert np.abs(found[np.isfinite(found)] - 0.75).min() < 1e-10
