@@ -95,7 +95,7 @@ def assert_close(got, expected, tolerance=1e-10):
     assert np.abs(np.asarray(got) - np.asarray(expected)).max() < tolerance * np.abs(expected).max()
 
 
-@pytest.mark.slow_if("graph", "scipy", "function", "alpha", "eigvals", "left vectors")
+@pytest.mark.slow_if("graph", "scipy", "function", "alpha", "eigvals", "vectors")
 @pytest.mark.parametrize("how", ["eager", "function", "function inside"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_tapes_and_accumulators(name, how, backend):
@@ -118,7 +118,7 @@ def test_tapes_and_accumulators(name, how, backend):
         assert_close(wrap(along(along(f)))(A), np.sum(second.numpy() * E))
 
 
-@pytest.mark.slow_if("graph", "scipy")
+@pytest.mark.slow_if("graph", "scipy", "vectors")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_vectorized(name, backend):
     """Values and gradients of one op for all iterations are those of one for each, and so are gradients inside, and Jacobians."""

@@ -162,6 +162,7 @@ def difference(f, parts, directions, h=1e-4):
     return (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * h)
 
 
+@pytest.mark.slow_if("scipy", "complex128")
 @pytest.mark.parametrize("dtype", cases.DOUBLE)
 @pytest.mark.parametrize("e", [False, True])
 def test_gradients(dtype, e, backend, rng):

@@ -1,11 +1,83 @@
 """`tfqz.eig`, generalized eigenvalues and eigenvectors."""
 
+from typing import Literal, overload
+
 import tensorflow as tf
 
 from tfqz import _backends
 from tfqz._derivative import registration
 from tfqz._form import checks, eigenvalues
 from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
+
+
+@overload
+def eig(
+    a: Matrix,
+    b: Matrix,
+    left: Literal[False] = False,
+    right: Literal[True] = True,
+    homogeneous_eigvals: bool = False,
+    *,
+    backend: Backend | None = None,
+    on_failure: OnFailure = "raise",
+    name: str | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]: ...
+
+
+@overload
+def eig(
+    a: Matrix,
+    b: Matrix,
+    left: Literal[True],
+    right: Literal[True] = True,
+    homogeneous_eigvals: bool = False,
+    *,
+    backend: Backend | None = None,
+    on_failure: OnFailure = "raise",
+    name: str | None = None,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]: ...
+
+
+@overload
+def eig(
+    a: Matrix,
+    b: Matrix,
+    left: Literal[True],
+    right: Literal[False],
+    homogeneous_eigvals: bool = False,
+    *,
+    backend: Backend | None = None,
+    on_failure: OnFailure = "raise",
+    name: str | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]: ...
+
+
+@overload
+def eig(
+    a: Matrix,
+    b: Matrix,
+    left: Literal[False] = False,
+    *,
+    right: Literal[False],
+    homogeneous_eigvals: bool = False,
+    backend: Backend | None = None,
+    on_failure: OnFailure = "raise",
+    name: str | None = None,
+) -> tf.Tensor: ...
+
+
+@overload
+def eig(
+    a: Matrix,
+    b: Matrix,
+    left: Literal[False],
+    right: Literal[False],
+    homogeneous_eigvals: bool = False,
+    *,
+    backend: Backend | None = None,
+    on_failure: OnFailure = "raise",
+    name: str | None = None,
+) -> tf.Tensor: ...
 
 
 @not_converted

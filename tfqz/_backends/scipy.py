@@ -106,6 +106,7 @@ def _canonical_with_eigenvalues(S, T, Q, Z):
 
 def _host_qz(a, b, fill_failures):
     """Factors of NumPy arrays as LAPACK gives them. Raises ValueError, which TensorFlow turns into InvalidArgumentError."""
+    checks.square("a", tf.TensorShape(a.shape), f"{a.shape} and {b.shape}")
     _, a, b = broadcast_pencil(a, b)
     return _each(_one_qz, [a, b], 4, fill_failures)
 

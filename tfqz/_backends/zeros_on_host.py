@@ -102,12 +102,15 @@ def null_vectors(P, N, zeros):
     X, Y = (np.zeros((*P.shape[:-2], size, zeros.shape[-1]), zeros.dtype) for size in (P.shape[-1], P.shape[-2]))
     if X.shape != Y.shape:
         return X, Y
-    for *index, j in np.argwhere(np.isfinite(zeros)):
-        here = tuple(index)
-        U, s, Vh = np.linalg.svd(P[here] - zeros[here][j] * N[here])
-        x, y = Vh[-1].conj(), U[:, -1]
-        threshold = tolerances.system_rank(P.dtype, *P.shape[-2:])
-        single = len(s) == 1 or s[-2] > threshold * s[0]
-        if single and abs(y.conj() @ N[here] @ x) > threshold * np.abs(N[here]).max():
-            X[here][:, j], Y[here][:, j] = x, y
+    threshold = tolerances.system_rank(P.dtype, *P.shape[-2:])
+    for here in np.ndindex(zeros.shape[:-1]):
+        (finite,) = np.nonzero(np.isfinite(zeros[here]))
+        if len(finite) == 0:
+            continue
+        U, s, Vh = np.linalg.svd(P[here] - zeros[here][finite, None, None] * N[here])
+        x, y = Vh[:, -1].conj(), U[:, :, -1]
+        slope = np.abs(np.einsum("ki,ij,kj->k", y.conj(), N[here], x))
+        single = s[:, -2] > threshold * s[:, 0] if s.shape[1] > 1 else True
+        simple = single & (slope > threshold * np.abs(N[here]).max())
+        X[here][:, finite], Y[here][:, finite] = (np.where(simple, v.T, 0) for v in (x, y))
     return X, Y
