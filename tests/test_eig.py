@@ -35,7 +35,7 @@ def backward_error(a, b, v):
     return np.linalg.svd(pairs, compute_uv=False)[:, -1]
 
 
-@pytest.mark.slow_if("random-200")
+@pytest.mark.slow_if("random-200", "scipy")
 @pytest.mark.parametrize("a, b", cases.pencils(*cases.ALL))
 def test_vectors_are_those_of_a_pencil_nearby(a, b, backend):
     """Whatever coincides. (A pair that rounding makes of a double eigenvalue knows its imaginary part to half the digits only.)"""
@@ -86,6 +86,7 @@ def test_real_pencils(dtype, backend, rng):
             assert np.all(columns[:, value.imag == 0].imag == 0)
 
 
+@pytest.mark.slow_if("scipy")
 @pytest.mark.parametrize("n", [0, 1])
 def test_small(n, backend):
     for dtype in cases.ALL:
