@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "algorithms/batches.h"
+#include "algorithms/eigenbases.h"
 #include "algorithms/frames.h"
 #include "algorithms/qz.h"
 #include "algorithms/whole_gradients.h"
@@ -144,6 +145,47 @@ void report(const char* what, const char* dtype, int n, const tfqz::Batch& batch
   }
 }
 
+// max |beta A x - alpha B x| over n eps times the length of (alpha, beta), for the right eigenvectors; and how far both directions of the
+// bordered equations are from being adjoint to each other.
+template <typename T>
+void check_vectors(const char* dtype, int n, const std::vector<T>& a, const std::vector<T>& b, const Arrays<T>& found) {
+  using C = std::complex<tfqz::Real<T>>;
+  const double epsilon = std::numeric_limits<tfqz::Real<T>>::epsilon();
+  std::vector<C> left(kBatch * n * n), right(left), s(kBatch * n), t(s), u(left), g(left);
+  tfqz::EigenvectorBatch<T> batch(n, {found.factors.s, found.factors.t, found.factors.q, found.factors.z}, left.data(), right.data());
+  batch.run(0, kBatch);
+  double largest = 0;
+  for (int k = 0; k < kBatch * n; ++k) {
+    const std::complex<double> alpha(found.alpha[k]), beta(found.beta[k]);
+    const double length = std::hypot(std::abs(alpha), std::abs(beta));
+    s[k] = C(alpha / length), t[k] = C(beta / length);
+    for (int i = 0; i < n; ++i) {
+      std::complex<double> sum = 0;
+      for (int l = 0; l < n; ++l) {
+        const std::size_t here = (k / n * n + i) * n + l;
+        sum += (beta * std::complex<double>(a[here]) - alpha * std::complex<double>(b[here])) *
+               std::complex<double>(right[(k / n * n + l) * n + k % n]);
+      }
+      largest = std::max(largest, std::abs(sum) / length);
+    }
+  }
+  std::printf("vectors %s %d residual: %.3g\n", dtype, n, largest / (n * epsilon));
+  if constexpr (!std::is_same_v<T, tfqz::Real<T>>) {
+    const tfqz::BorderedEquations<C> equations = {found.s.data(), found.t.data(), s.data(), t.data(), found.s.data()};
+    tfqz::BorderedBatch<C> solve(n, /*adjoint=*/false, equations, right.data(), u.data());
+    tfqz::BorderedBatch<C> solve_adjoint(n, /*adjoint=*/true, equations, left.data(), g.data());
+    solve.run(0, kBatch), solve_adjoint.run(0, kBatch);
+    std::complex<double> one = 0, other = 0;
+    double size = 0;
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      one += std::conj(std::complex<double>(left[i])) * std::complex<double>(u[i]);
+      other += std::conj(std::complex<double>(g[i])) * std::complex<double>(right[i]);
+      size += std::abs(left[i]) * std::abs(u[i]) + std::abs(g[i]) * std::abs(right[i]);
+    }
+    std::printf("bordered %s %d residual: %.3g\n", dtype, n, std::abs(one - other) / (n * epsilon * size));
+  }
+}
+
 template <typename T>
 void check(const char* dtype, int n) {
   std::mt19937 generator(n);
@@ -156,6 +198,7 @@ void check(const char* dtype, int n) {
   tfqz::QzBatch<T> decomposition(n, kBatch, a.data(), b.data(), {}, {}, found.factors, /*fill_failures=*/false);
   decomposition.run(0, kBatch);
   report("qz", dtype, n, decomposition, a, found);
+  if (decomposition.failure({kBatch}).empty()) check_vectors(dtype, n, a, b, found);
   std::vector<int32_t> labels(kBatch * n);
   for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int32_t>(i % 3);
   const tfqz::Factors<T>& f = found.factors;

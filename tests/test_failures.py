@@ -22,6 +22,7 @@ FUNCTIONS = {
     "basis": lambda a, b, options: tfqz.deflating_subspace(a, b, "iuc", **options).right,
     "projector": lambda a, b, options: tfqz.deflating_subspace(a, b, "iuc", **options).left_projector,
     "schur": lambda a, b, options: tfqz.schur(a, **options).z,
+    "vectors": lambda a, b, options: tf.math.real(tf.concat(tfqz.eig(a, b, True, **options)[1:], axis=-1)),
 }
 
 
@@ -36,7 +37,7 @@ def second(f, a, b):
     return gradients(lambda a, b: tf.add_n([tf.reduce_sum(x * WEIGHTS) for x in gradients(f, a, b)]), a, b)
 
 
-@pytest.mark.slow_if("scipy", "graph", "function")
+@pytest.mark.slow_if("scipy", "graph", "function", "vectors")
 @pytest.mark.parametrize("how", ["eager", "function"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_masked(name, how, backend):

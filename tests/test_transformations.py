@@ -35,6 +35,8 @@ FUNCTIONS = {
     "basis": lambda a, backend: C * tfqz.deflating_subspace(*nearly_triangular(a, B), last, backend=backend).right,
     "projector": lambda a, backend: C * tfqz.deflating_subspace(*nearly_triangular(a, B), last, backend=backend).left_projector,
     "schur": lambda a, backend: C * tfqz.schur(nearly_triangular(a, B)[0], backend=backend).z,
+    "right vectors": lambda a, backend: C * tf.math.real(tfqz.eig(*nearly_triangular(a, B), backend=backend)[1]),
+    "left vectors": lambda a, backend: C * tf.math.real(tfqz.eig(*nearly_triangular(a, B), True, False, backend=backend)[1]),
 }
 
 
@@ -93,7 +95,7 @@ def assert_close(got, expected, tolerance=1e-10):
     assert np.abs(np.asarray(got) - np.asarray(expected)).max() < tolerance * np.abs(expected).max()
 
 
-@pytest.mark.slow_if("graph", "scipy", "function", "alpha", "eigvals")
+@pytest.mark.slow_if("graph", "scipy", "function", "alpha", "eigvals", "vectors")
 @pytest.mark.parametrize("how", ["eager", "function", "function inside"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_tapes_and_accumulators(name, how, backend):
@@ -116,7 +118,7 @@ def test_tapes_and_accumulators(name, how, backend):
         assert_close(wrap(along(along(f)))(A), np.sum(second.numpy() * E))
 
 
-@pytest.mark.slow_if("graph", "scipy")
+@pytest.mark.slow_if("graph", "scipy", "vectors")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_vectorized(name, backend):
     """Values and gradients of one op for all iterations are those of one for each, and so are gradients inside, and Jacobians."""

@@ -16,6 +16,9 @@ ordered = tfqz.ordqz(tf.Variable(a), tf.constant(b), lambda alpha, beta: tf.abs(
 print(ordered.sdim, ordered.alpha, tfqz.eigvals(a, b, homogeneous_eigvals=True))
 assert_type(tfqz.deflating_subspace(a.tolist(), b, dimension=None), tfqz.DeflatingSubspace)
 assert_type(tfqz.schur(a, "r"), tfqz.Schur)
+w, vr = tfqz.eig(a, b)
+w, vl, vr = tfqz.eig(a.tolist(), tf.constant(b), True, homogeneous_eigvals=True)
+print(tfqz.eig(a, b, right=False).shape, vl, tfqz.transmission_zeros(a, b, a, b, backend="scipy").shape)
 assert_type(tfqz.sensitivity(*factors), tfqz.Sensitivity)
 print(tfqz.gauge_residual(factors, [s, None, None, None]))
 
@@ -28,4 +31,5 @@ def wrong() -> None:
     tfqz.ordqz(a, b, sort=3)  # call-overload
     print(tfqz.ordqz(a, b).sdim)  # attr-defined
     print(tfqz.schur(a).q)  # attr-defined
+    print(tfqz.eig(a, b).shape)  # attr-defined
     tfqz.deflating_subspace(a, b, dimension="2")  # arg-type

@@ -3,6 +3,7 @@
 from importlib.metadata import version as _version
 
 from tfqz._api.diagnosis import Sensitivity, gauge_residual, sensitivity
+from tfqz._api.eig import eig
 from tfqz._api.eigvals import eigvals
 from tfqz._api.klein import Klein, klein
 from tfqz._api.ordqz import OrdQZ, ordqz
@@ -17,6 +18,7 @@ from tfqz._api.sylvester import (
     solve_generalized_sylvester,
     solve_sylvester,
 )
+from tfqz._api.zeros import transmission_zeros
 from tfqz._derivative import vectorized as _vectorized  # noqa: F401 - how tf.vectorized_map makes batches of the ops
 
 __version__ = _version("tfqz")
@@ -30,6 +32,7 @@ __all__ = [
     "Schur",
     "Sensitivity",
     "deflating_subspace",
+    "eig",
     "eigvals",
     "gauge_residual",
     "klein",
@@ -44,6 +47,7 @@ __all__ = [
     "solve_discrete_lyapunov",
     "solve_generalized_sylvester",
     "solve_sylvester",
+    "transmission_zeros",
 ]
 
 

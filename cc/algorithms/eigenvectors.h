@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "algorithms/reorder.h"
+#include "algorithms/substitution.h"
 #include "algorithms/triangular.h"
 #include "pencil/clusters.h"
 #include "pencil/fork.h"
@@ -43,33 +44,16 @@ class Eigenvectors {
   using R = Real<T>;
   using Complex = std::complex<R>;
 
-  // An eigenvalue, or the two of a 2 x 2 block. Of these the second one's vectors are conjugates of the first one's, and its cotangents go
-  // with the first one's.
-  struct Unit {
-    int begin, size;
-    int column;                 // of its vectors: of a block's the real part, and the imaginary part next
-    Complex s, t;               // alpha and beta over the norms
-    Complex right[2], left[2];  // vectors inside of the diagonal block
-    Complex product;            // y^H S x / s = y^H T x / t
-    Complex of_ratio, of_length;
-  };
+  using Unit = EigenvalueUnit<R>;
 
-  Unit unit_at(int begin, const Clusters<R>& clusters) const;
   bool split(const EigenvalueCotangents<R>& cotangents, Unit* unit) const;
-  template <bool kLeft>
-  void find(T* vectors, T* sums);
-  template <bool kLeft>
-  void solve(const Unit& block, const Unit& unit, const T* sums, T* vectors) const;
-  template <bool kLeft>
-  Complex coefficient(const Unit& unit, int i, int j) const;
   void drop_ill_conditioned(T* right, T* left, EigenvalueCotangents<R>* cotangents);
 
   const int n_;
   ConstFactors<T> factors_{};
   R norm_s_ = 1, norm_t_ = 1;
-  std::vector<Unit> blocks_, units_;  // units_: of these those with vectors
-  std::vector<int> first_column_,
-      end_column_;  // for each row: the first one of units that end behind it, the end of those that begin before
+  VectorSubstitution<T> substitution_;
+  std::vector<Unit> units_;  // those with vectors
   int columns_ = 0;
   std::vector<T> sums_;
 };

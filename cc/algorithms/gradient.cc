@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "algorithms/substitution.h"
 #include "pencil/products.h"
 #include "vectors/convention-inl.h"
 
@@ -34,13 +35,6 @@ void add_columns(int n, const T* a, const T* b, T* c) {
     multiply<T>(n, n - reach, n - reach, end - begin, 1, {Form::kAdjoint, a + corner}, {Form::kAsIs, b + corner}, 1,
                 c + static_cast<std::size_t>(reach) * n + reach);
   }
-}
-
-template <typename T>
-Real<T> largest(const T* matrix, std::size_t count) {
-  Real<T> modulus = 0;
-  for (std::size_t k = 0; k < count; ++k) modulus = std::max(modulus, std::abs(matrix[k]));
-  return modulus > 0 ? modulus : 1;
 }
 
 }  // namespace
@@ -76,7 +70,7 @@ template <typename T>
 bool QzGradient<T>::of_diagonals(const ConstFactors<T>& factors, const Cotangents<T>& cotangents) const {
   if (!all_zero(cotangents.q) || !all_zero(cotangents.z)) return false;
   // Of t_jj, which is real, the real part counts where it isn't 0: `zero_beta` in convention-inl.h.
-  const R zero_beta = std::is_same_v<T, R> ? R(0) : 4 * std::numeric_limits<R>::epsilon() * n_ * largest(factors.t, size_);
+  const R zero_beta = std::is_same_v<T, R> ? R(0) : 4 * std::numeric_limits<R>::epsilon() * n_ * largest_modulus(factors.t, size_);
   for (int i = 0; i < n_; ++i) {
     for (int j = std::is_same_v<T, R> ? std::max(0, i - 1) : i; j < n_; ++j) {
       const std::size_t here = static_cast<std::size_t>(i) * n_ + j;
@@ -140,29 +134,9 @@ void QzGradient<T>::by_eigenvectors(const ConstFactors<T>& factors, bool only_ei
 
 template <typename T>
 Clusters<typename QzGradient<T>::R> QzGradient<T>::find_clusters(const ConstFactors<T>& factors) {
-  norm_s_ = largest(factors.s, size_);
-  norm_t_ = largest(factors.t, size_);
-  std::vector<std::complex<R>> alpha(n_);
-  std::vector<R> beta(n_);
-  std::vector<bool> pair(n_);
-  const auto real = [](T x) -> R { return std::real(x); };
-  for (int j = 0; j < n_; ++j) {
-    const std::size_t here = static_cast<std::size_t>(j) * n_ + j;
-    if (j > 0 && pair[j - 1]) {
-      alpha[j] = std::conj(alpha[j - 1]);
-      beta[j] = beta[j - 1];
-    } else if (std::is_same_v<T, R> && j + 1 < n_ && factors.s[here + n_] != T(0)) {
-      const T *s = factors.s + here, *t = factors.t + here;
-      const auto block = HWY_NAMESPACE::balanced(true, real(s[0]), real(s[1]), real(s[n_]), real(s[n_ + 1]), real(t[0]), real(t[n_ + 1]));
-      alpha[j] = std::complex<R>((block.p + block.s) / 2, block.y) / norm_s_;
-      beta[j] = block.beta / norm_t_;
-      pair[j] = true;
-    } else {
-      alpha[j] = std::complex<R>(factors.s[here]) / norm_s_;
-      beta[j] = std::real(factors.t[here]) / norm_t_;
-    }
-  }
-  return Clusters<R>(std::move(alpha), std::move(beta), std::move(pair));
+  norm_s_ = largest_modulus(factors.s, size_);
+  norm_t_ = largest_modulus(factors.t, size_);
+  return clusters_of(n_, factors, norm_s_, norm_t_);
 }
 
 // S and T with eigenvalues taken apart, to where `moved_` is.
@@ -259,7 +233,7 @@ bool QzGradient<T>::sees_into(const Clusters<R>& clusters, const typename Cluste
         if (clusters.apart(moves, i, j)) between = std::max(between, std::abs(x[static_cast<std::size_t>(i) * n_ + j]));
       }
     }
-    if (between > std::sqrt(std::numeric_limits<R>::epsilon()) * largest(x, size_)) return true;
+    if (between > std::sqrt(std::numeric_limits<R>::epsilon()) * largest_modulus(x, size_)) return true;
   }
   return false;
 }

@@ -119,6 +119,15 @@ absl::Status CheckBasisShapes(const TensorShape& x, const TensorShape& counts) {
                                     shape_text(Sizes(counts)));
 }
 
+absl::Status CheckBorderedShapes(const std::vector<TensorShape>& inputs) {
+  TF_RETURN_IF_ERROR(CheckEqualShapes({"s", "t", "vectors", "right_hand_sides"}, {inputs.begin(), inputs.begin() + 4}));
+  TensorShape vector = inputs[0];
+  vector.RemoveLastDims(1);
+  if (inputs[4] == vector && inputs[5] == vector) return absl::OkStatus();
+  return absl::InvalidArgumentError("`s_ratios`, `t_ratios` must have the shape " + shape_text(Sizes(vector)) + " each; got " +
+                                    Listed({inputs[4], inputs[5]}));
+}
+
 absl::Status CheckFactorShapes(const std::vector<TensorShape>& factors, const TensorShape& labels) {
   TensorShape matrix = labels;
   if (labels.dims() >= 1) matrix.AddDim(labels.dim_size(labels.dims() - 1));

@@ -32,6 +32,9 @@ absl::Status CheckGradientShapes(const std::vector<tensorflow::TensorShape>& inp
 // InvalidArgument unless the matrices are [..., n, n] and the counts [...].
 absl::Status CheckBasisShapes(const tensorflow::TensorShape& x, const tensorflow::TensorShape& counts);
 
+// InvalidArgument unless the inputs of `Tfqz>SolveBordered` have the shapes that the op's documentation gives them.
+absl::Status CheckBorderedShapes(const std::vector<tensorflow::TensorShape>& inputs);
+
 // InvalidArgument unless all factors are [..., n, n] of one shape, and the labels [..., n].
 absl::Status CheckFactorShapes(const std::vector<tensorflow::TensorShape>& factors, const tensorflow::TensorShape& labels);
 

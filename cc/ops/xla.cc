@@ -213,6 +213,7 @@ struct Kernels {
            RegisterKernelsFor<Elsewhere, T...>(Op::kOp, "XLA_TPU_JIT");
   }
   static bool Register() { return RegisterFor<float, double, std::complex<float>, std::complex<double>>(); }
+  static bool RegisterComplex() { return RegisterFor<std::complex<float>, std::complex<double>>(); }
 };
 bool RegisterOthers() {
   bool registered = RegisterKernel<CheckXlaKernel>("Tfqz>Check", "XLA_CPU_JIT");
@@ -237,7 +238,9 @@ bool RegisterOthers() {
                                             Kernels<SolveTriangular, BodyKernel>::Register(),
                                             Kernels<SolveBlock, BodyKernel>::Register(),
                                             Kernels<QzGradient, BodyKernel>::Register(),
-                                            Kernels<WholeGradient, BodyKernel>::Register()};
+                                            Kernels<WholeGradient, BodyKernel>::Register(),
+                                            Kernels<Eigenvectors, BodyKernel>::Register(),
+                                            Kernels<SolveBordered, BodyKernel>::RegisterComplex()};
 
 }  // namespace
 }  // namespace tfqz

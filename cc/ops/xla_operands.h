@@ -194,6 +194,34 @@ struct QzGradient : SquareFactors<2> {
   }
 };
 
+// Factors. TensorFlow ops on every device.
+struct Eigenvectors {
+  static constexpr const char* kOp = "Tfqz>Eigenvectors";
+  static constexpr const char* kCall = "tfqz.eig";
+
+  static Outputs OutputsOf(XlaOpKernelContext* context, const Operands& operands) {
+    const xla::PrimitiveType type = context->input_xla_type(0);
+    const bool single = type == xla::F32 || type == xla::C64;
+    return Outputs(context->num_outputs(), {single ? xla::C64 : xla::C128, operands.shapes[0]});
+  }
+
+  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
+    TF_RETURN_IF_ERROR(AllInputs(context, operands));
+    return CheckEqualShapes({"s", "t", "q", "z"}, operands->shapes);
+  }
+};
+
+// Coefficients, right-hand sides and ratios. TensorFlow ops on every device.
+struct SolveBordered : SquareFactors<1> {
+  static constexpr const char* kOp = "Tfqz>SolveBordered";
+  static constexpr const char* kCall = "tfqz.eig";
+
+  static absl::Status Prepare(XlaOpKernelContext* context, Operands* operands) {
+    TF_RETURN_IF_ERROR(AllInputs(context, operands));
+    return CheckBorderedShapes(operands->shapes);
+  }
+};
+
 // A rectangular pencil, checked and broadcast.
 struct Compress {
   static constexpr const char* kOp = "Tfqz>Compress";

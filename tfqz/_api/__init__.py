@@ -2,8 +2,9 @@
 
 They check arguments (`_form/checks.py`), ask a backend for values, and attach derivatives to these (`_derivative/registration.py`).
 
-    qz, ordqz, eigvals, schur, subspaces   the decompositions and what users take from them
-    sylvester, klein                       matrix equations and models; systems: what arguments of several matrices need
+    qz, ordqz, eigvals, eig, schur, subspaces
+                                           the decompositions and what users take from them
+    sylvester, klein, zeros                matrix equations, models, transmission zeros; systems: what arguments of several matrices need
     diagnosis                              `sensitivity` and `gauge_residual`: how well a gradient is defined
     compression                            rectangular pencils, made square
     selection                              what `sort` means

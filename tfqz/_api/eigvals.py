@@ -5,7 +5,7 @@ import tensorflow as tf
 from tfqz import _backends
 from tfqz._api import compression
 from tfqz._derivative import registration
-from tfqz._form import blocks, checks, eigenvalues
+from tfqz._form import checks, eigenvalues
 from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
 
 
@@ -54,9 +54,7 @@ def eigvals(
     checks.choice("on_failure", on_failure, checks.ON_FAILURE)
     with tf.name_scope(name or "eigvals"):
         alpha, beta = alpha_and_beta(a, b, backend, on_failure, rank, rank_of_b, ratios=not homogeneous_eigvals)
-        if not homogeneous_eigvals:
-            return eigenvalues.quotient(alpha, beta)
-        return tf.stack([alpha, beta if beta.dtype.is_complex else blocks.to_complex(beta)], axis=-2)
+        return eigenvalues.homogeneous(alpha, beta) if homogeneous_eigvals else eigenvalues.quotient(alpha, beta)
 
 
 def alpha_and_beta(a, b, backend, on_failure, rank=None, rank_of_b=None, ratios=False):

@@ -7,6 +7,11 @@
                                      the same for [S, T, Q, Z] in canonical form, with eigenvalues in descending order of their
                                      labels, [..., n], int32, of which a 2 x 2 block has the same twice
     schur(a, on_failure)             [T, Z] of a checked tensor, the ordinary Schur form
+    eigenvectors(S, T, Q, Z, left, right)
+                                     those asked for of the left and the right eigenvectors, in a list, from canonical factors; NaN
+                                     where these are
+    zeros(P, N, n, on_failure)       [z, X, Y]: finite zeros of system pencils with n states, [..., n], then inf, and their null vectors,
+                                     see `zeros_on_host.py`; not "graph"
     compress(a, b, rank, on_failure, left)
                                      [X, rank, A, B] of checked tensors: the frame, [..., n, p], that compresses an m x n pencil,
                                      m < n, to a square one, the rank of b, [...], int32, and a X, b X, [..., m, p]; or, `left`, the

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfqz._backends import balancing, exchange, frames, iteration
+from tfqz._backends import eigenvectors as eigenvectors_in_ops
 from tfqz._form import blocks, canonical, checks, eigenvalues
 from tfqz._form.traces import traced
 
@@ -56,6 +57,13 @@ def schur(a, on_failure):
     with tf.control_dependencies(_square_assertions(a)):
         *outputs, problems = schur_or_tell(a)
     return _checked(outputs, problems, on_failure, checks.factor_shape(a.shape, a.shape))
+
+
+def eigenvectors(S, T, Q, Z, left, right):
+    found = eigenvectors_in_ops.in_ops(S, T, Q, Z, left=left, right=right)
+    for x in found:
+        x.set_shape(S.shape)
+    return found
 
 
 def compress(a, b, rank, on_failure, left):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfqz._backends import graph
+from tfqz._backends import eigenvectors as eigenvectors_in_ops
+from tfqz._backends import graph, scipy
 from tfqz._form import checks
 
 _FOLDER = Path(__file__).resolve().parent.parent
@@ -42,6 +43,20 @@ def reorder(factors, labels, on_failure):
 
 def schur(a, on_failure):
     return _call("schur", [a], graph.schur_or_tell, on_failure=on_failure)
+
+
+def eigenvectors(S, T, Q, Z, left, right):
+    dtype = checks.complex_dtype(S.dtype)
+    body = _with_flags(eigenvectors_in_ops.in_ops, left=left, right=right)
+    return _call("eigenvectors", [S, T, Q, Z], body, left=int(left), right=int(right), Tcomplex=dtype)
+
+
+zeros = scipy.zeros
+
+
+def solve_bordered(matrices, ratios, in_ops, adjoint):
+    """The unknowns, [..., n, n], of the equations of `_derivative/eigenpairs.py`: what `in_ops` computes from four matrices and s, t."""
+    return _call("solve_bordered", matrices, _with_flags(in_ops, adjoint=adjoint), ratios, adjoint=adjoint)[0]
 
 
 def solve_triangular(S, T, first, second, in_ops, **flags):
@@ -123,7 +138,7 @@ def _call(name, matrices, function, vectors=(), numbers=(), lists=None, **attrib
     inputs = [*matrices, *vectors, *numbers]
     if lists is not None:
         inputs = [*inputs[: len(inputs) - sum(map(len, lists))], *lists]
-    return list(getattr(_load()[0], f"tfqz_{name}")(*inputs, body=body, **attributes))
+    return tf.nest.flatten(getattr(_load()[0], f"tfqz_{name}")(*inputs, body=body, **attributes))
 
 
 @functools.cache

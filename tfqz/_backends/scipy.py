@@ -6,7 +6,7 @@ import numpy as np
 import scipy.linalg
 import tensorflow as tf
 
-from tfqz._backends import frames_on_host, graph
+from tfqz._backends import frames_on_host, graph, zeros_on_host
 from tfqz._backends.on_host import broadcast_pencil, check_finite, each
 from tfqz._form import blocks, canonical, checks, eigenvalues, tolerances
 from tfqz._form.traces import traced
@@ -34,7 +34,7 @@ def reorder(factors, labels, on_failure):
     return _finish(*_call(on_host, [*factors, labels], factors[0].shape))
 
 
-check, balance = graph.check, graph.balance
+check, balance, eigenvectors = graph.check, graph.balance, graph.eigenvectors
 
 
 def schur(a, on_failure):
@@ -60,6 +60,15 @@ def svd(b, on_failure):
         return frames_on_host.svd(np.asarray(b), on_failure == "nan")
 
     return _called(on_host, [b], [b.dtype, b.dtype.real_dtype, b.dtype])
+
+
+def zeros(P, N, n, on_failure):
+    def on_host(P, N, n):
+        P, N = np.asarray(P), np.asarray(N)
+        found = zeros_on_host.zeros(P, N, int(n), on_failure == "nan")
+        return [found, *zeros_on_host.null_vectors(P, N, found)]
+
+    return _called(on_host, [P, N, n], [checks.complex_dtype(P.dtype)] * 3)
 
 
 def _call(on_host, inputs, shape, count=4):
@@ -97,6 +106,7 @@ def _canonical_with_eigenvalues(S, T, Q, Z):
 
 def _host_qz(a, b, fill_failures):
     """Factors of NumPy arrays as LAPACK gives them. Raises ValueError, which TensorFlow turns into InvalidArgumentError."""
+    checks.square("a", tf.TensorShape(a.shape), f"{a.shape} and {b.shape}")
     _, a, b = broadcast_pencil(a, b)
     return _each(_one_qz, [a, b], 4, fill_failures)
 

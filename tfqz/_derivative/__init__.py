@@ -8,6 +8,8 @@ schur           the gradient of the ordinary Schur form
 subspaces       that of functions of deflating subspaces
 compressed      that of rectangular pencils, around the gradient of a square one; rectangular: which of their outputs have it
 eigenvectors    that of simple eigenvalues, by their own eigenvectors
+eigenpairs      that of eigenvectors
+zeros           that of transmission zeros
 bases           bases that are functions of the subspace alone, and their derivative
 equations       equations (2) and (3), each the other's adjoint
 triangular      their solution in TensorFlow ops; windows: blocks of rows that cut no 2 x 2 block

@@ -70,6 +70,12 @@ RULES = (
     "DescriptorRiccati",
     "DiscreteDescriptorRiccati",
     "RationalExpectations",
+    "RightEigenvectors",
+    "LeftEigenvectors",
+    "Eigenpairs",
+    "Bordered",
+    "BorderedAdjoint",
+    "Zeros",
 )
 
 

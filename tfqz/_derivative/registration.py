@@ -5,7 +5,8 @@ import functools
 import tensorflow as tf
 
 from tfqz._backends import native as op_library
-from tfqz._derivative import gradient, schur, subspaces
+from tfqz._derivative import eigenpairs, gradient, schur, subspaces
+from tfqz._derivative import zeros as transmission_zeros
 from tfqz._derivative.attach import attach_gradient, recorded, register_rule
 from tfqz._form.eigenvalues import beta_cotangent
 
@@ -22,6 +23,38 @@ def eigenvalues(a, b, backend, on_failure, ratios):
     if backend is op_library:
         return _native(a, b, on_failure, apart=True, ratios=ratios)[4:]
     return attach_gradient("Ratios" if ratios else "Eigvals", [a, b], _without_gradient(backend, a, b, on_failure), native=False)[4:]
+
+
+def eigenvalues_and_vectors(a, b, backend, on_failure, ratios, left, right):
+    """[alpha, beta], the same, and a list of those asked for of the left and the right eigenvectors, [..., n, n], complex."""
+    native = backend is op_library
+    if native:
+        outputs = _native(a, b, on_failure, apart=True, ratios=ratios)
+    else:
+        outputs = attach_gradient("Ratios" if ratios else "Eigvals", [a, b], _without_gradient(backend, a, b, on_failure), native)
+    factors = [tf.stop_gradient(x) for x in outputs[:4]]
+    rules = ["LeftEigenvectors"] * left + ["RightEigenvectors"] * right
+    found = backend.eigenvectors(*factors, left, right)
+    return outputs[4:], [attach_gradient(rule, [a, b, *factors], [x], native)[0] for rule, x in zip(rules, found)]
+
+
+@register_rule("RightEigenvectors", arguments=6, broadcast=True)
+def _pullback_of_right(arguments, values, cotangents, native):
+    """Cotangents of the pencil, of right eigenvectors; None for the factors."""
+    return _of_vectors(arguments, values, cotangents, native, left=False)
+
+
+@register_rule("LeftEigenvectors", arguments=6, broadcast=True)
+def _pullback_of_left(arguments, values, cotangents, native):
+    """The same of left ones."""
+    return _of_vectors(arguments, values, cotangents, native, left=True)
+
+
+def _of_vectors(arguments, values, cotangents, native, left):
+    a, b, *factors = arguments
+    pencil = [broadcast(x, factors[0]) for x in (a, b)]
+    found = eigenpairs.pullback(*factors, *pencil, *values, *cotangents, left=left, native=native)
+    return [*unbroadcast([a, b], found), *[None] * 4]
 
 
 def _native(a, b, on_failure, **flags):
@@ -51,6 +84,14 @@ def of_ordered(a, b, outputs, backend):
 def of_blocks(a, b, factors, count, backend):
     """[S, T, Q, Z] as functions of which only the subspaces matter that the first `count` columns of Q and Z span."""
     return attach_gradient("Blocks", [a, b, count], factors, native=backend is op_library)
+
+
+def zeros(P, N, n, static_n, backend, on_failure):
+    """[..., n]: transmission zeros of the system pencil P - z N, [..., n + p, n + m]."""
+    found = backend.zeros(tf.stop_gradient(P), tf.stop_gradient(N), n, on_failure)
+    for x, shape in zip(found, (P.shape[:-2], P.shape[:-2] + P.shape[-1:], P.shape[:-1])):
+        x.set_shape(shape.concatenate([static_n]))
+    return transmission_zeros.attached(P, N, *found, native=backend is op_library)
 
 
 def schur_factors(a, backend, on_failure):

@@ -106,6 +106,8 @@ _STACKED = (
     "WholeGradient",
     "Svd",
     "Balance",
+    "Eigenvectors",
+    "SolveBordered",
 )
 _CONVERTERS |= dict.fromkeys((f"Tfqz>{name}" for name in _STACKED), _with_all_stacked)
 _CONVERTERS |= dict.fromkeys(("Qr", "Bitcast"), _with_all_stacked)  # TensorFlow's own, which take batches and have no converter

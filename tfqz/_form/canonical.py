@@ -72,6 +72,11 @@ def ties(X):
     return modulus >= (1 - tolerances.tie(X.dtype)) * tf.reduce_max(modulus, axis=-2, keepdims=True)
 
 
+def with_positive_largest(X):
+    """X, [..., n, n], with columns multiplied by phases, or signs, so that the largest entry of each is real and positive."""
+    return _with_positive_largest(X * tf.math.conj(_phase(_largest(X)))[..., None, :])
+
+
 def _largest(X):
     """[..., n]: the largest entry of each column, the one that `is_largest` chooses."""
     return tf.reduce_sum(is_largest(X) * X, axis=-2)

@@ -13,6 +13,7 @@ FINITE = "`{name}` must be finite; got NaN or Inf{where}"
 CONVERGENCE = "`a`, `b` must be a pencil on which QZ converges; {why}{where}"
 QR_CONVERGENCE = "`a` must be a matrix on which QR iterations converge; {why}{where}"
 SVD_CONVERGENCE = "`b` must be a matrix whose singular value decomposition converges; {why}{where}"
+ZEROS_CONVERGENCE = "`a`, `b`, `c`, `d` must be a system on whose reduced pencil QZ converges; {why}{where}"
 ORDER = "`a`, `b` must be a pencil whose eigenvalues can be put in the order of `sort`, and this one is too ill-conditioned; {why}{where}"
 
 

@@ -38,6 +38,11 @@ def quotient(alpha, beta):
     return tf.where(tf.equal(beta, 0), without_beta, tf.math.divide_no_nan(alpha, blocks.to_complex(beta)))
 
 
+def homogeneous(alpha, beta):
+    """Both, [..., 2, n], complex."""
+    return tf.stack([alpha, beta if beta.dtype.is_complex else blocks.to_complex(beta)], axis=-2)
+
+
 def beta_cotangent(alpha, beta, alphab):
     """That which a function of alpha / beta has beside alphab; 0 where the pencil failed."""
     alpha, beta = (blocks.masked(tf.math.is_finite(tf.math.real(x)), x) for x in (alpha, beta))

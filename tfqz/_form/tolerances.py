@@ -48,6 +48,11 @@ def rank(dtype):
     return 8 * epsilon(dtype)
 
 
+def system_rank(dtype, rows, columns):
+    """Singular values of blocks of a system pencil below this times its Frobenius norm are 0 up to rounding."""
+    return rows * columns * epsilon(dtype)
+
+
 def cancellation(dtype, n):
     """A sum of products of n terms below this times the largest product is 0 up to rounding."""
     return 8 * epsilon(dtype) * tf.cast(n, tf.as_dtype(dtype).real_dtype)
@@ -97,6 +102,12 @@ def longest_vectors(dtype):
     the entries of this eigenvalue, is at most this. The derivative is as long, its relative error epsilon times that, and a sum over
     a cluster may be of order 1 where each of its terms is so long: sqrt(epsilon) is what it may lose."""
     return epsilon(dtype) ** -0.25
+
+
+def smallest_divisor(dtype):
+    """Beside unit s_j, t_j and matrices of norm 1, what stands for a smaller diagonal entry of t_j S - s_j T where an eigenvector is found
+    by substitution: an entry of that size is rounding. LAPACK's xTGEVC has this bound."""
+    return epsilon(dtype)
 
 
 def length(dtype):
