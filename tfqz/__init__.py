@@ -2,6 +2,7 @@
 
 from importlib.metadata import version as _version
 
+from tfqz._api.balance import Balanced, balance
 from tfqz._api.diagnosis import Sensitivity, gauge_residual, sensitivity
 from tfqz._api.eigvals import eigvals
 from tfqz._api.ordqz import OrdQZ, ordqz
@@ -22,11 +23,13 @@ __version__ = _version("tfqz")
 __all__ = [
     "LQR",
     "QZ",
+    "Balanced",
     "DeflatingSubspace",
     "GeneralizedSylvester",
     "OrdQZ",
     "Schur",
     "Sensitivity",
+    "balance",
     "deflating_subspace",
     "eigvals",
     "gauge_residual",

@@ -1,8 +1,13 @@
 """Powers of two by which the rows and columns of non-negative matrices get about equal sums, in TensorFlow ops: what
-`cc/algorithms/balance.cc` does, where the reasons for the numbers are."""
+`cc/algorithms/balance.cc` does, where the reasons for the numbers are. And the way back from balanced pencils."""
 
 import numpy as np
 import tensorflow as tf
+
+from tfqz._backends import iteration
+from tfqz._form import blocks, canonical, eigenvalues, powers
+from tfqz._form.products import matmul, triangular_solve
+from tfqz._form.traces import traced
 
 _SIMILAR_SWEEPS, _TWO_SIDED_SWEEPS = 100, 20
 _GAIN = 0.95
@@ -108,3 +113,44 @@ def _nearest(logarithm):
     """The nearest exponent of 2, and 0 for what isn't finite."""
     finite = tf.math.is_finite(logarithm)
     return tf.round(tf.where(finite, logarithm, tf.zeros_like(logarithm)) / _LN2)
+
+
+@traced
+def unbalanced(S, T, Q, Z, left, right):
+    """S, T, Q, Z, alpha, beta of a pencil (A, B) from factors of D1 A D2, D1 B D2, with D1 = diag(2^left) and D2 = diag(2^right): in
+    canonical form, with the eigenvalues in the same order; NaN where S is.
+
+    D1^-1 Q = Q_new R1 and D2 Z = Z_new R2 by QR, so S_new = R1 S R2^-1 and T_new = R1 T R2^-1: what becomes of a diagonal entry of S
+    and T are products, and the eigenvalue keeps all its digits.
+
+    Args: [..., n, n], in canonical form, and [..., n].
+    """
+    batch, n = tf.shape(S)[:-2], tf.shape(S)[-1]
+    shape = tf.stack([tf.reduce_prod(batch), n, n])
+    S, T, Q, Z = (tf.reshape(X, shape) for X in (S, T, Q, Z))
+    left, right = (tf.reshape(x, shape[:2]) for x in (left, right))
+    good = tf.reduce_all(tf.math.is_finite(tf.math.real(tf.linalg.diag_part(S))), axis=-1)[:, None]
+    S, T, Q, Z = (tf.where(good[..., None], X, blocks.identity_like(X)) for X in (S, T, Q, Z))
+    start = blocks.starts(S)
+    Q, R1 = _orthonormalized(Q, -left)
+    Z, R2 = _orthonormalized(Z, right)
+    S, T = (matmul(R1, tf.linalg.adjoint(triangular_solve(R2, tf.linalg.adjoint(X), lower=False, adjoint=True))) for X in (S, T))
+    below = blocks.place_below(blocks.masked(start, blocks.below(S)))
+    S, T = tf.linalg.band_part(S, 0, -1) + below, tf.linalg.band_part(T, 0, -1)
+    if not S.dtype.is_complex:
+        S, T, Q, Z = iteration.standardize(S, T, Q, Z, blocks.starts(S))
+    S, T, Q, Z = canonical.canonicalize(S, T, Q, Z)
+    outputs = [S, T, Q, Z, *eigenvalues.alpha_beta(S, T, differentiable=False)]
+    for i, x in enumerate(outputs):
+        x = tf.where(good[..., None] if i < 4 else good, x, tf.cast(float("nan"), x.dtype))
+        outputs[i] = tf.reshape(x, tf.concat([batch, tf.shape(x)[1:]], axis=0))
+    return outputs
+
+
+def _orthonormalized(X, exponents):
+    """Q and R of diag(2^exponents) X, [batch, n, n]. The longest rows come first in it, so that short ones keep their digits (A. J. Cox and
+    N. J. Higham, Stability of Householder QR factorization for weighted least squares problems, in: Numerical Analysis 1997, 57-73)."""
+    order = tf.argsort(exponents, axis=-1, direction="DESCENDING", stable=True)
+    X = X * blocks.of_dtype(powers.of_two(exponents, dtype=X.dtype.real_dtype), X.dtype)[..., None]
+    Q, R = tf.linalg.qr(tf.gather(X, order, batch_dims=1))
+    return tf.gather(Q, tf.argsort(order, axis=-1), batch_dims=1), R
