@@ -78,10 +78,10 @@ def decomposed(a, b, rank, rank_of_b, decompose, backend):
     """[S, T, Q, Z, alpha, beta] of a and b, without gradients, from the outputs of `decompose(a, b)` of the balanced pencil."""
     check_square(a, b, rank, rank_of_b)
     pencil, exponents = balanced(tf.stop_gradient(a), tf.stop_gradient(b), backend)
-    factors = decompose(*pencil)[:4]
-    outputs = unbalanced(*factors, *exponents)
-    for x, shape in zip(outputs, [factors[0].shape] * 4 + [factors[0].shape[:-1]] * 2):
-        x.set_shape(shape)
+    found = decompose(*pencil)
+    outputs = unbalanced(a, b, *found, *exponents)
+    for x, like in zip(outputs, found):
+        x.set_shape(like.shape)
     return outputs
 
 
@@ -95,5 +95,5 @@ def _moduli(a, b):
     logs = tf.math.log(tf.where(some, moduli, tf.ones_like(moduli)))
     count = tf.reduce_sum(tf.cast(some, logs.dtype), axis=[-2, -1], keepdims=True)
     logs -= tf.math.divide_no_nan(tf.reduce_sum(logs, axis=[-2, -1], keepdims=True), count)
-    logs -= tf.reduce_max(logs, axis=[0, -2, -1], keepdims=True)
+    logs -= tf.reduce_max(tf.where(some, logs, tf.cast(float("-inf"), logs.dtype)), axis=[0, -2, -1], keepdims=True)
     return tf.reduce_sum(blocks.masked(some, tf.exp(logs)), axis=0)

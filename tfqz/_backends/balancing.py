@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfqz._backends import iteration
 from tfqz._form import blocks, canonical, eigenvalues, powers
+from tfqz._form.blocks import following, preceding
 from tfqz._form.products import matmul, triangular_solve
 from tfqz._form.traces import traced
 
@@ -116,35 +117,54 @@ def _nearest(logarithm):
 
 
 @traced
-def unbalanced(S, T, Q, Z, left, right):
-    """S, T, Q, Z, alpha, beta of a pencil (A, B) from factors of D1 A D2, D1 B D2, with D1 = diag(2^left) and D2 = diag(2^right): in
-    canonical form, with the eigenvalues in the same order; NaN where S is.
+def unbalanced(A, B, S, T, Q, Z, alpha, beta, left, right):
+    """S, T, Q, Z, alpha, beta of a pencil from factors of D1 A D2, D1 B D2, with D1 = diag(2^left) and D2 = diag(2^right): in canonical
+    form, with the eigenvalues in the same order; NaN where S is.
 
-    D1^-1 Q = Q_new R1 and D2 Z = Z_new R2 by QR, so S_new = R1 S R2^-1 and T_new = R1 T R2^-1: what becomes of a diagonal entry of S
-    and T are products, and the eigenvalue keeps all its digits.
+    D1^-1 Q = Q_new R1 and D2 Z = Z_new R2 by QR, so S_new = R1 S R2^-1 and T_new = R1 T R2^-1. The diagonal comes of these products, so the
+    eigenvalues keep all their digits. What is above it is Q_new^H A Z_new: errors of the products are as large there as R1 begins and
+    R2^-1 ends.
 
-    Args: [..., n, n], in canonical form, and [..., n].
+    alpha and beta are those of D1 A D2, D1 B D2 times a positive number for each eigenvalue that makes them those of S_new and T_new: the
+    new 2 x 2 block of a complex pair may have lost digits where R1 or R2 jumps between its rows.
+
+    Args: A, B, [..., n, n], whose batch shapes may be smaller; S, T, Q, Z, [..., n, n], in canonical form; alpha, beta, and the exponents,
+    [..., n].
     """
     batch, n = tf.shape(S)[:-2], tf.shape(S)[-1]
     shape = tf.stack([tf.reduce_prod(batch), n, n])
-    S, T, Q, Z = (tf.reshape(X, shape) for X in (S, T, Q, Z))
-    left, right = (tf.reshape(x, shape[:2]) for x in (left, right))
+    A, B, S, T, Q, Z = (tf.reshape(tf.broadcast_to(X, tf.shape(S)), shape) for X in (A, B, S, T, Q, Z))
+    alpha, beta, left, right = (tf.reshape(x, shape[:2]) for x in (alpha, beta, left, right))
     good = tf.reduce_all(tf.math.is_finite(tf.math.real(tf.linalg.diag_part(S))), axis=-1)[:, None]
-    S, T, Q, Z = (tf.where(good[..., None], X, blocks.identity_like(X)) for X in (S, T, Q, Z))
-    start = blocks.starts(S)
+    A, B, S, T, Q, Z = (tf.where(good[..., None], X, blocks.identity_like(X)) for X in (A, B, S, T, Q, Z))
     Q, R1 = _orthonormalized(Q, -left)
     Z, R2 = _orthonormalized(Z, right)
-    S, T = (matmul(R1, tf.linalg.adjoint(triangular_solve(R2, tf.linalg.adjoint(X), lower=False, adjoint=True))) for X in (S, T))
-    below = blocks.place_below(blocks.masked(start, blocks.below(S)))
-    S, T = tf.linalg.band_part(S, 0, -1) + below, tf.linalg.band_part(T, 0, -1)
+    i = tf.range(n)
+    above = i[:, None] < i
+    S, T = (tf.where(above, matmul(Q, matmul(Y, Z), adjoint_a=True), _between(R1, X, R2)) for X, Y in ((S, A), (T, B)))
+    pairs = blocks.starts(S)
     if not S.dtype.is_complex:
-        S, T, Q, Z = iteration.standardize(S, T, Q, Z, blocks.starts(S))
+        S, T, Q, Z = iteration.standardize(S, T, Q, Z, pairs)
     S, T, Q, Z = canonical.canonicalize(S, T, Q, Z)
-    outputs = [S, T, Q, Z, *eigenvalues.alpha_beta(S, T, differentiable=False)]
+    size = tf.abs(tf.linalg.diag_part(R1)) / tf.abs(tf.linalg.diag_part(R2))
+    of_pair = tf.sqrt(size) * tf.sqrt(following(size))
+    size = tf.where(pairs, of_pair, tf.where(preceding(pairs), preceding(of_pair), size))
+    kept = tf.reduce_all(tf.equal(pairs, blocks.starts(S)), axis=-1, keepdims=True)
+    of_form = eigenvalues.alpha_beta(S, T, differentiable=False)
+    of_form = [tf.where(kept, x * blocks.of_dtype(size, x.dtype), y) for x, y in zip((alpha, beta), of_form)]
+    outputs = [S, T, Q, Z, *of_form]
     for i, x in enumerate(outputs):
         x = tf.where(good[..., None] if i < 4 else good, x, tf.cast(float("nan"), x.dtype))
         outputs[i] = tf.reshape(x, tf.concat([batch, tf.shape(x)[1:]], axis=0))
     return outputs
+
+
+def _between(R1, X, R2):
+    """R1 X R2^-1, whose pattern is that of X, but for the entries above the diagonal."""
+    solved = tf.linalg.adjoint(triangular_solve(R2, tf.linalg.adjoint(X), lower=False, adjoint=True))
+    product = matmul(R1, solved)
+    below = blocks.place_below(blocks.masked(blocks.starts(X), blocks.below(product)))
+    return tf.linalg.band_part(product, 0, -1) + below
 
 
 def _orthonormalized(X, exponents):
