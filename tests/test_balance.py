@@ -209,7 +209,7 @@ def test_subspaces_of_badly_scaled_pencils(backend, rng):
 
 
 @pytest.mark.parametrize("backend", [NATIVE, "graph"])
-@pytest.mark.slow_if("graph")
+@pytest.mark.slow
 def test_bad_elements_and_xla(backend, rng):
     """One element of a batch is NaN: the others, and their gradients, are those that they have alone."""
     a, b = (np.stack(x) for x in zip(*(pencil_with_gap(rng) for _ in range(3))))

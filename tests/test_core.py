@@ -72,7 +72,7 @@ def run(program, **environment):
 
 
 def assert_right(lines):
-    assert len(lines) == 24 + 80
+    assert len(lines) == 4 + 24 + 80
     for line in lines:
         assert float(re.fullmatch(r"\w+ \w+ \d+ residual: (.*)", line).group(1)) < 30, line
 

@@ -17,6 +17,8 @@ print(ordered.sdim, ordered.alpha, tfqz.eigvals(a, b, homogeneous_eigvals=True))
 assert_type(tfqz.deflating_subspace(a.tolist(), b, dimension=None), tfqz.DeflatingSubspace)
 assert_type(tfqz.schur(a, "r"), tfqz.Schur)
 assert_type(tfqz.sensitivity(*factors), tfqz.Sensitivity)
+assert_type(tfqz.balance(a, b.tolist(), backend="native"), tfqz.Balanced)
+assert_type(tfqz.ordqz(a, b, balance=True), tfqz.OrdQZ)
 print(tfqz.gauge_residual(factors, [s, None, None, None]))
 
 

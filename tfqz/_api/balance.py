@@ -59,7 +59,7 @@ def balance(a: Matrix, b: Matrix, *, backend: Backend | None = None, name: str |
 def balanced(a, b, backend):
     """The balanced pencil, differentiable, and the exponents of D1 and D2, [..., m] and [..., n], int32; of checked tensors."""
     left, right = backend.balance(_moduli(a, b), similarity=False)
-    pencil = [powers.scaled(x, left, right) for x in (a, b)]
+    pencil = powers.scaled([a, b], left, right)
     for x in pencil:
         x.set_shape(checks.batch_shape(a.shape, b.shape).concatenate(checks.sizes(a.shape, b.shape)))
     return pencil, (left, right)

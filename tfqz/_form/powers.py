@@ -19,6 +19,8 @@ def of_both_sides(left, right, *, dtype):
     return of_two(left[..., :, None] + right[..., None, :], dtype=dtype)
 
 
-def scaled(x, left, right):
-    """diag(2^left) x diag(2^right), [..., m, n], of which the exponents are constants."""
-    return x * blocks.of_dtype(of_both_sides(left, right, dtype=x.dtype.real_dtype), x.dtype)
+def scaled(matrices, left, right):
+    """diag(2^left) X diag(2^right), [..., m, n], of some matrices of one dtype; of these products the exponents are constants."""
+    dtype = matrices[0].dtype
+    factors = blocks.of_dtype(of_both_sides(left, right, dtype=dtype.real_dtype), dtype)
+    return [X * factors for X in matrices]
