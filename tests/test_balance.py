@@ -135,6 +135,7 @@ def worst(found, expected):
 
 
 @pytest.mark.parametrize("output", ["real", "complex"])
+@pytest.mark.slow_if("graph", "scipy")
 def test_badly_scaled_pencils(output, backend, rng):
     """Factors are those of the pencil, eigenvalues have all digits."""
     for a, b in (badly_scaled(rng, (5, 5), "float64"), [sizes(rng, 5, 4)[:, None] * rng.standard_normal((5, 5)), np.eye(5)]):
@@ -148,7 +149,7 @@ def test_badly_scaled_pencils(output, backend, rng):
             canonical = oracles.canonical(s, t, q, z)
             assert all(np.allclose(x, y, rtol=1e-12, atol=0) for x, y in zip(canonical, (s, t, q, z)))
         ratios = (found.alpha / tf.cast(found.beta, found.alpha.dtype)).numpy()
-        assert worst(ratios, expected) < 1e-10
+        assert worst(ratios, expected) < 1e-12
         assert np.all(np.diff((np.real(ratios) > 0).astype(int)) <= 0)
         eigenvalues = tfqz.eigvals(a, b, backend=backend, balance=True).numpy()
         assert worst(eigenvalues, expected) < 1e-12
@@ -174,6 +175,7 @@ def pencil_with_gap(rng, dtype="float64"):
 
 @pytest.mark.parametrize("function", ["qz", "ordqz", "eigvals", "deflating_subspace"])
 @pytest.mark.parametrize("dtype", cases.DOUBLE)
+@pytest.mark.slow_if("graph", "scipy")
 def test_gradients(function, dtype, backend, rng):
     a, b = pencil_with_gap(rng, dtype)
     # Functions that neither order nor phases change.

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfqz._backends import iteration
 from tfqz._form import blocks, canonical, eigenvalues, powers
 from tfqz._form.blocks import following, preceding
-from tfqz._form.products import matmul, triangular_solve
+from tfqz._form.products import matmul
 from tfqz._form.traces import traced
 
 _SIMILAR_SWEEPS, _TWO_SIDED_SWEEPS = 100, 20
@@ -121,12 +121,11 @@ def unbalanced(A, B, S, T, Q, Z, alpha, beta, left, right):
     """S, T, Q, Z, alpha, beta of a pencil from factors of D1 A D2, D1 B D2, with D1 = diag(2^left) and D2 = diag(2^right): in canonical
     form, with the eigenvalues in the same order; NaN where S is.
 
-    D1^-1 Q = Q_new R1 and D2 Z = Z_new R2 by QR, so S_new = R1 S R2^-1 and T_new = R1 T R2^-1. The diagonal comes of these products, so the
-    eigenvalues keep all their digits. What is above it is Q_new^H A Z_new: errors of the products are as large there as R1 begins and
-    R2^-1 ends.
-
-    alpha and beta are those of D1 A D2, D1 B D2 times a positive number for each eigenvalue that makes them those of S_new and T_new: the
-    new 2 x 2 block of a complex pair may have lost digits where R1 or R2 jumps between its rows.
+    D1^-1 Q = Q_new R1 and D2 Z = Z_new R2 by QR, so S_new = R1 S R2^-1 and T_new = R1 T R2^-1. Of the entries on the diagonal these are
+    products of three numbers, so that real eigenvalues, or complex ones of the complex form, keep all their digits. The others are those of
+    Q_new^H A Z_new: errors of the product are as large there as R1 begins and R2^-1 ends, and an orthogonal form has no room for a complex
+    pair whose 2 x 2 block has rows of very different lengths. alpha and beta are those of D1 A D2, D1 B D2, times a positive number for
+    each eigenvalue that makes them those of S_new and T_new.
 
     Args: A, B, [..., n, n], whose batch shapes may be smaller; S, T, Q, Z, [..., n, n], in canonical form; alpha, beta, and the exponents,
     [..., n].
@@ -139,14 +138,12 @@ def unbalanced(A, B, S, T, Q, Z, alpha, beta, left, right):
     A, B, S, T, Q, Z = (tf.where(good[..., None], X, blocks.identity_like(X)) for X in (A, B, S, T, Q, Z))
     Q, R1 = _orthonormalized(Q, -left)
     Z, R2 = _orthonormalized(Z, right)
-    i = tf.range(n)
-    above = i[:, None] < i
-    S, T = (tf.where(above, matmul(Q, matmul(Y, Z), adjoint_a=True), _between(R1, X, R2)) for X, Y in ((S, A), (T, B)))
-    pairs = blocks.starts(S)
+    pairs, turn = blocks.starts(S), tf.linalg.diag_part(R1) / tf.linalg.diag_part(R2)
+    S, T = (_with_products(matmul(Q, matmul(Y, Z), adjoint_a=True), turn * tf.linalg.diag_part(X), pairs) for X, Y in ((S, A), (T, B)))
     if not S.dtype.is_complex:
         S, T, Q, Z = iteration.standardize(S, T, Q, Z, pairs)
     S, T, Q, Z = canonical.canonicalize(S, T, Q, Z)
-    size = tf.abs(tf.linalg.diag_part(R1)) / tf.abs(tf.linalg.diag_part(R2))
+    size = tf.abs(turn)
     of_pair = tf.sqrt(size) * tf.sqrt(following(size))
     size = tf.where(pairs, of_pair, tf.where(preceding(pairs), preceding(of_pair), size))
     kept = tf.reduce_all(tf.equal(pairs, blocks.starts(S)), axis=-1, keepdims=True)
@@ -159,12 +156,11 @@ def unbalanced(A, B, S, T, Q, Z, alpha, beta, left, right):
     return outputs
 
 
-def _between(R1, X, R2):
-    """R1 X R2^-1, whose pattern is that of X, but for the entries above the diagonal."""
-    solved = tf.linalg.adjoint(triangular_solve(R2, tf.linalg.adjoint(X), lower=False, adjoint=True))
-    product = matmul(R1, solved)
-    below = blocks.place_below(blocks.masked(blocks.starts(X), blocks.below(product)))
-    return tf.linalg.band_part(product, 0, -1) + below
+def _with_products(X, diagonal, pairs):
+    """What is on and above the diagonal blocks of X, 2 x 2 ones at `pairs`, with `diagonal` for the others."""
+    below = blocks.place_below(blocks.masked(pairs, blocks.below(X)))
+    diagonal = tf.where(pairs | preceding(pairs), tf.linalg.diag_part(X), diagonal)
+    return blocks.with_diagonal(tf.linalg.band_part(X, 0, -1) + below, diagonal)
 
 
 def _orthonormalized(X, exponents):
