@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "algorithms/balance.h"
 #include "algorithms/batches.h"
 #include "algorithms/eigenbases.h"
 #include "algorithms/frames.h"
@@ -351,9 +352,47 @@ void check_frames(const char* dtype, int m, int n) {
   std::printf("svd %s %d residual: %.3g\n", dtype, m, decomposed);
 }
 
+// The largest factor between sums of rows, or of columns, that should be equal; of matrices in the middle of which a row and a column are
+// 0.
+template <typename R>
+void check_balance(const char* dtype, int m, int n, bool similarity) {
+  std::mt19937 generator(m);
+  std::uniform_real_distribution<double> exponent(-30, 30);
+  std::vector<R> matrices(kBatch * m * n);
+  for (R& entry : matrices) entry = static_cast<R>(std::exp2(exponent(generator) / 3));
+  for (int k = 0; k < kBatch; ++k) {
+    for (int i = 0; i < m; ++i) matrices[(k * m + i) * n + n / 2] = 0;
+    for (int j = 0; j < n; ++j) matrices[(k * m + m / 2) * n + j] = 0;
+  }
+  std::vector<int32_t> left(kBatch * m), right(kBatch * n);
+  tfqz::BalanceBatch<R> batch(m, n, similarity, matrices.data(), left.data(), right.data());
+  batch.run(0, kBatch);
+  double largest = 0;
+  for (int k = 0; k < kBatch; ++k) {
+    std::vector<double> rows(m), columns(n);
+    for (int i = 0; i < m; ++i) {
+      for (int j = 0; j < n; ++j) {
+        if (similarity && i == j) continue;
+        const double entry = std::ldexp(matrices[(k * m + i) * n + j], left[k * m + i] + right[k * n + j]);
+        rows[i] += entry, columns[j] += entry;
+      }
+    }
+    for (int i = 0; i < m; ++i) {
+      if (i != m / 2) largest = std::max(largest, similarity ? rows[i] / columns[i] : rows[i] / rows[0]);
+    }
+  }
+  std::printf("balance %s %d residual: %.3g\n", dtype, m, largest);
+}
+
 }  // namespace
 
 int main() {
+#ifndef FAKE_DRIVERS
+  for (const auto& [m, n] : {std::pair(7, 7), std::pair(5, 9)}) {
+    check_balance<float>("float32", m, n, m == n);
+    check_balance<double>("float64", m, n, m == n);
+  }
+#endif
   for (int n : {5, 70}) {  // on either side of the change of drivers
     check<float>("float32", n);
     check<double>("float64", n);

@@ -71,7 +71,7 @@ def run(program, **environment):
     return done.stdout.splitlines()
 
 
-def assert_right(lines, count=24 + 12 + 60 + 80):
+def assert_right(lines, count=4 + 24 + 12 + 60 + 80):
     assert len(lines) == count
     for line in lines:
         assert float(re.fullmatch(r"\w+ \w+ \d+ residual: (.*)", line).group(1)) < 30, line

@@ -20,6 +20,8 @@ w, vr = tfqz.eig(a, b)
 w, vl, vr = tfqz.eig(a.tolist(), tf.constant(b), True, homogeneous_eigvals=True)
 print(tfqz.eig(a, b, right=False).shape, vl, tfqz.transmission_zeros(a, b, a, b, backend="scipy").shape)
 assert_type(tfqz.sensitivity(*factors), tfqz.Sensitivity)
+assert_type(tfqz.balance(a, b.tolist(), backend="native"), tfqz.Balanced)
+assert_type(tfqz.ordqz(a, b, balance=True), tfqz.OrdQZ)
 print(tfqz.gauge_residual(factors, [s, None, None, None]))
 
 

@@ -2,6 +2,7 @@
 
 from importlib.metadata import version as _version
 
+from tfqz._api.balance import Balanced, balance
 from tfqz._api.diagnosis import Sensitivity, gauge_residual, sensitivity
 from tfqz._api.eig import eig
 from tfqz._api.eigvals import eigvals
@@ -25,12 +26,14 @@ __version__ = _version("tfqz")
 __all__ = [
     "LQR",
     "QZ",
+    "Balanced",
     "DeflatingSubspace",
     "GeneralizedSylvester",
     "Klein",
     "OrdQZ",
     "Schur",
     "Sensitivity",
+    "balance",
     "deflating_subspace",
     "eig",
     "eigvals",

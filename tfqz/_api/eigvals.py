@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfqz import _backends
+from tfqz._api import balance as balancing
 from tfqz._api import compression
 from tfqz._derivative import registration
 from tfqz._form import checks, eigenvalues
@@ -17,6 +18,7 @@ def eigvals(
     *,
     rank: int | None = None,
     rank_of_b: int | None = None,
+    balance: bool = False,
     backend: Backend | None = None,
     on_failure: OnFailure = "raise",
     name: str | None = None,
@@ -38,6 +40,9 @@ def eigvals(
       a: [..., m, n], float32, float64, complex64 or complex128.
       b: [..., m, n], of the same dtype; the batch shapes broadcast.
       homogeneous_eigvals: whether to return alpha and beta, of which alpha / beta are the eigenvalues.
+      balance: whether to take the eigenvalues, and their gradient, of the pencil that `tfqz.balance` makes: the same ones, and of badly
+        scaled pencils with more digits. alpha and beta are those of that pencil, as large as its entries. For square pencils without
+        `rank`.
       rank, rank_of_b, backend, on_failure, name: as in `tfqz.qz`.
 
     Returns:
@@ -53,16 +58,19 @@ def eigvals(
     """
     checks.choice("on_failure", on_failure, checks.ON_FAILURE)
     with tf.name_scope(name or "eigvals"):
-        alpha, beta = alpha_and_beta(a, b, backend, on_failure, rank, rank_of_b, ratios=not homogeneous_eigvals)
+        alpha, beta = alpha_and_beta(a, b, backend, on_failure, rank, rank_of_b, not homogeneous_eigvals, balance)
         return eigenvalues.homogeneous(alpha, beta) if homogeneous_eigvals else eigenvalues.quotient(alpha, beta)
 
 
-def alpha_and_beta(a, b, backend, on_failure, rank=None, rank_of_b=None, ratios=False):
+def alpha_and_beta(a, b, backend, on_failure, rank=None, rank_of_b=None, ratios=False, balance=False):
     """alpha, [..., p], complex, and beta, [..., p], of the pencil's dtype with real values >= 0. `ratios`: a Python bool, whether they are
     for `eigenvalues.quotient`."""
     backend = _backends.choose(backend)
     a, b = checks.pencil(a, b)
-    compressed = compression.compress(a, b, rank, rank_of_b, backend, on_failure)
+    if balance:
+        balancing.check_square(a, b, rank, rank_of_b)
+        a, b = balancing.balanced(a, b, backend)[0]
+    compressed = None if balance else compression.compress(a, b, rank, rank_of_b, backend, on_failure)
     if compressed is None:
         return registration.eigenvalues(a, b, backend, on_failure, ratios)
     return compressed.eigenvalues(backend.factorize(*compressed.pencil, on_failure), backend, ratios)

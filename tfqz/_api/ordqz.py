@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfqz import _backends
+from tfqz._api import balance as balancing
 from tfqz._api import compression, selection
 from tfqz._derivative import registration
 from tfqz._form import blocks, checks
@@ -46,6 +47,7 @@ def ordqz(
     return_sdim: Literal[False] = False,
     rank: int | None = None,
     rank_of_b: int | None = None,
+    balance: bool = False,
     backend: Backend | None = None,
     on_failure: OnFailure = "raise",
     name: str | None = None,
@@ -63,6 +65,7 @@ def ordqz(
     return_sdim: Literal[True],
     rank: int | None = None,
     rank_of_b: int | None = None,
+    balance: bool = False,
     backend: Backend | None = None,
     on_failure: OnFailure = "raise",
     name: str | None = None,
@@ -80,6 +83,7 @@ def ordqz(
     return_sdim: bool = False,
     rank: int | None = None,
     rank_of_b: int | None = None,
+    balance: bool = False,
     backend: Backend | None = None,
     on_failure: OnFailure = "raise",
     name: str | None = None,
@@ -105,6 +109,8 @@ def ordqz(
       tolerance: a number, where the boundary of a keyword is: with `sort="iuc", tolerance=1e-8` unit roots are selected, with
         `tolerance=-1e-8` they are not, whatever rounding did to them.
       return_sdim: whether to return `sdim` too.
+      balance: as for `tfqz.qz`; eigenvalues are selected, and exchanged, in the balanced pencil, whose alpha and beta `sort` is called
+        with. What is returned belongs to s and t.
       rank, rank_of_b, backend, on_failure, name: as for `tfqz.qz`.
 
     Returns:
@@ -130,9 +136,9 @@ def ordqz(
         a, b = checks.pencil(a, b)
         if checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
             a, b = blocks.to_complex(a), blocks.to_complex(b)
-        compressed = compression.compress(a, b, rank, rank_of_b, backend, on_failure)
+        compressed = None if balance else compression.compress(a, b, rank, rank_of_b, backend, on_failure)
         if compressed is None:
-            outputs, labels = reordered(a, b, sort, tolerance, backend, on_failure)
+            outputs, labels = of_square(a, b, rank, rank_of_b, balance, sort, tolerance, backend, on_failure)
             s, t, q, z, alpha, beta = registration.of_ordered(a, b, outputs, backend)
         else:
             outputs, labels = reordered(*compressed.pencil, sort, tolerance, backend, on_failure)
@@ -141,6 +147,20 @@ def ordqz(
         if not return_sdim:
             return OrdQZ(s, t, alpha, beta, q, z)
         return OrdQZSdim(s, t, alpha, beta, q, z, selection.count(labels))
+
+
+def of_square(a, b, rank, rank_of_b, balance, *arguments):
+    """What `reordered` returns of a and b and the other `arguments`; `balance`: by way of the balanced pencil."""
+    if not balance:
+        return reordered(a, b, *arguments)
+    labels = []
+
+    def decompose(a, b):
+        outputs, found = reordered(a, b, *arguments)
+        labels.append(found)
+        return outputs
+
+    return balancing.decomposed(a, b, rank, rank_of_b, decompose, arguments[2]), *labels
 
 
 def reordered(a, b, sort, tolerance, backend, on_failure):

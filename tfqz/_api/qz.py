@@ -5,6 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfqz import _backends
+from tfqz._api import balance as balancing
 from tfqz._api import compression
 from tfqz._derivative import registration
 from tfqz._form import blocks, checks
@@ -28,6 +29,7 @@ def qz(
     *,
     rank: int | None = None,
     rank_of_b: int | None = None,
+    balance: bool = False,
     backend: Backend | None = None,
     on_failure: OnFailure = "raise",
     name: str | None = None,
@@ -58,6 +60,9 @@ def qz(
       rank: None, or how many singular values of b are kept, an int from 1 to p.
       rank_of_b: None, or what the rank of b is if m != n, an int from 0 to p, whatever rounding did to b. None: that of QR with column
         pivoting, where what is left counts as nothing if it is at most 8 max(m, n) epsilon times the longest column (row).
+      balance: whether to decompose the pencil that `tfqz.balance` makes, and to bring its factors back by QR factorisations: in badly
+        scaled pencils small eigenvalues s_jj / t_jj keep their digits so, while q s z^H and q t z^H may miss more of a and b. For square
+        pencils without `rank`.
       backend: "native" (the C++ op), "scipy" (a host call to SciPy's LAPACK), "graph" (TensorFlow ops), or None for the
         environment variable TFQZ_BACKEND and, where that isn't set, the best that loads.
       on_failure: "raise", or "nan" to fill the factors of the batch elements that fail, and no others, with NaN.
@@ -69,7 +74,7 @@ def qz(
 
     Raises:
       TypeError: the dtypes differ or are not supported, or a rank is no integer.
-      ValueError: the static shapes don't fit, a rank is none of such matrices, or an option is unknown.
+      ValueError: the static shapes don't fit, a rank is none of such matrices, or an option is unknown or can't be had.
       tf.errors.InvalidArgumentError: the shapes don't fit, a pencil has NaN or Inf, or QZ didn't converge; names the batch
         element.
 
@@ -85,6 +90,9 @@ def qz(
         a, b = checks.pencil(a, b)
         if checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
             a, b = blocks.to_complex(a), blocks.to_complex(b)
+        if balance:
+            outputs = balancing.decomposed(a, b, rank, rank_of_b, lambda *pencil: backend.factorize(*pencil, on_failure), backend)
+            return QZ(*registration.factors_of(a, b, outputs[:4], backend))
         compressed = compression.compress(a, b, rank, rank_of_b, backend, on_failure)
         if compressed is None:
             return QZ(*registration.factors(a, b, backend, on_failure))

@@ -35,6 +35,7 @@ def deflating_subspace(
     tolerance: float = 0.0,
     rank: int | None = None,
     rank_of_b: int | None = None,
+    balance: bool = False,
     backend: Backend | None = None,
     on_failure: OnFailure = "raise",
     name: str | None = None,
@@ -54,6 +55,7 @@ def deflating_subspace(
       output: "real" or "complex" ("r", "c"). In the real form complex pairs are selected together, and all is real.
       dimension: None, or how many eigenvalues are selected, an int. With None the bases have as many columns as there are eigenvalues,
         those behind the last vector zero, and elements of a batch may differ.
+      balance: as for `tfqz.ordqz`: the subspaces are those of the balanced pencil, brought back.
       rank, rank_of_b, backend, on_failure, name: as for `tfqz.qz`. With m != n one of the subspaces is deflating for the pencil itself, the
         other one for the pencil that is compressed: with m < n a and b map the right one, X, into the left one, and y^H a = lambda y^H b on
         the left one up to what a does beside the row space of b; with m > n the other way round. With `rank` both are that of the
@@ -80,9 +82,11 @@ def deflating_subspace(
         a, b = checks.pencil(a, b)
         if checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
             a, b = blocks.to_complex(a), blocks.to_complex(b)
-        compressed = compression.compress(a, b, rank, rank_of_b, backend, on_failure)
-        pencil = (a, b) if compressed is None else compressed.pencil
-        outputs, labels = ordqz.reordered(*pencil, sort, tolerance, backend, on_failure)
+        compressed = None if balance else compression.compress(a, b, rank, rank_of_b, backend, on_failure)
+        if compressed is None:
+            outputs, labels = ordqz.of_square(a, b, rank, rank_of_b, balance, sort, tolerance, backend, on_failure)
+        else:
+            outputs, labels = ordqz.reordered(*compressed.pencil, sort, tolerance, backend, on_failure)
         count = selection.count(labels)
         if compressed is None:
             *_, q, z = registration.of_blocks(a, b, outputs[:4], count, backend)

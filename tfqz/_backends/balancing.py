@@ -1,8 +1,14 @@
 """Powers of two by which the rows and columns of non-negative matrices get about equal sums, in TensorFlow ops: what
-`cc/algorithms/balance.cc` does, where the reasons for the numbers are."""
+`cc/algorithms/balance.cc` does, where the reasons for the numbers are. And the way back from balanced pencils."""
 
 import numpy as np
 import tensorflow as tf
+
+from tfqz._backends import iteration
+from tfqz._form import blocks, canonical, eigenvalues, powers
+from tfqz._form.blocks import following, preceding
+from tfqz._form.products import matmul
+from tfqz._form.traces import traced
 
 _SIMILAR_SWEEPS, _TWO_SIDED_SWEEPS = 100, 20
 _GAIN = 0.95
@@ -108,3 +114,59 @@ def _nearest(logarithm):
     """The nearest exponent of 2, and 0 for what isn't finite."""
     finite = tf.math.is_finite(logarithm)
     return tf.round(tf.where(finite, logarithm, tf.zeros_like(logarithm)) / _LN2)
+
+
+@traced
+def unbalanced(A, B, S, T, Q, Z, alpha, beta, left, right):
+    """S, T, Q, Z, alpha, beta of a pencil from factors of D1 A D2, D1 B D2, with D1 = diag(2^left) and D2 = diag(2^right): in canonical
+    form, with the eigenvalues in the same order; NaN where S is.
+
+    D1^-1 Q = Q_new R1 and D2 Z = Z_new R2 by QR, so S_new = R1 S R2^-1 and T_new = R1 T R2^-1. Of the entries on the diagonal these are
+    products of three numbers, so that real eigenvalues, or complex ones of the complex form, keep all their digits. The others are those of
+    Q_new^H A Z_new: errors of the product are as large there as R1 begins and R2^-1 ends, and an orthogonal form has no room for a complex
+    pair whose 2 x 2 block has rows of very different lengths. alpha and beta are those of D1 A D2, D1 B D2, times a positive number for
+    each eigenvalue that makes them those of S_new and T_new.
+
+    Args: A, B, [..., n, n], whose batch shapes may be smaller; S, T, Q, Z, [..., n, n], in canonical form; alpha, beta, and the exponents,
+    [..., n].
+    """
+    batch, n = tf.shape(S)[:-2], tf.shape(S)[-1]
+    shape = tf.stack([tf.reduce_prod(batch), n, n])
+    A, B, S, T, Q, Z = (tf.reshape(tf.broadcast_to(X, tf.shape(S)), shape) for X in (A, B, S, T, Q, Z))
+    alpha, beta, left, right = (tf.reshape(x, shape[:2]) for x in (alpha, beta, left, right))
+    good = tf.reduce_all(tf.math.is_finite(tf.math.real(tf.linalg.diag_part(S))), axis=-1)[:, None]
+    A, B, S, T, Q, Z = (tf.where(good[..., None], X, blocks.identity_like(X)) for X in (A, B, S, T, Q, Z))
+    Q, R1 = _orthonormalized(Q, -left)
+    Z, R2 = _orthonormalized(Z, right)
+    pairs, turn = blocks.starts(S), tf.linalg.diag_part(R1) / tf.linalg.diag_part(R2)
+    S, T = (_with_products(matmul(Q, matmul(Y, Z), adjoint_a=True), turn * tf.linalg.diag_part(X), pairs) for X, Y in ((S, A), (T, B)))
+    if not S.dtype.is_complex:
+        S, T, Q, Z = iteration.standardize(S, T, Q, Z, pairs)
+    S, T, Q, Z = canonical.canonicalize(S, T, Q, Z)
+    size = tf.abs(turn)
+    of_pair = tf.sqrt(size) * tf.sqrt(following(size))
+    size = tf.where(pairs, of_pair, tf.where(preceding(pairs), preceding(of_pair), size))
+    kept = tf.reduce_all(tf.equal(pairs, blocks.starts(S)), axis=-1, keepdims=True)
+    of_form = eigenvalues.alpha_beta(S, T, differentiable=False)
+    of_form = [tf.where(kept, x * blocks.of_dtype(size, x.dtype), y) for x, y in zip((alpha, beta), of_form)]
+    outputs = [S, T, Q, Z, *of_form]
+    for i, x in enumerate(outputs):
+        x = tf.where(good[..., None] if i < 4 else good, x, tf.cast(float("nan"), x.dtype))
+        outputs[i] = tf.reshape(x, tf.concat([batch, tf.shape(x)[1:]], axis=0))
+    return outputs
+
+
+def _with_products(X, diagonal, pairs):
+    """What is on and above the diagonal blocks of X, 2 x 2 ones at `pairs`, with `diagonal` for the others."""
+    below = blocks.place_below(blocks.masked(pairs, blocks.below(X)))
+    diagonal = tf.where(pairs | preceding(pairs), tf.linalg.diag_part(X), diagonal)
+    return blocks.with_diagonal(tf.linalg.band_part(X, 0, -1) + below, diagonal)
+
+
+def _orthonormalized(X, exponents):
+    """Q and R of diag(2^exponents) X, [batch, n, n]. The longest rows come first in it, so that short ones keep their digits (A. J. Cox and
+    N. J. Higham, Stability of Householder QR factorization for weighted least squares problems, in: Numerical Analysis 1997, 57-73)."""
+    order = tf.argsort(exponents, axis=-1, direction="DESCENDING", stable=True)
+    X = X * blocks.of_dtype(powers.of_two(exponents, dtype=X.dtype.real_dtype), X.dtype)[..., None]
+    Q, R = tf.linalg.qr(tf.gather(X, order, batch_dims=1))
+    return tf.gather(Q, tf.argsort(order, axis=-1), batch_dims=1), R

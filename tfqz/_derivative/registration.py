@@ -73,6 +73,11 @@ def _without_gradient(backend, a, b, on_failure):
     return backend.factorize(tf.stop_gradient(a), tf.stop_gradient(b), on_failure)
 
 
+def factors_of(a, b, factors, backend):
+    """[S, T, Q, Z] computed from `a` and `b` in whatever way."""
+    return attach_gradient("Qz", [a, b], factors, native=backend is op_library)
+
+
 def of_ordered(a, b, outputs, backend):
     """[S, T, Q, Z, alpha, beta] computed from `a` and `b` in any order of the eigenvalues, with one gradient for the factors and one
     for alpha and beta."""
