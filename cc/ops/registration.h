@@ -50,14 +50,6 @@ template <template <typename> typename Kernel>
 bool RegisterKernels(const char* op, const char* device) {
   return RegisterKernelsFor<Kernel, float, double, std::complex<float>, std::complex<double>>(op, device);
 }
-// For ops of complex dtypes only.
-template <template <typename> typename Kernel>
-bool RegisterComplexKernels(const char* op, const char* device) {
-  if (IsRegistered(op, device)) return false;
-  RegisterFor<std::complex<float>, Kernel<std::complex<float>>>(op, device);
-  RegisterFor<std::complex<double>, Kernel<std::complex<double>>>(op, device);
-  return true;
-}
 
 }  // namespace tfqz
 

@@ -136,7 +136,7 @@ class SolveBorderedKernel : public OpKernel {
 
 [[maybe_unused]] const bool registered[] = {
     RegisterKernels<EigenvectorsKernel>("Tfqz>Eigenvectors", tensorflow::DEVICE_CPU),
-    RegisterComplexKernels<SolveBorderedKernel>("Tfqz>SolveBordered", tensorflow::DEVICE_CPU),
+    RegisterKernelsFor<SolveBorderedKernel, std::complex<float>, std::complex<double>>("Tfqz>SolveBordered", tensorflow::DEVICE_CPU),
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "ops/body.h"
 #include "ops/registration.h"
+#include "ops/xla_frame_operands.h"
 #include "ops/xla_operands.h"
 #include "tensorflow/compiler/tf2xla/lib/broadcast.h"
 #include "tensorflow/compiler/tf2xla/shape_util.h"
@@ -213,7 +214,6 @@ struct Kernels {
            RegisterKernelsFor<Elsewhere, T...>(Op::kOp, "XLA_TPU_JIT");
   }
   static bool Register() { return RegisterFor<float, double, std::complex<float>, std::complex<double>>(); }
-  static bool RegisterComplex() { return RegisterFor<std::complex<float>, std::complex<double>>(); }
 };
 bool RegisterOthers() {
   bool registered = RegisterKernel<CheckXlaKernel>("Tfqz>Check", "XLA_CPU_JIT");
@@ -240,7 +240,7 @@ bool RegisterOthers() {
                                             Kernels<QzGradient, BodyKernel>::Register(),
                                             Kernels<WholeGradient, BodyKernel>::Register(),
                                             Kernels<Eigenvectors, BodyKernel>::Register(),
-                                            Kernels<SolveBordered, BodyKernel>::RegisterComplex()};
+                                            Kernels<SolveBordered, BodyKernel>::RegisterFor<std::complex<float>, std::complex<double>>()};
 
 }  // namespace
 }  // namespace tfqz
