@@ -245,29 +245,6 @@ Batch::Worker BasisBatch<T>::make_worker() const {
 }
 
 template <typename T>
-Batch::Worker TriangularBatch<T>::make_worker() const {
-  const auto solver = std::make_shared<TriangularSolver<T>>(n_, adjoint_, ordinary_);
-  return [this, solver](int64_t index) -> std::string {
-    const int64_t matrix = index * n_ * n_;
-    (*solver)(s_ + matrix, t_ + matrix, {right_hand_sides_.first + matrix, right_hand_sides_.second + matrix},
-              {unknowns_.first + matrix, unknowns_.second + matrix});
-    return "";
-  };
-}
-
-template <typename T>
-Batch::Worker BlockBatch<T>::make_worker() const {
-  const auto solver = std::make_shared<TriangularSolver<T>>(k_ + m_, adjoint_, ordinary_);
-  return [this, solver](int64_t index) -> std::string {
-    const int64_t of_first = index * k_ * k_, of_second = index * m_ * m_, block = index * m_ * k_;
-    coinciding_[index] = solver->between(
-        k_, {first_.first + of_first, first_.second + of_first}, {second_.first + of_second, second_.second + of_second},
-        {right_hand_sides_.first + block, right_hand_sides_.second + block}, {unknowns_.first + block, unknowns_.second + block});
-    return "";
-  };
-}
-
-template <typename T>
 QzGradientBatch<T>::QzGradientBatch(int n, int64_t elements, bool apart, const ConstFactors<T>& factors, const Cotangents<T>& cotangents,
                                     const Pair<T>& pencils, Fork fork)
     : Batch(/*fill_failures=*/false),
@@ -348,13 +325,11 @@ Batch::GroupWorker QzGradientBatch<T>::make_group_worker() const {
   });
 }
 
-#define TFQZ_INSTANTIATE(T)          \
-  template class QzBatch<T>;         \
-  template class ReorderBatch<T>;    \
-  template class SchurBatch<T>;      \
-  template class BasisBatch<T>;      \
-  template class TriangularBatch<T>; \
-  template class BlockBatch<T>;      \
+#define TFQZ_INSTANTIATE(T)       \
+  template class QzBatch<T>;      \
+  template class ReorderBatch<T>; \
+  template class SchurBatch<T>;   \
+  template class BasisBatch<T>;   \
   template class QzGradientBatch<T>
 TFQZ_INSTANTIATE(float);
 TFQZ_INSTANTIATE(double);

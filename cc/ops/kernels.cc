@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "algorithms/batches.h"
+#include "algorithms/triangular_batches.h"
 #include "ops/registration.h"
 #include "ops/run.h"
 #include "ops/shapes.h"
