@@ -108,7 +108,7 @@ def test_what_comes_out_does_not_depend_on_the_others(dtype, simd, rng):  # noqa
 
 
 @pytest.mark.parametrize("infinite", [False, True])
-@pytest.mark.parametrize("dtype", cases.ALL)
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
 def test_what_nothing_uses(dtype, infinite, simd, rng):  # noqa: F811
     """In a graph, where Q and others may be left out, the rest is the same."""
     n = 8
@@ -117,7 +117,7 @@ def test_what_nothing_uses(dtype, infinite, simd, rng):  # noqa: F811
         if not infinite:
             factors[1] = factors[1] + np.eye(n, dtype=dtype) * (np.diagonal(factors[1], 0, -2, -1)[..., None, :] == 0)
         whole = reorder(factors, labels)
-        for used in ([0], [1], [2], [3], [4, 5], [0, 3]):
+        for used in ([3], [4, 5], [0, 1, 3]):
 
             @tf.function(autograph=False)
             def parts(*factors, labels=labels, used=used):

@@ -7,8 +7,9 @@
 //  - The gradient in lockstep and the iteration of one pencil leave 64 out: the former was no faster with it, for its operands come from
 //    memory; the latter has too few independent operations between its dependent ones, and g++ spills registers. Machines with AVX-512 run
 //    their 32 byte code.
-//  - Code without explicit vectors (triangular_substitution.cc, eigenvectors.cc, exchange.cc) is compiled for all three by the compiler, except by
-//    clang, which has no `flatten` beside `target_clones`, and under AddressSanitizer, which is not initialised when the loader chooses.
+//  - Code without explicit vectors (triangular_substitution.cc, eigenvectors.cc, exchange.cc) is compiled for all three by the compiler,
+//    except by clang, which has no `flatten` beside `target_clones`, and under AddressSanitizer, which is not initialised when the loader
+//    chooses.
 #ifndef TFQZ_VECTORS_WIDTHS_H_
 #define TFQZ_VECTORS_WIDTHS_H_
 
