@@ -95,10 +95,10 @@ def _residual(X, K, a, b, q, r, e, s, discrete):
 
     Z = above(pairs.exact(blocks.identity_like(a[0])), pairs.negative(K))
     Y = pairs.product(above(beside(q, s), beside(pairs.adjoint(s), r), beside(a, b)), Z)
-    W, Ac = ([x[..., rows, :] for x in Y] for rows in (slice(None, n + m), slice(n + m, None)))
+    W, Ac = (pairs.part(Y, rows) for rows in (slice(None, n + m), slice(n + m, None)))
     if discrete:
         V = pairs.product(X, beside(Ac, e))
-        of_Ac, of_e = ([x[..., columns] for x in V] for columns in (slice(None, n), slice(n, None)))
+        of_Ac, of_e = (pairs.part(V, columns=columns) for columns in (slice(None, n), slice(n, None)))
         left, right = (Z, Ac, pairs.negative(e)), (W, of_Ac, of_e)
     else:
         V = pairs.product(X, Ac)

@@ -135,12 +135,18 @@ def _solve_coupled(S, T, Q, Z, V, W, P, Y, C, F, *, native, adjoint=False):
 
 def _turned(X):
     """J X^H J."""
-    return tf.linalg.adjoint(X)[..., ::-1, ::-1]
+    # Not by a slice, which takes twice as long.
+    return tf.reverse(tf.linalg.adjoint(X), _axes(X, 2))
 
 
 def _columns_turned(X):
     """X J."""
-    return X[..., ::-1]
+    return tf.reverse(X, _axes(X, 1))
+
+
+def _axes(X, count):
+    """The last axes, from the front: tf.vectorized_map takes those from the end for other ones."""
+    return [tf.rank(X) - 1 - i if X.shape.rank is None else X.shape.rank - 1 - i for i in range(count)]
 
 
 def adjoint_schur(S, U):
