@@ -7,14 +7,14 @@ Output gap x, inflation p and interest rate i, in percent a quarter, follow dema
     x = E x(+1) - (i - E p(+1)) / sigma + g          p = beta E p(+1) + kappa x + u          i = phi_p p + phi_x x + m
 
 with the shocks z = rho_z z(-1) + sd_z e, e ~ N(0, 1), for z = g, u, m. (J. Gali, Monetary Policy, Inflation, and the Business Cycle, 2nd
-ed. 2015, chapter 3, whose calibration is the truth here.) `tfqz.klein` solves for y = policy y(-1) + impact e, `tfqz.solve_discrete_lyapunov`
-has the covariance from which the Kalman filter starts. x, p and i are observed with noise. Where inflation moves the interest rate too
-little, the model is indeterminate: `unique` says so, and the log-likelihood is minus infinity.
+ed. 2015, chapter 3; the truth here is near his calibration.) `tfqz.klein` solves it, y = policy y(-1) + impact e. What is observed are x, p
+and i with noise, for 30 years: a Kalman filter, which starts from the covariance that `tfqz.solve_discrete_lyapunov` finds, has the
+log-likelihood of the ten parameters. Where inflation moves the interest rate too little the model is indeterminate: `unique` says so, and
+the log-likelihood is minus infinity.
 
-L-BFGS finds the most likely parameters, a Hessian by two tapes their standard errors, a forward accumulator those of the impulse
-responses; TensorFlow Probability, if it is installed, samples the posterior by Hamiltonian Monte Carlo, all chains as one batch. The
-likelihood and its gradient are checked by a closed form that knows neither QZ nor a filter, and the estimates by the truth. The exit status
-is 1 if a check fails.
+L-BFGS finds the most likely parameters, a Hessian by two tapes their standard errors, a forward accumulator those of the impulse responses.
+If TensorFlow Probability is installed, Hamiltonian Monte Carlo samples the posterior, all chains as one batch. A closed form that knows
+neither QZ nor a filter checks the log-likelihood and its gradient, the truth the estimates. The exit status is 1 if a check fails.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def equations(parameters):
 
 
 def solution(theta):
-    """The policy, [..., 6, 6], and the impact, [..., 6, 3], for y = (x, p, i, g, u, m), 0 where there isn't one solution; where there is."""
+    """Policy, [..., 6, 6], and impact, [..., 6, 3], for y = (x, p, i, g, u, m), both 0 where there isn't one solution; where there is."""
     parameters = constrained(theta)
     now, ahead = equations(parameters)
     zero, one = tf.zeros_like(now), tf.eye(3, dtype=now.dtype) + tf.zeros_like(now)
@@ -71,11 +71,11 @@ def solution(theta):
 
 
 def log_likelihood(theta, data):
-    """[n], by the Kalman filter, of data [quarters, 3]; minus infinity, with gradient 0, where there isn't one solution."""
+    """[...], by the Kalman filter, of data [quarters, 3]; minus infinity, with gradient 0, where there isn't one solution."""
     policy, impact, good = solution(theta)
     news = tf.matmul(impact, impact, transpose_b=True)
-    start = tfqz.solve_discrete_lyapunov(policy, news)
-    mean, covariance, value = tf.zeros_like(impact[..., :1]), start, tf.zeros_like(theta[..., 0])
+    covariance = tfqz.solve_discrete_lyapunov(policy, news)
+    mean, value = tf.zeros_like(impact[..., :1]), tf.zeros_like(theta[..., 0])
     for t in tf.range(QUARTERS):
         root = tf.linalg.cholesky(covariance[..., :3, :3] + np.diag(NOISE**2))
         surprise = tf.linalg.triangular_solve(root, data[t][:, None] - mean[..., :3, :])
@@ -155,8 +155,8 @@ def most_likely(guess, data):
 
 
 def posterior(estimate, covariance, data, chains=32, steps=40):
-    """Draws, [steps, chains, 10], and the largest R-hat, by Hamiltonian Monte Carlo in coordinates in which the likelihood is nearly round. The
-    prior is normal around the first guess, with standard deviation 1 for logarithms and log-odds. None where nothing can sample."""
+    """Draws, [steps, chains, 10], by Hamiltonian Monte Carlo in coordinates in which the posterior is nearly round; the largest R-hat. The
+    prior of logarithms and log-odds is normal, around the first guess, with standard deviation 1. None where nothing can sample."""
     try:
         import tensorflow_probability as tfp
     except ImportError:
@@ -191,7 +191,7 @@ def main(figure):
     oracle = np.array([known(guess + h) - known(guess - h) for h in 1e-5 * np.eye(10)]) / 2e-5
     errors = [abs(value / known(guess) - 1), np.linalg.norm(gradient - oracle) / np.linalg.norm(oracle)]
     print(
-        f"Log-likelihood of the guess {value:.3f}; relative error {errors[0]:.0e}, of its gradient {errors[1]:.0e} by central differences."
+        f"Log-likelihood of the guess {value:.3f}, relative error {errors[0]:.0e}; of its gradient {errors[1]:.0e}, by central differences."
     )
     passive = np.where(np.array(NAMES) == "phi_p", np.log(0.8), guess)  # inflation moves the interest rate by too little
     nowhere, flat = (x[0].numpy() for x in value_and_gradient(passive[None], data))
@@ -203,12 +203,12 @@ def main(figure):
     deviations = np.sqrt(np.diag(covariance))
     off = (theta - unconstrained(TRUTH)) / deviations
     draws, spread = posterior(theta, covariance, data) or (None, 1.0)
-    columns = [constrained(tf.constant(theta)).numpy(), deviations, off]
+    columns = {"truth": TRUTH, "estimate": constrained(theta), "se*": deviations, "off, in se": off}
     if draws is not None:
-        columns += [np.mean(constrained(draws), axis=(0, 1)), np.std(draws, axis=(0, 1))]
-    print(f"\n{'':7}{'truth':>9}{'estimate':>10}{'se*':>8}{'off by':>9}" + (f"{'posterior':>11}{'sd*':>8}" if draws is not None else ""))
-    for name, truth, estimate, deviation, z, *sampled in zip(NAMES, TRUTH, *columns):
-        print(f"{name:7}{truth:9.3f}{estimate:10.3f}{deviation:8.3f}{z:6.1f} se" + "".join(f"{x:{w}.3f}" for x, w in zip(sampled, (11, 8))))
+        columns |= {"posterior": np.mean(constrained(draws), axis=(0, 1)), "sd*": np.std(draws, axis=(0, 1))}
+    print("".join(f"{name:>11}" for name in ["", *columns]))
+    for name, *row in zip(NAMES, *columns.values()):
+        print(f"{name:>11}" + "".join(f"{x:11.3f}" for x in row))
     print("* of logarithms, and log-odds of rho")
 
     if figure:
@@ -236,16 +236,10 @@ def draw(data, path, covariance, draws, file):
     scan[..., 2:4] = np.log(np.stack(rule, axis=-1))
     below = log_likelihood(theta, data) - log_likelihood(scan, data).numpy()
     plane.set_facecolor("#e2e8f0")
-    plane.contourf(
-        *rule,
-        np.where(np.isfinite(below), below, np.nan),
-        [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
-        cmap="Blues_r",
-        norm="symlog",
-        extend="max",
-    )
+    levels = [0, *2 ** np.arange(10)]
+    plane.contourf(*rule, np.where(np.isfinite(below), below, np.nan), levels, cmap="Blues_r", norm="symlog", extend="max")
     if draws is not None:
-        plane.scatter(*np.exp(draws[::6, :, 2:4].reshape(-1, 2).T), s=4, color=yellow, linewidth=0, label="posterior")
+        plane.scatter(*np.exp(draws[::4, :, 2:4].reshape(-1, 2).T), s=4, color=yellow, linewidth=0, label="posterior")
     plane.plot(*np.exp(path[:, 2:4].T), color="black", linewidth=1, marker=".", markersize=4, label="L-BFGS")
     plane.scatter(*GUESS[2:4], s=28, facecolor="white", edgecolor="black", linewidth=0.8, label="guess", zorder=3)
     plane.scatter(*np.exp(theta[2:4]), s=40, color=blue, edgecolor="white", label="estimate", zorder=3)
@@ -265,9 +259,8 @@ def draw(data, path, covariance, draws, file):
     for i, (y, variable) in enumerate(zip("xpi", ("output gap", "inflation", "interest"))):
         for j, (z, shock) in enumerate(zip("gum", ("demand", "cost", "policy"))):
             cell = axes[y + z]
-            cell.fill_between(
-                quarters, found[:, i, j] - bands[:, i, j], found[:, i, j] + bands[:, i, j], color=blue, alpha=0.25, linewidth=0
-            )
+            low, high = (found[:, i, j] + sign * bands[:, i, j] for sign in (-1, 1))
+            cell.fill_between(quarters, low, high, color=blue, alpha=0.25, linewidth=0)
             cell.plot(quarters, found[:, i, j], color=blue, linewidth=1.4, label="estimate")
             cell.plot(quarters, true[:, i, j], color=red, linewidth=1.2, linestyle="--", label="truth")
             cell.set(ylim=(-0.5, 0.6), xticks=(0, 4, 8, 12), yticks=(-0.5, 0, 0.5))
