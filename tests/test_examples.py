@@ -14,6 +14,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 @pytest.mark.parametrize(
     "name, options, words",
     [
+        ("dsge.py", [], ["of its gradient", "-inf, gradient 0", "log-likelihood: ", "posterior", "estimate"]),
         ("inverse_eigenvalues.py", ["--quick"], ["100/100", "largest relative error"]),
         ("lqr.py", [], ["11 starts", "200/200", "Lowest of a scan", "simulated", "relative error"]),
         ("modes.py", [], ["rank = 5", "rank = 3", "standard errors", "df/dgain", "relative error"]),
