@@ -55,7 +55,7 @@ def assert_solves(kind, x, given, tolerance):
     assert np.array_equal(x, H(x))
 
 
-@pytest.mark.slow_if("graph-complex64", "graph-float32", "scipy-complex64", "scipy-float32")
+@pytest.mark.slow_if("graph", "scipy", "complex64")
 @pytest.mark.parametrize("dtype", cases.ALL)
 @pytest.mark.parametrize("kind", KINDS)
 def test_values(kind, dtype, backend, rng):
@@ -121,7 +121,7 @@ def weighted(kind, given, backend=None):
     return f
 
 
-@pytest.mark.slow_if("graph", "scipy")
+@pytest.mark.slow_if("graph", "scipy", "complex-", "complex]", "continuous-complex", "discrete-real", "discrete-descriptor")
 @pytest.mark.parametrize("name", derivative_cases("continuous"))
 @pytest.mark.parametrize("kind", KINDS)
 def test_derivatives(kind, name, backend, rng):
@@ -169,7 +169,7 @@ def mixed_batch(kind):
 FAILING = [1, 2, 3]
 
 
-@pytest.mark.slow_if("graph", "scipy")
+@pytest.mark.slow_if("graph", "scipy", "xla", "function")
 @pytest.mark.parametrize("how", ["eager", "function", "xla"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_failures_harm_no_other_element(kind, how, backend):
@@ -196,6 +196,7 @@ def test_failures_harm_no_other_element(kind, how, backend):
         assert (got.numpy()[FAILING] == 0).all()
 
 
+@pytest.mark.slow_if("graph", "scipy")
 @pytest.mark.parametrize("kind", KINDS)
 def test_reasons(kind, backend):
     a, b, q, r = mixed_batch(kind)
@@ -233,6 +234,7 @@ def test_wrong_arguments():
         tfqz.solve_discrete_are(two, two, two, two, on_failure="ignore")
 
 
+@pytest.mark.slow_if("discrete")
 @pytest.mark.parametrize("kind", KINDS)
 def test_unknown_shapes(kind):
     given = problem(np.random.default_rng(1), 3, 2, batch=(2,))
@@ -243,7 +245,7 @@ def test_unknown_shapes(kind):
         unknown(given[0], np.ones((2, 2)), *given[2:])
 
 
-@pytest.mark.slow_if("graph")
+@pytest.mark.slow_if("graph", "discrete")
 @pytest.mark.parametrize("kind", KINDS)
 def test_compiled(kind, backend):
     """Value, gradient and second derivative by XLA, of a second and a third value."""
@@ -268,6 +270,7 @@ def test_compiled(kind, backend):
     assert compiled.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.slow_if("discrete")
 @pytest.mark.parametrize("kind", KINDS)
 def test_vectorized_map_and_batches(kind):
     given = [tf.constant(x) for x in problem(np.random.default_rng(1), 3, 2, batch=(4,))]
@@ -283,6 +286,7 @@ def test_vectorized_map_and_batches(kind):
     assert np.allclose(broadcast[2, 1, 1], SOLVERS[kind](a[2], b[0, 1], q[1], r[0, 0]), rtol=1e-12)
 
 
+@pytest.mark.slow_if("graph", "scipy")
 @pytest.mark.parametrize("kind", KINDS)
 def test_empty(kind, backend):
     for n, m, batch in ((0, 0, ()), (0, 2, ()), (2, 0, ()), (2, 1, (0,))):

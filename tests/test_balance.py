@@ -263,6 +263,7 @@ def test_bad_elements_and_xla(backend, rng):
                 assert place == bad or each[place] == pytest.approx(alone[which][0], rel=1e-9)
 
 
+@pytest.mark.slow_if("graph", "scipy")
 def test_errors(backend):
     a, b = np.ones((2, 3)), np.ones((3, 3))
     message = "`balance` must be False for pencils that are not square and where a rank is given"

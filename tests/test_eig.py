@@ -10,7 +10,7 @@ from functionals import deviates
 import tfqz
 from tfqz._form import canonical
 
-pytestmark = pytest.mark.slow_if("graph")  # which takes seconds to trace
+pytestmark = pytest.mark.slow_if("graph", "scipy")  # which take seconds to trace
 
 
 def homogeneous(a, b, **options):
@@ -35,7 +35,7 @@ def backward_error(a, b, v):
     return np.linalg.svd(pairs, compute_uv=False)[:, -1]
 
 
-@pytest.mark.slow_if("random-200", "scipy")
+@pytest.mark.slow_if("random-200")
 @pytest.mark.parametrize("a, b", cases.pencils(*cases.ALL))
 def test_vectors_are_those_of_a_pencil_nearby(a, b, backend):
     """Whatever coincides. (A pair that rounding makes of a double eigenvalue knows its imaginary part to half the digits only.)"""
@@ -86,7 +86,6 @@ def test_real_pencils(dtype, backend, rng):
             assert np.all(columns[:, value.imag == 0].imag == 0)
 
 
-@pytest.mark.slow_if("scipy")
 @pytest.mark.parametrize("n", [0, 1])
 def test_small(n, backend):
     for dtype in cases.ALL:
