@@ -40,7 +40,7 @@ SINGULAR = {
 
 def pattern(text):
     """Of a message from any backend, in graphs too, where assertions put their own words between."""
-    return text.replace("got", r"got\D*", 1).replace(" such", r"\D*such").replace(" equal", r"\D*equal")
+    return text.replace("got ", r"got\D*", 1).replace(" such", r"\D*such").replace(" equal", r"\D*equal")
 
 
 @pytest.mark.slow_if("scipy", "graph")
