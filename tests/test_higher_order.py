@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from functionals import deviates, inner
+from functionals import deviates, inner, relative_error
 
 import tfqz
 
@@ -109,6 +109,26 @@ def test_second_derivatives_of_a_function_differentiated_outside():
     inside = problem.second(problem.a, problem.b)
     problem.f = tf.function(problem.f)
     assert close(problem.second(problem.a, problem.b), [x.numpy() for x in inside], 1e-12)
+
+
+SOLVERS = {
+    "klein": lambda a, b: tfqz.klein(a, b + 9 * tf.eye(N, dtype=b.dtype), a @ b).policy,
+    "solve_continuous_are": lambda a, b: tfqz.solve_continuous_are(a, b, np.eye(N), np.eye(N)),
+    "solve_discrete_lyapunov": lambda a, b: tfqz.solve_discrete_lyapunov(a, b),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SOLVERS)
+def test_second_derivatives_of_solvers_through_nested_functions(name, rng):
+    """What is traced inside, without a derivative, has none there either."""
+    a, b, da, db = (tf.constant(rng.standard_normal((N, N)) / 3) for _ in range(4))
+    flat = lambda a, b: tf.reduce_sum(SOLVERS[name](a, b) ** 3)
+    directional = lambda f: lambda a, b: inner((da, db), differentiate(f, a, b))
+    nested = tf.function(directional(tf.function(flat)))
+    expected = differentiate(directional(flat), a, b)
+    for function in (nested, tf.function(nested)):
+        assert relative_error(differentiate(function, a, b), expected) < 1e-12
 
 
 @pytest.mark.slow_if("scipy")

@@ -27,7 +27,9 @@ def traced(function):
         # Tapes differentiate a trace as soon as they see its call, whether anybody asks or not.
         tensors = [tf.stop_gradient(x) for x in tensors]
         ranks, dtypes = tuple(x.shape.rank for x in tensors), tuple(x.dtype for x in tensors)
-        return trace(ranks, dtypes, tuple(options.items()))(*tensors)
+        outputs = trace(ranks, dtypes, tuple(options.items()))(*tensors)
+        # Graphs look for derivatives from the outputs on, and would have those of the trace before they meet the inputs.
+        return outputs if tf.executing_eagerly() else tf.nest.map_structure(tf.stop_gradient, outputs)
 
     return call
 
