@@ -121,7 +121,17 @@ def weighted(kind, given, backend=None):
     return f
 
 
-@pytest.mark.slow_if("graph", "scipy", "complex-", "complex]", "continuous-complex", "discrete-real", "discrete-descriptor")
+@pytest.mark.slow_if(
+    "graph",
+    "scipy",
+    "complex-",
+    "complex]",
+    "continuous-complex",
+    "discrete-real",
+    "discrete-descriptor",
+    "discrete-multiple",
+    "continuous-indefinite",
+)
 @pytest.mark.parametrize("name", derivative_cases("continuous"))
 @pytest.mark.parametrize("kind", KINDS)
 def test_derivatives(kind, name, backend, rng):

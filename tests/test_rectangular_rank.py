@@ -74,6 +74,7 @@ def test_gradient(case, dtype, rng, backend):
     assert_derivative(functional(weights, k, backend), *pencil.curve(dtype), 1e-8)
 
 
+@pytest.mark.slow_if("complex128", "9x6", "7x7")
 def test_second_derivative(case, dtype, rng):
     pencil, k = case
     f = functional(weights_of(rng, pencil.m, pencil.n, k, dtype), k)

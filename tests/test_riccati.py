@@ -11,6 +11,9 @@ from scipy.linalg.tests import test_solvers as scipys
 import tfqz
 from tfqz import _backends
 
+# What the solvers replace, by hand; test_are.py has these.
+pytestmark = pytest.mark.slow_if("graph", "scipy-")
+
 
 def by_ordqz(pencil, mass, sort, n):
     *_, z = tfqz.ordqz(pencil, mass, sort)

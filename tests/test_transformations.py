@@ -118,7 +118,7 @@ def test_tapes_and_accumulators(name, how, backend):
         assert_close(wrap(along(along(f)))(A), np.sum(second.numpy() * E))
 
 
-@pytest.mark.slow_if("graph", "scipy", "vectors")
+@pytest.mark.slow_if("graph", "scipy", "vectors", "schur", "projector", "alpha", "-qz")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_vectorized(name, backend):
     """Values and gradients of one op for all iterations are those of one for each, and so are gradients inside, and Jacobians."""
@@ -137,6 +137,7 @@ def test_vectorized(name, backend):
     assert_close(of_squares(True)(A), of_squares(False)(A))
 
 
+@pytest.mark.slow_if("scipy")
 def test_vectorized_with_batches_that_broadcast(backend):
     """Iterations come before the batch of either argument."""
     if backend == "graph":
@@ -229,6 +230,7 @@ def test_a_barrier_of_somebody_else():
     assert_close(gradient(lambda x: tf.reduce_sum(tf.vectorized_map(f, x)))(AS), np.stack([2 * C] * len(AS)))
 
 
+@pytest.mark.slow_if("attach_gradient")
 @pytest.mark.parametrize("name", ["custom_gradient", "attach_gradient"])
 def test_third_derivatives_of_a_function_inside(name):
     """Why gradients are attached to an op's type: tf.custom_gradient keeps tensors in a closure, which are out of scope from the second
