@@ -14,7 +14,10 @@ from functionals import deviates
 from tfqz import _backends
 from tfqz._backends import native
 
-pytestmark = [pytest.mark.skipif(native.why_not() is not None, reason="the op library doesn't load"), pytest.mark.slow_if("scipy", "graph")]
+pytestmark = [
+    pytest.mark.skipif(native.why_not() is not None, reason="the op library doesn't load"),
+    pytest.mark.slow_if("scipy", "graph", "complex64"),
+]
 
 # On either side of where LAPACK takes over from loops, and a batch by itself.
 SMALL = [(6, 8), (8, 6), (1, 4), (4, 1), (3, 7), (7, 3), (2, 3)]

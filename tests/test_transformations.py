@@ -95,7 +95,7 @@ def assert_close(got, expected, tolerance=1e-10):
     assert np.abs(np.asarray(got) - np.asarray(expected)).max() < tolerance * np.abs(expected).max()
 
 
-@pytest.mark.slow_if("graph", "scipy", "function", "alpha", "eigvals", "vectors")
+@pytest.mark.slow_if("graph", "scipy", "function", "alpha", "eigvals", "vectors", "-qz", "schur")
 @pytest.mark.parametrize("how", ["eager", "function", "function inside"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_tapes_and_accumulators(name, how, backend):
