@@ -4,7 +4,8 @@ They check arguments (`_form/checks.py`), ask a backend for values, and attach d
 
     qz, ordqz, eigvals, eig, schur, subspaces
                                            the decompositions and what users take from them
-    sylvester, klein, zeros                matrix equations, models, transmission zeros; systems: what arguments of several matrices need
+    riccati, sylvester, klein, zeros       matrix equations, models, transmission zeros; riccati_pencils: values of the first;
+                                           systems: what arguments of several matrices need
     diagnosis                              `sensitivity` and `gauge_residual`: how well a gradient is defined
     balance                                pencils with rows and columns of about equal norms
     compression                            rectangular pencils, made square

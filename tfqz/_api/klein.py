@@ -7,8 +7,8 @@ import tensorflow as tf
 from tfqz import _backends
 from tfqz._api import ordqz, selection, systems
 from tfqz._derivative import expectations, failed, linear
-from tfqz._form import blocks, checks, tolerances
-from tfqz._form.products import matmul, triangular_solve
+from tfqz._form import blocks, checks, powers, tolerances
+from tfqz._form.products import matmul
 from tfqz._form.traces import traced
 from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
 
@@ -117,13 +117,12 @@ def _pencil(a, b, c):
     for _ in range(5):
         scaled = modulus * rows * columns
         rows, columns = (x / tf.sqrt(_largest(scaled, axis)) for x, axis in ((rows, -1), (columns, -2)))
-    rows, columns = _power_of_2(rows), _power_of_2(columns)
+    rows, columns = powers.up_to(rows), powers.up_to(columns)
     rows, columns = (blocks.of_dtype(x, a.dtype) for x in (rows, columns))
     unit, of_variables = rows * columns, tf.linalg.matrix_transpose(columns)
     a, b, c = (x * unit for x in (a, b, c))
     eye, zero = blocks.identity_like(a), tf.zeros_like(a)
-    first = tf.concat([tf.concat([eye, zero], axis=-1), tf.concat([zero, c], axis=-1)], axis=-2)
-    second = tf.concat([tf.concat([zero, eye], axis=-1), tf.concat([-a, -b], axis=-1)], axis=-2)
+    first, second = systems.matrix_of((eye, zero), (zero, c)), systems.matrix_of((zero, eye), (-a, -b))
     return rows, of_variables, unit, of_variables / columns, first, second
 
 
@@ -131,12 +130,6 @@ def _largest(x, axis):
     """The maximum along an axis, which stays, of numbers >= 0; 1 where all are 0."""
     largest = tf.reduce_max(x, axis=axis, keepdims=True)
     return tf.where(largest > 0, largest, tf.ones_like(largest))
-
-
-def _power_of_2(x):
-    """The largest power of 2 up to x > 0, without rounding errors: its exponent's bits."""
-    integer, mask = (tf.int32, 0x7F800000) if x.dtype == tf.float32 else (tf.int64, 0x7FF0000000000000)
-    return tf.bitcast(tf.bitwise.bitwise_and(tf.bitcast(x, integer), tf.constant(mask, integer)), x.dtype)
 
 
 @traced
@@ -156,7 +149,7 @@ def _solution(S, N, Z, alpha, beta, labels, good, B, C):
     found = failed.succeeded(S)
     Z = tf.where(found[..., None, None], Z, blocks.identity_like(Z))
     Q, R = tf.linalg.qr(tf.linalg.adjoint(Z[..., :n, :n]))
-    T = tf.linalg.adjoint(triangular_solve(blocks.regular(R), tf.linalg.adjoint(matmul(Z[..., n:, :n], Q)), lower=False))
+    T = tf.linalg.adjoint(linear.value(Q, R, tf.linalg.adjoint(Z[..., n:, :n])))
     # |[X1; X2]| = 1: where X1 is singular up to rounding either R says so or T is as large.
     limit = tolerances.zero_pair(S.dtype, 2 * n)
     deficient = tf.reduce_sum(tf.cast(tf.abs(tf.linalg.diag_part(R)) <= limit, tf.int32), axis=-1)
@@ -186,8 +179,5 @@ def _impact(B, C, D, T, failing, native):
 
 def _failing(problem, got, good, n, backend, on_failure):
     """[...]: which elements fail; an error about the first one that has a problem, where one shall and can be raised."""
-    if on_failure == "raise" and not (tf.executing_eagerly() and not tf.reduce_any(problem > 0)):
-        for number, text in enumerate(_PROBLEMS, start=1):
-            failing = backend.check(tf.equal(problem, number), got, text.replace("{n}", "n" if n is None else str(n)))
-            problem = tf.where(failing, number, problem)  # the check is part of what follows
-    return (problem > 0) | ~good
+    texts = [text.replace("{n}", "n" if n is None else str(n)) for text in _PROBLEMS]
+    return (systems.told(problem, got, texts, backend, on_failure) > 0) | ~good

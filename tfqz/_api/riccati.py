@@ -79,7 +79,7 @@ def solve_continuous_are(
       Newton's method: D. L. Kleinman, IEEE Trans. Autom. Control 13 (1968) 114-115.
     """
     with tf.name_scope(name or "solve_continuous_are"):
-        return _solve(a, b, q, r, e, s, balanced, backend, on_failure, discrete=False)
+        return _solve(a, b, q, r, e, s, balanced, backend, on_failure, discrete=False)[1]
 
 
 @not_converted
@@ -112,7 +112,7 @@ def solve_discrete_are(
       As `tfqz.solve_continuous_are`.
     """
     with tf.name_scope(name or "solve_discrete_are"):
-        return _solve(a, b, q, r, e, s, balanced, backend, on_failure, discrete=True)
+        return _solve(a, b, q, r, e, s, balanced, backend, on_failure, discrete=True)[1]
 
 
 @not_converted
@@ -147,9 +147,7 @@ def lqr(
       B. D. O. Anderson and J. B. Moore, Optimal Control: Linear Quadratic Methods, 1990.
     """
     with tf.name_scope(name or "lqr"):
-        x = _solve(a, b, q, r, None, s, True, backend, on_failure, discrete)
-        given = {"a": a, "b": b, "q": q, "r": r, "s": s}
-        (a, b, q, r, s), _ = systems.arguments(given, SIZES, _backends.choose(backend), "nan")
+        (a, b, q, r, _, s), x = _solve(a, b, q, r, None, s, True, backend, on_failure, discrete)
         good = failed.succeeded(x)
         a, b, _, r, solution, s = _usable((a, b, q, r, x, tf.zeros_like(b) if s is None else s), good)
         native = _backends.choose(backend) is _backends.native
@@ -159,15 +157,15 @@ def lqr(
 
 
 def _solve(a, b, q, r, e, s, balanced, backend, on_failure, discrete):
-    """The solution of either equation, with its gradient."""
+    """The arguments, a list of tensors of one batch shape, and the solution of either equation, with its gradient."""
     checks.choice("on_failure", on_failure, checks.ON_FAILURE)
     backend = _backends.choose(backend)
     native = backend is _backends.native
     given = {"a": a, "b": b, "q": q, "r": r, "e": e, "s": s}
-    (a, b, q, r, e, s), good = systems.arguments(given, SIZES, backend, on_failure)
-    arguments = [None if x is None else tf.stop_gradient(x) for x in (a, b, q, r, e, s)]
-    x, factors = _value(arguments, good, balanced, backend, on_failure, discrete)
-    return riccati.attach(x, a, b, q, r, e, s, factors, discrete, native)
+    arguments, good = systems.arguments(given, SIZES, backend, on_failure)
+    fixed = [None if x is None else tf.stop_gradient(x) for x in arguments]
+    x, factors = _value(fixed, good, balanced, backend, on_failure, discrete)
+    return arguments, riccati.attach(x, *arguments, factors, discrete, native)
 
 
 def _value(arguments, good, balanced, backend, on_failure, discrete):

@@ -9,7 +9,8 @@ X e u1 = u2. P. Van Dooren, A generalized eigenvalue approach for solving Riccat
 
 import tensorflow as tf
 
-from tfqz._derivative import linear
+from tfqz._api import systems
+from tfqz._derivative import linear, riccati
 from tfqz._form import blocks, tolerances
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
@@ -40,10 +41,7 @@ def compressed(a, b, q, r, e, s, *, discrete, balance):
 
 def _extended(a, b, q, r, e, s, discrete):
     """H and J of the pencil, [..., 2 n + m, 2 n + m]."""
-
-    def matrix(*rows):
-        return tf.concat([tf.concat(row, axis=-1) for row in rows], axis=-2)
-
+    matrix = systems.matrix_of
     adjoint, O, Ob, Or = tf.linalg.adjoint, tf.zeros_like(a), tf.zeros_like(b), tf.zeros_like(r)
     Obh = adjoint(Ob)
     if discrete:
@@ -63,15 +61,14 @@ def solution(z, e, scales):
     # For e = I nothing but a rotation.
     U = tf.linalg.qr(tf.concat([u1, u2], axis=-2)).q
     u1, u2 = U[..., :n, :], U[..., n:, :]
-    of_u1 = linear.factors(tf.linalg.adjoint(u1))
-    X = linear.value(*of_u1, tf.linalg.adjoint(u2))
-    X = (X + tf.linalg.adjoint(X)) / 2
+    Q, R = tf.linalg.qr(tf.linalg.adjoint(u1))
+    X = riccati.hermitian(linear.value(Q, R, tf.linalg.adjoint(u2)))
     product = matmul(u1, u2, adjoint_a=True)
     norm, asymmetry = (_norm(x) for x in (product, product - tf.linalg.adjoint(product)))
     epsilon = tolerances.epsilon(e.dtype)
     # SciPy's bounds.
     symmetric = asymmetry <= tf.maximum(tf.constant(1000 * epsilon, norm.dtype), 0.1 * norm)
-    regular = tf.reduce_all(tf.abs(tf.linalg.diag_part(of_u1[1])) > epsilon, axis=-1)
+    regular = tf.reduce_all(tf.abs(tf.linalg.diag_part(R)) > epsilon, axis=-1)
     return scale[..., :, None] * X * scale[..., None, :], ~(regular & symmetric)
 
 

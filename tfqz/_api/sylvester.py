@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfqz import _backends
 from tfqz._api import systems
 from tfqz._derivative import sylvester
-from tfqz._form import blocks, checks
+from tfqz._form import blocks, checks, turned
 from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
 
 _NO_SUM = "`a` must have no two eigenvalues, of {pencil}, with lambda_i + conj(lambda_j) = 0; got {got} such pairs{where}"
@@ -98,7 +98,7 @@ def solve_continuous_lyapunov(
         check = _check(_NO_SUM, e, backend, on_failure, good)
         if e is None:
             factors = backend.schur(*(tf.stop_gradient(x) for x in systems.isolated(good, a)), on_failure)
-            return sylvester.sylvester(a, tf.linalg.adjoint(a), q, factors, sylvester.adjoint_schur(*factors), native, check)
+            return sylvester.sylvester(a, tf.linalg.adjoint(a), q, factors, turned.adjoint_schur(*factors), native, check)
         return _lyapunov(a, e, q, good, backend, on_failure, check)
 
 

@@ -22,11 +22,18 @@ def arguments(matrices, sizes, backend, on_failure):
     tensors = _of_one_batch(given, sizes)
     names = [name for name, x in given.items() if x is not None]
     problems = _first_not_finite(*(x for x in tensors if x is not None))
-    if on_failure == "raise" and not (tf.executing_eagerly() and not tf.reduce_any(problems > 0)):
-        for number, name in enumerate(names, start=1):
-            failing = backend.check(tf.equal(problems, number), problems, checks.FINITE.replace("{name}", name))
-            problems = tf.where(failing, number, problems)  # the check is part of what follows
+    problems = told(problems, problems, [checks.FINITE.replace("{name}", name) for name in names], backend, on_failure)
     return tensors, tf.equal(problems, 0)
+
+
+def told(problems, got, texts, backend, on_failure):
+    """`problems`, [...], int32, numbers of texts, from 1, or 0; with an error about the first element that has the first one of these,
+    where one shall and can be raised. `got`: [...], int32, what it is about."""
+    if on_failure == "raise" and not (tf.executing_eagerly() and not tf.reduce_any(problems > 0)):
+        for number, text in enumerate(texts, start=1):
+            failing = backend.check(tf.equal(problems, number), got, text)
+            problems = tf.where(failing, number, problems)  # the check is part of what follows
+    return problems
 
 
 def _of_one_batch(given, sizes):
@@ -58,6 +65,11 @@ def _first_not_finite(*matrices):
         sums = tf.reduce_sum(tf.abs(X * 0), axis=[-2, -1])
         problems = tf.where(tf.equal(sums, 0), problems, number)
     return problems
+
+
+def matrix_of(*rows):
+    """The matrix, [..., m, n], of rows of blocks."""
+    return tf.concat([tf.concat(row, axis=-1) for row in rows], axis=-2)
 
 
 def isolated(good, *matrices):

@@ -67,6 +67,5 @@ def transmission_zeros(
 def _pencil(a, b, c, d, e):
     """P and N, [..., n + p, n + m]."""
     e = blocks.identity_like(a) if e is None else e
-    system = tf.concat([tf.concat([a, b], axis=-1), tf.concat([c, d], axis=-1)], axis=-2)
-    masses = tf.concat([tf.concat([e, tf.zeros_like(b)], axis=-1), tf.concat([tf.zeros_like(c), tf.zeros_like(d)], axis=-1)], axis=-2)
-    return system, masses
+    system = systems.matrix_of((a, b), (c, d))
+    return system, systems.matrix_of((e, tf.zeros_like(b)), (tf.zeros_like(c), tf.zeros_like(d)))

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfqz._form import blocks, tolerances, vectors
+from tfqz._form import blocks, tolerances, turned, vectors
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
 
@@ -18,7 +18,7 @@ def in_ops(S, T, Q, Z, *, left, right):
     factors = vectors.triangular(S, T, Q, Z)
     found = []
     if left:
-        found.append(vectors.unique(vectors.reversed_columns(_columns(*vectors.of_adjoint(*factors))), S))
+        found.append(vectors.unique(turned.columns(_columns(*turned.adjoint_pencil(*factors))), S))
     if right:
         found.append(vectors.unique(_columns(*factors), S))
     return found

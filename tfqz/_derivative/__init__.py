@@ -13,7 +13,8 @@ zeros           that of transmission zeros
 bases           bases that are functions of the subspace alone, and their derivative
 equations       equations (2) and (3), each the other's adjoint
 triangular      their solution in TensorFlow ops; windows: blocks of rows that cut no 2 x 2 block
-sylvester       Sylvester and Lyapunov equations; expectations: the policy of rational expectations models
+sylvester       Sylvester and Lyapunov equations; riccati: that of Riccati equations by them; expectations: of rational expectations models
+linear          systems of linear equations that don't harm others in their batch
 failed          batch elements that failed are kept out of gradients
 attach          how values get a gradient that every transformation of TensorFlow keeps
 registration    which gradient belongs to which outputs of which op

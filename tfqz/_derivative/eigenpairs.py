@@ -29,7 +29,7 @@ import tensorflow as tf
 from tfqz._backends import native as op_library
 from tfqz._derivative import convention, failed
 from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
-from tfqz._form import blocks, tolerances, vectors
+from tfqz._form import blocks, tolerances, turned, vectors
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
 
@@ -51,8 +51,8 @@ def pullback(S, T, Q, Z, A, B, X, Xb, *, left, native=False):
     if real:
         A, B = blocks.to_complex(A), blocks.to_complex(B)
     if left:
-        S, T, Q, Z = vectors.of_adjoint(S, T, Q, Z)
-        A, B, X, Xb = tf.linalg.adjoint(A), tf.linalg.adjoint(B), vectors.reversed_columns(X), vectors.reversed_columns(Xb)
+        S, T, Q, Z = turned.adjoint_pencil(S, T, Q, Z)
+        A, B, X, Xb = tf.linalg.adjoint(A), tf.linalg.adjoint(B), turned.columns(X), turned.columns(Xb)
     norms = [blocks.to_complex(blocks.largest(X)) for X in (S, T)]
     pair = [matmul(Q, matmul(X, Z), adjoint_a=True) / norm for X, norm in zip((A, B), norms)]
     start = tf.linalg.band_part(matmul(Z, tf.stop_gradient(X), adjoint_a=True), 0, -1)

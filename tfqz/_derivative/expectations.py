@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tfqz._derivative import failed, sylvester
 from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
+from tfqz._form import turned
 from tfqz._form.products import matmul
 
 
@@ -42,7 +43,7 @@ def _of_expectations(arguments, values, cotangents, native):
 @failed.kept_from_gradients("FFFFFF PPP M")
 def _pull_expectations(S, N, Q, Z, W, V, B, C, T, Tb, native=False):
     M = B + matmul(C, T)
-    of_adjoint = sylvester.adjoint_pencil(S, N, Q, Z), sylvester.adjoint_schur(W, V)
+    of_adjoint = turned.adjoint_pencil(S, N, Q, Z), turned.adjoint_schur(W, V)
     L = sylvester.policy(*map(tf.linalg.adjoint, (M, C, T)), -Tb, *of_adjoint, native)
     LT = matmul(L, T, adjoint_b=True)
     return [L, LT, matmul(LT, T, adjoint_b=True)]

@@ -9,7 +9,7 @@ is singular, and XLA's is for real matrices on CPUs.
 import tensorflow as tf
 
 from tfqz._derivative.attach import attach_gradient, register_rule
-from tfqz._form import blocks
+from tfqz._form import blocks, turned
 from tfqz._form.products import matmul, triangular_solve
 
 
@@ -26,15 +26,17 @@ def solve(A, F, native, of_A=None):
       A: [..., n, n], differentiable.
       F: [..., n, k], of its batch shape, differentiable.
       native: a Python bool, with the op library.
-      of_A: None, or its `factors`.
+      of_A: None, or (Q, R, Z) of it.
     """
-    of_A = factors(A) if of_A is None else of_A
-    return attach_gradient("LinearSolve", [A, F, *of_A], [value(*map(tf.stop_gradient, (*of_A, F)))], native)[0]
+    Q, R, Z = factors(A) if of_A is None else of_A
+    X = value(*map(tf.stop_gradient, (Q, R, F)))
+    X = X if of_A is None else matmul(tf.stop_gradient(Z), X)  # else Z = I
+    return attach_gradient("LinearSolve", [A, F, Q, R, Z], [X], native)[0]
 
 
-def value(Q, R, Z, F):
-    """X, without a derivative worth having. Where R is singular it is what is left without its zeros."""
-    return matmul(Z, triangular_solve(blocks.regular(R), matmul(Q, F, adjoint_a=True), lower=False))
+def value(Q, R, F):
+    """R^-1 Q^H F, without a derivative worth having. Where R is singular it is what is left without its zeros."""
+    return triangular_solve(blocks.regular(R), matmul(Q, F, adjoint_a=True), lower=False)
 
 
 def is_singular(R, tolerance):
@@ -47,6 +49,5 @@ def is_singular(R, tolerance):
 def _pullback(arguments, values, cotangents, native):
     """Cotangents of A and F; None for factors."""
     (A, _, Q, R, Z), (X,), (Xb,) = arguments, values, cotangents
-    turned = tf.linalg.adjoint(R)[..., ::-1, ::-1], Q[..., ::-1]
-    Y = solve(tf.linalg.adjoint(A), Xb, native, (Z[..., ::-1], *turned))
+    Y = solve(tf.linalg.adjoint(A), Xb, native, (turned.columns(Z), turned.adjoint(R), turned.columns(Q)))
     return [-matmul(Y, X, adjoint_b=True), Y, None, None, None]

@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from tfqz._derivative import failed, linear, sylvester
 from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
-from tfqz._form import blocks, pairs
+from tfqz._form import blocks, pairs, turned
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
 
@@ -75,8 +75,8 @@ def newton_step(X, a, b, q, r, e, s, S, T, Q, Z, *, discrete, native):
     derivative."""
     K, _ = gain(X, a, b, r, e, s, discrete, native)
     residual = _residual(X, K, a, b, q, r, e, s, discrete)
-    D, _ = sylvester.solve_lyapunov(*sylvester.adjoint_pencil(S, T, Q, Z), -residual * (2 if discrete else 1), native=native)
-    return _hermitian(X + D)
+    D, _ = sylvester.solve_lyapunov(*turned.adjoint_pencil(S, T, Q, Z), -residual * (2 if discrete else 1), native=native)
+    return hermitian(X + D)
 
 
 def _residual(X, K, a, b, q, r, e, s, discrete):
@@ -104,10 +104,11 @@ def _residual(X, K, a, b, q, r, e, s, discrete):
         V = pairs.product(X, Ac)
         left, right = (Z, V, e), (W, e, V)
     high, low = pairs.product(beside(*map(pairs.adjoint, left)), above(*right))
-    return tf.cast(_hermitian(high + low), dtype)
+    return tf.cast(hermitian(high + low), dtype)
 
 
-def _hermitian(X):
+def hermitian(X):
+    """Its Hermitian part."""
     return (X + tf.linalg.adjoint(X)) / 2
 
 
@@ -163,7 +164,7 @@ def _pull_descriptor(S, T, Q, Z, X, a, b, r, e, s, Xb, discrete=False, native=Fa
 def _multiplier(S, T, Q, Z, X, a, b, r, e, s, Xb, discrete, native):
     """K, Ac and P."""
     K, Ac = gain(X, a, b, r, e, s, discrete, native)
-    Xb = _hermitian(Xb)
+    Xb = hermitian(Xb)
     P = sylvester.lyapunov(*pencil(Ac, e, discrete), -Xb * (2 if discrete else 1), (S, T, Q, Z), native)
     return K, Ac, P + _correction(P, Xb, Ac, e, S, T, Q, Z, native) if discrete else P
 

@@ -29,7 +29,7 @@ import tensorflow as tf
 
 from tfqz._derivative import equations, failed
 from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
-from tfqz._form import blocks
+from tfqz._form import blocks, turned
 from tfqz._form.products import matmul, triangular_solve
 from tfqz._form.traces import traced
 
@@ -113,8 +113,8 @@ def solve_lyapunov(S, T, Q, Z, F, *, native):
     """In the frames S X T^H + T X S^H = G. With J, which turns the order round, S' = J S^H J and T' are upper triangular; of L = T X J and
     R = X T^H J it is L S' + S R = G J, L T' - T R = 0."""
     G = matmul(matmul(Q, F, adjoint_a=True), Q)
-    (L, _), singular = equations.solve_block((_turned(S), _turned(T)), (-S, T), _columns_turned(G), None, native)
-    X = triangular_solve(blocks.regular(T), _columns_turned(L), lower=False)
+    (L, _), singular = equations.solve_block((turned.adjoint(S), turned.adjoint(T)), (-S, T), turned.columns(G), None, native)
+    X = triangular_solve(blocks.regular(T), turned.columns(L), lower=False)
     return matmul(matmul(Z, X), Z, adjoint_b=True), singular
 
 
@@ -133,32 +133,6 @@ def _solve_coupled(S, T, Q, Z, V, W, P, Y, C, F, *, native, adjoint=False):
     return matmul(matmul(Z, R / left), Y, adjoint_b=True), matmul(matmul(Q, L / right), P, adjoint_b=True), singular
 
 
-def _turned(X):
-    """J X^H J."""
-    # Not by a slice, which takes twice as long.
-    return tf.reverse(tf.linalg.adjoint(X), _axes(X, 2))
-
-
-def _columns_turned(X):
-    """X J."""
-    return tf.reverse(X, _axes(X, 1))
-
-
-def _axes(X, count):
-    """The last axes, from the front: tf.vectorized_map takes those from the end for other ones."""
-    return [tf.rank(X) - 1 - i if X.shape.rank is None else X.shape.rank - 1 - i for i in range(count)]
-
-
-def adjoint_schur(S, U):
-    """Schur factors of A^H from those of A."""
-    return _turned(S), _columns_turned(U)
-
-
-def adjoint_pencil(S, T, Q, Z):
-    """Factors of the adjoint pencil from those of a pencil."""
-    return _turned(S), _turned(T), _columns_turned(Z), _columns_turned(Q)
-
-
 def _adjoint(*matrices):
     return [tf.linalg.adjoint(X) for X in matrices]
 
@@ -173,7 +147,7 @@ def _of_sylvester(arguments, values, cotangents, native):
 @differentiable
 @failed.kept_from_gradients("FFFF PPP M")
 def _pull_sylvester(S, U, W, V, A, B, X, Xb, native=False):
-    Y = sylvester(*_adjoint(A, B), Xb, adjoint_schur(S, U), adjoint_schur(W, V), native)
+    Y = sylvester(*_adjoint(A, B), Xb, turned.adjoint_schur(S, U), turned.adjoint_schur(W, V), native)
     return [-matmul(Y, X, adjoint_b=True), -matmul(X, Y, adjoint_a=True), Y]
 
 
@@ -186,7 +160,7 @@ def _of_policy(arguments, values, cotangents, native):
 @differentiable
 @failed.kept_from_gradients("FFFFFF PPPP M")
 def _pull_policy(S, T, Q, Z, W, V, A, C, D, X, Xb, native=False):
-    Y = policy(*_adjoint(A, C, D), Xb, adjoint_pencil(S, T, Q, Z), adjoint_schur(W, V), native)
+    Y = policy(*_adjoint(A, C, D), Xb, turned.adjoint_pencil(S, T, Q, Z), turned.adjoint_schur(W, V), native)
     of_C, of_D = matmul(Y, matmul(X, D), adjoint_b=True), matmul(matmul(C, X), Y, adjoint_a=True)
     return [-matmul(Y, X, adjoint_b=True), -of_C, -of_D, Y]
 
@@ -200,7 +174,7 @@ def _of_lyapunov(arguments, values, cotangents, native):
 @differentiable
 @failed.kept_from_gradients("FFFF PPP M")
 def _pull_lyapunov(S, T, Q, Z, A, E, X, Xb, native=False):
-    Y = lyapunov(*_adjoint(A, E), Xb, adjoint_pencil(S, T, Q, Z), native)
+    Y = lyapunov(*_adjoint(A, E), Xb, turned.adjoint_pencil(S, T, Q, Z), native)
 
     def of_coefficient(other):
         right, left = matmul(other, X, adjoint_b=True), matmul(other, X)

@@ -4,7 +4,9 @@ checks        which arguments are accepted, and what is said of others
 blocks        2 x 2 diagonal blocks; diagonals, bands, masks, rotations
 canonical     the canonical form of factors
 eigenvalues   alpha and beta of a form, their cotangents, and which of them coincide
-vectors       eigenvectors: complex triangular factors, the adjoint pencil, length and phase
+vectors       eigenvectors: complex triangular factors, length and phase
+turned        triangular factors of the adjoint
+powers        powers of two, by which matrices are scaled exactly; pairs: products in more than double precision
 tolerances    every tolerance, with its name and reason
 products      products of matrices that no device rounds to fewer bits
 traces        functions that are traced once for all sizes

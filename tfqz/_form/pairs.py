@@ -10,8 +10,9 @@ All matrices are [..., m, n], float64 or complex128. Without derivatives.
 
 import tensorflow as tf
 
+from tfqz._form import powers
+
 _DIGITS = 53
-_EXPONENT = 0x7FF0000000000000
 
 
 def exact(x):
@@ -49,7 +50,7 @@ def product(x, y):
     # 2^bits * 2^bits * terms < 2^53, from above: log2 is exact for powers of 2 up to rounding.
     bits = tf.floor((_DIGITS - tf.math.ceil(tf.math.log(tf.maximum(terms, 1)) / tf.math.log(tf.constant(2.0, tf.float64)) - 1e-9)) / 2)
     # Columns of the left and rows of the right factor of about the same size: grids are for whole rows and columns.
-    size = _power_of_2(tf.sqrt(_power_of_2(_largest(A, -2)) / _power_of_2(tf.linalg.matrix_transpose(_largest(B, -1)))))
+    size = powers.up_to(tf.sqrt(powers.up_to(_largest(A, -2)) / powers.up_to(tf.linalg.matrix_transpose(_largest(B, -1)))))
     by_column, by_row = (tf.cast(x, A.dtype) for x in (1 / size, tf.linalg.matrix_transpose(size)))
     (A, a), (B, b) = (_each(lambda X, by=by: X * by, pair) for pair, by in (((A, a), by_column), ((B, b), by_row)))
     head_of_A, head_of_B = _head(A, -1, bits), _head(B, -2, bits)
@@ -73,13 +74,7 @@ def _largest(X, axis):
 def _head(X, axis, bits):
     """X rounded to a grid for all along an axis, of at most so many bits. Real and imaginary parts share it, as they meet in products."""
     # By powers of two, which a product with the inverse does not round.
-    unit = _power_of_2(_largest(X, axis)) * 2 ** (1 - bits)
+    unit = powers.up_to(_largest(X, axis)) * 2 ** (1 - bits)
     if X.dtype.is_complex:
         return tf.complex(*(tf.round(part * (1 / unit)) * unit for part in (tf.math.real(X), tf.math.imag(X))))
     return tf.round(X * (1 / unit)) * unit
-
-
-def _power_of_2(x):
-    """The largest power of 2 up to x >= 0; 1 for 0 and what is not a number."""
-    power = tf.bitcast(tf.bitwise.bitwise_and(tf.bitcast(x, tf.int64), tf.constant(_EXPONENT, tf.int64)), tf.float64)
-    return tf.where((power > 0) & tf.math.is_finite(power), power, tf.ones_like(x))

@@ -13,6 +13,13 @@ def of_two(exponents, *, dtype):
     return tf.bitcast((tf.cast(exponents, integer) + bias) * 2**bits, dtype)
 
 
+def up_to(x):
+    """The largest power of 2 up to x > 0, by its exponent's bits; 1 for 0 and what is not a number. Without a derivative."""
+    integer, mask = (tf.int32, 0x7F800000) if x.dtype == tf.float32 else (tf.int64, 0x7FF0000000000000)
+    power = tf.bitcast(tf.bitwise.bitwise_and(tf.bitcast(x, integer), tf.constant(mask, integer)), x.dtype)
+    return tf.where((power > 0) & tf.math.is_finite(power), power, tf.ones_like(x))
+
+
 @traced
 def of_both_sides(left, right, *, dtype):
     """[..., m, n]: 2^(left_i + right_j), for exponents [..., m] and [..., n]. At once, since between both products one could overflow."""

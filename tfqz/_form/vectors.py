@@ -1,4 +1,4 @@
-"""Eigenvectors of a pencil beside its factors: complex triangular factors, those of the adjoint pencil, and what makes a column unique."""
+"""Eigenvectors of a pencil beside its factors: complex triangular factors, and what makes a column unique."""
 
 import tensorflow as tf
 
@@ -14,16 +14,6 @@ def triangular(S, T, Q, Z):
         S, T = (matmul(frames[0], matmul(X, frames[1]), adjoint_a=True) for X in (S, T))
         Q, Z = matmul(Q, frames[0]), matmul(Z, frames[1])
     return tf.linalg.band_part(S, 0, -1), tf.linalg.band_part(T, 0, -1), Q, Z
-
-
-def of_adjoint(S, T, Q, Z):
-    """Complex triangular factors of (A^H, B^H), whose right eigenvectors are the left ones of (A, B), in reverse order."""
-    S, T = (tf.reverse(tf.linalg.adjoint(X), [-2, -1]) for X in (S, T))
-    return S, T, *(reversed_columns(X) for X in (Z, Q))
-
-
-def reversed_columns(X):
-    return tf.reverse(X, [-1])
 
 
 def unit_ratios(S, T):
