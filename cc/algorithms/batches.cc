@@ -156,12 +156,6 @@ int64_t QzGradientBatch<T>::cost_per_element() const {
 }
 
 template <typename T>
-ConstFactors<T> QzGradientBatch<T>::factors_of(int64_t index) const {
-  const int64_t matrix = index * n_ * n_;
-  return {factors_.s + matrix, factors_.t + matrix, factors_.q + matrix, factors_.z + matrix};
-}
-
-template <typename T>
 Cotangents<T> QzGradientBatch<T>::cotangents_of(int64_t index) const {
   const int64_t matrix = index * n_ * n_, vector = index * n_;
   const auto& c = cotangents_;
@@ -184,7 +178,7 @@ template <typename T>
 Batch::Worker QzGradientBatch<T>::make_worker() const {
   const auto gradient = std::make_shared<QzGradient<T>>(n_, apart_, fork_);
   return [this, gradient](int64_t index) -> std::string {
-    (*gradient)(factors_of(index), cotangents_of(index), pencil_of(index));
+    (*gradient)(at(factors_, n_, index), cotangents_of(index), pencil_of(index));
     return "";
   };
 }
@@ -203,7 +197,7 @@ Batch::GroupWorker QzGradientBatch<T>::make_group_worker() const {
   return together_and_the_rest([this, space](int64_t first, int64_t count, std::string*) {
     space->factors.clear(), space->cotangents.clear(), space->pencils.clear();
     for (int64_t index = first; index < first + count; ++index) {
-      space->factors.push_back(factors_of(index));
+      space->factors.push_back(at(factors_, n_, index));
       space->cotangents.push_back(cotangents_of(index));
       space->pencils.push_back(pencil_of(index));
     }

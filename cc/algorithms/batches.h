@@ -69,8 +69,6 @@ class ReorderBatch : public Batch {
   void fill_with_nan(int64_t index) const override;
 
  private:
-  ConstFactors<T> factors_of(int64_t index) const;
-
   const int n_;
   const ConstFactors<T> factors_;
   const int32_t* const labels_;
@@ -140,7 +138,6 @@ class QzGradientBatch : public Batch {
   void fill_with_nan(int64_t) const override {}
 
  private:
-  ConstFactors<T> factors_of(int64_t index) const;
   Cotangents<T> cotangents_of(int64_t index) const;
   Pair<T> pencil_of(int64_t index) const;
 

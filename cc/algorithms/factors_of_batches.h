@@ -21,6 +21,12 @@ Factors<T> at(const Factors<T>& all, int n, int64_t index) {
 }
 
 template <typename T>
+ConstFactors<T> at(const ConstFactors<T>& all, int n, int64_t index) {
+  const int64_t matrix = index * n * n;
+  return {all.s + matrix, all.t + matrix, all.q + matrix, all.z + matrix};
+}
+
+template <typename T>
 void fill_matrix(T* matrix, int n) {
   std::fill_n(matrix, static_cast<std::size_t>(n) * n, T(std::numeric_limits<Real<T>>::quiet_NaN()));
 }

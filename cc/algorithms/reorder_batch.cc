@@ -43,16 +43,10 @@ ReorderBatch<T>::ReorderBatch(int n, int64_t elements, const ConstFactors<T>& fa
 }
 
 template <typename T>
-ConstFactors<T> ReorderBatch<T>::factors_of(int64_t index) const {
-  const int64_t matrix = index * n_ * n_;
-  return {factors_.s + matrix, factors_.t + matrix, factors_.q + matrix, factors_.z + matrix};
-}
-
-template <typename T>
 Batch::Worker ReorderBatch<T>::make_worker() const {
   const auto reorderer = std::make_shared<Reorderer<T>>(n_);
   return [this, reorderer](int64_t index) -> std::string {
-    const ConstFactors<T> factors = factors_of(index);
+    const ConstFactors<T> factors = at(factors_, n_, index);
     // NaN is what an element is filled with whose decomposition failed.
     if (!all_finite(factors.s, static_cast<std::size_t>(n_) * n_)) return not_finite("s");
     const Outcome outcome = (*reorderer)(factors, labels_ + index * n_, at(reordered_, n_, index));
@@ -84,7 +78,7 @@ Batch::GroupWorker ReorderBatch<T>::make_group_worker() const {
       space->factors.clear(), space->labels.clear(), space->reordered.clear(), space->indices.clear();
     };
     for (int64_t i = 0; i < count; ++i) {
-      const ConstFactors<T> factors = factors_of(first + i);
+      const ConstFactors<T> factors = at(factors_, n_, first + i);
       problems[i].clear();
       if (any_block(factors.s, n_) || !all_finite(factors.s, static_cast<std::size_t>(n_) * n_)) {
         left |= std::uint64_t{1} << i;
