@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Any version and flavour of README.md's table.
+TENSORFLOW ?= tensorflow>=2.21,<2.22
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
-CXX_FILES = $(wildcard cc/*/*.h cc/*/*.cc tests/*.cc benchmarks/*.cc)
+CXX_FILES = $(wildcard release/*.h cc/*/*.h cc/*/*.cc tests/*.cc benchmarks/*.cc)
 
 .PHONY: demo test test-all bench docs lint format clean
 
@@ -38,7 +40,7 @@ format: $(VENV)/linters
 $(VENV)/installed: setup.py pyproject.toml $(wildcard cc/*/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools>=77"
-	$(BIN)/python -m pip install --quiet "tensorflow>=2.21,<2.22" scipy-openblas32
+	$(BIN)/python -m pip install --quiet "$(TENSORFLOW)" scipy-openblas32
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[test]"
 	touch $@
 
@@ -54,9 +56,9 @@ $(VENV)/generator: pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools>=77"
 	$(BIN)/python setup.py --quiet egg_info
 	$(BIN)/python -c "from importlib.metadata import requires; \
-	  print(*(line.split(';')[0] for line in requires('tfqz') if 'extra ==' not in line or 'docs' in line), sep='\n')" > $(VENV)/needed
+	  print(*(line.split(';')[0] for line in requires('tfqz') if 'extra ==' not in line or 'docs' in line or 'cpu' in line), sep='\n')" > $(VENV)/needed
 	$(BIN)/python -m pip install --quiet --requirement $(VENV)/needed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info tfqz/libtfqz.so tfqz/built.json
+	rm -rf $(VENV) build dist *.egg-info tfqz/libtfqz_*.so tfqz/built.json

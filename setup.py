@@ -1,67 +1,144 @@
-"""Builds the op library `tfqz/libtfqz.so` against the installed TensorFlow and the LAPACK of scipy-openblas32.
+"""Builds two libraries: `tfqz/libtfqz_core.so`, which knows LAPACK and nothing of TensorFlow, and the op library for the minor version of
+TensorFlow that is installed, such as `tfqz/libtfqz_tf2.21.so`.
 
-Nothing of either is copied in: at run time the library finds both in the user's environment. What it was built against
-is written beside it, to `tfqz/built.json`, for the loader to compare with what runs.
+Nothing of TensorFlow or OpenBLAS is copied in: at run time the libraries find both in the user's environment. What they were built from
+is written beside them, to `tfqz/built.json`, for the loader (`tfqz/_backends/library.py`) to compare with what runs.
 """
 
 import concurrent.futures
+import functools
+import hashlib
 import importlib.metadata
 import json
 import os
 import shlex
+import shutil
 from pathlib import Path
 
 from setuptools import Extension, setup
-from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
-LIBRARY = "libtfqz.so"
-RECORD = "built.json"
+try:
+    from setuptools.command.bdist_wheel import bdist_wheel
+except ImportError:
+    raise SystemExit('tfqz is built by setuptools 77 or later; `pip install "setuptools>=77"`') from None
+
+CORE, OPS, RECORD = "libtfqz_core", "libtfqz_tf", "built.json"
+# Libraries whose headers TensorFlow's wheel ships in their source layout: two that XLA's headers include, and Highway's vectors, under
+# either of its names.
+EXTERNAL = ("highwayhash", "farmhash_archive/src", "com_google_highway", "highway")
 
 
-class BuildOpLibrary(build_ext):
-    """A shared library that TensorFlow loads; it has nothing of CPython's ABI."""
+@functools.cache
+def tensorflow():
+    try:
+        import tensorflow as tf
+    except ImportError:
+        raise SystemExit(
+            "tfqz is built against TensorFlow, and none is installed here; `pip install tensorflow` or `pip install tensorflow-cpu`"
+        ) from None
+    return tf
+
+
+def openblas():
+    try:
+        import scipy_openblas32
+    except ImportError:
+        raise SystemExit("tfqz is built against the LAPACK of scipy-openblas32; `pip install scipy-openblas32`") from None
+    return scipy_openblas32
+
+
+def minor():
+    return ".".join(tensorflow().__version__.split(".")[:2])
+
+
+def digest():
+    """Of all that is compiled: two libraries fit each other if they are built from the same."""
+    total = hashlib.sha256()
+    for path in sorted(Path("cc").rglob("*")):
+        if path.suffix in (".h", ".cc"):
+            total.update(path.as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+class BuildLibraries(build_ext):
+    """Shared libraries without anything of CPython's ABI."""
 
     def get_ext_filename(self, fullname):
-        *packages, _ = fullname.split(".")
-        return os.path.join(*packages, LIBRARY)
+        *packages, name = fullname.split(".")
+        return os.path.join(*packages, (f"{OPS}{minor()}" if name == OPS else name) + ".so")
 
-    def build_extension(self, ext):
-        import scipy_openblas32
-        import tensorflow as tf
-
-        openblas_folder = scipy_openblas32.get_lib_dir()
-        # -DNDEBUG as TensorFlow's own build has it: without it reference counts differ (tensorflow#17316).
-        # As system headers, so that only this project's own warnings show.
-        tensorflow_flags = [flag.replace("-I", "-isystem", 1) for flag in tf.sysconfig.get_compile_flags()]
-        ext.extra_compile_args = [*tensorflow_flags, "-g0", "-DNDEBUG", "-Wall", "-fvisibility=hidden"]
-        # Libraries that the wheel ships in their source layout: two that XLA's headers include, and Highway's vectors.
-        external = Path(tf.sysconfig.get_include()) / "external"
-        for folder in ("highwayhash", "farmhash_archive/src", "com_google_highway"):
-            ext.extra_compile_args.append(f"-isystem{external / folder}")
-        ext.extra_link_args = [
-            *tf.sysconfig.get_link_flags(),
-            "-l:libtensorflow_cc.so.2",  # XlaOpKernel
-            f"-L{openblas_folder}",
-            f"-l{scipy_openblas32.get_library()}",
-            "-Wl,-z,defs",
-            # Where pip puts the two beside tfqz; elsewhere (an editable install) the loader loads them first.
-            "-Wl,-rpath,$ORIGIN/../tensorflow:$ORIGIN/../scipy_openblas32/lib",
-        ]
-        # By itself setuptools asks only whether a file is newer than the library; flags and TensorFlow's version count as well.
-        self.force = True
-        self.compiler.compile = in_parallel(self.compiler, tf.__version__)
-        super().build_extension(ext)
+    def build_extensions(self):
+        compiler = self.compiler.compiler_so_cxx[0]
+        if shutil.which(compiler) is None:
+            raise SystemExit(f"tfqz is built by a C++17 compiler, and there is no {compiler!r} here; install one, such as g++")
+        core, ops = self.extensions
+        # Those with TensorFlow's headers first: they take longest. Kernels do little themselves, and TensorFlow's headers much.
+        jobs = [(source, ["-O1", *self.ops_flags()], f"tf{minor()}") for source in sorted(ops.sources)]
+        ready = os.environ.get("TFQZ_CORE")
+        if not ready:
+            jobs += [(source, ["-O3", *self.core_flags()], "core") for source in sorted(core.sources)]
+        with concurrent.futures.ThreadPoolExecutor(max(1, int(os.environ.get("MAX_JOBS", os.cpu_count())))) as pool:
+            objects = dict(zip((source for source, _, _ in jobs), pool.map(lambda job: self.compile_one(*job), jobs)))
+        # Where pip puts all beside tfqz; elsewhere (an editable install) the loader loads the others first.
+        if ready:
+            self.take_core(core, ready)
+        else:
+            blas = openblas()
+            self.link(core, objects, [f"-L{blas.get_lib_dir()}", f"-l{blas.get_library()}"], "$ORIGIN/../scipy_openblas32/lib")
+        libraries = [*tensorflow().sysconfig.get_link_flags(), "-l:libtensorflow_cc.so.2"]  # the second has XlaOpKernel
+        folder = os.path.dirname(self.get_ext_fullpath(core.name))
+        self.link(ops, objects, [f"-L{folder}", f"-l:{CORE}.so", *libraries], "$ORIGIN:$ORIGIN/../tensorflow")
         record = {
-            "tensorflow": tf.__version__,
+            "sources": digest(),
             "scipy_openblas32": importlib.metadata.version("scipy-openblas32"),
+            "tensorflow": {minor(): tensorflow().__version__},
         }
-        library = Path(self.get_ext_fullpath(ext.name))
-        (library.parent / RECORD).write_text(json.dumps(record, indent=2) + "\n")
+        (Path(folder) / RECORD).write_text(json.dumps(record, indent=2) + "\n")
+
+    def take_core(self, core, library):
+        """The core that the environment variable TFQZ_CORE says, which serves every version of TensorFlow."""
+        if json.loads(Path(beside(library)).read_text())["sources"] != digest():
+            raise SystemExit(f"TFQZ_CORE must be a library that was built from these sources; got {library}")
+        output = self.get_ext_fullpath(core.name)
+        self.mkpath(os.path.dirname(output))
+        self.copy_file(library, output)
+
+    def core_flags(self):
+        include = Path(tensorflow().sysconfig.get_include())
+        # As system headers, so that only this project's own warnings show; and no path of this machine in the library.
+        external = [f"-isystem{include / 'external' / folder}" for folder in EXTERNAL if (include / "external" / folder).exists()]
+        abi = [flag for flag in tensorflow().sysconfig.get_compile_flags() if flag.startswith("-D_GLIBCXX")]
+        # -DNDEBUG as TensorFlow's own build has it: without it reference counts differ (tensorflow#17316).
+        return ["-std=c++17", "-g0", "-DNDEBUG", "-Wall", "-fvisibility=hidden", f"-ffile-prefix-map={include}=tensorflow", *abi, *external]
+
+    def ops_flags(self):
+        return [*self.core_flags(), *(flag.replace("-I", "-isystem", 1) for flag in tensorflow().sysconfig.get_compile_flags())]
+
+    def compile_one(self, source, flags, folder):
+        """The object file of a source, which is compiled only if it, what it includes, or a flag has changed."""
+        options = {"output_dir": os.path.join(self.build_temp, folder), "include_dirs": ["cc"]}
+        (compiled,) = self.compiler.object_filenames([source], output_dir=options["output_dir"])
+        headers, record = Path(f"{compiled}.d"), Path(f"{compiled}.flags")
+        flags = [*flags, *shlex.split(os.environ.get("CXXFLAGS", ""))]  # the user's come last, so that they win
+        described = json.dumps([self.compiler.compiler_so_cxx, flags, tensorflow().__version__ if folder != "core" else ""])
+        if not is_current(Path(compiled), headers, record, described):
+            record.unlink(missing_ok=True)  # until the object is whole
+            # Not -MMD: what a system's header includes counts as the system's there, and Highway's includes our files.
+            self.compiler.compile([source], extra_postargs=[*flags, "-MD", "-MF", str(headers)], **options)
+            record.write_text(described)
+        return compiled
+
+    def link(self, extension, objects, libraries, search):
+        output = self.get_ext_fullpath(extension.name)
+        flags = [*libraries, "-Wl,-z,defs", f"-Wl,-soname,{os.path.basename(output)}", f"-Wl,-rpath,{search}"]
+        flags += shlex.split(os.environ.get("LDFLAGS", ""))
+        compiled = [objects[source] for source in sorted(extension.sources)]
+        self.compiler.link_shared_object(compiled, output, extra_postargs=flags, target_lang="c++")
 
     def get_outputs(self):
         outputs = super().get_outputs()
-        return outputs + [beside(output) for output in outputs]
+        return [*outputs, beside(outputs[0])]
 
     def get_output_mapping(self):
         """From where files are built to where an editable install wants them."""
@@ -69,38 +146,18 @@ class BuildOpLibrary(build_ext):
         return mapping | {beside(built): beside(wanted) for built, wanted in mapping.items()}
 
     def copy_extensions_to_source(self):
+        """Libraries for other minor versions stay, if they are built from the same sources."""
+        (record,) = {wanted for wanted in super().get_output_mapping().values() for wanted in [beside(wanted)]}
+        before = json.loads(Path(record).read_text()) if Path(record).exists() else {}
         super().copy_extensions_to_source()
-        for built, wanted in self.get_output_mapping().items():
-            if built.endswith(RECORD):
-                self.copy_file(built, wanted)
-
-
-def in_parallel(compiler, version):
-    """What compiles only what has changed, several files at a time: as many as there are processors, or as the environment variable
-    MAX_JOBS says (a file takes up to 1.8 GB)."""
-    compile_all = compiler.compile
-
-    def compile_each(sources, **options):
-        flags, jobs = options.pop("extra_postargs"), int(os.environ.get("MAX_JOBS", os.cpu_count()))
-
-        def compile_one(source):
-            (object_name,) = compiler.object_filenames([source], output_dir=options["output_dir"])
-            headers, record = Path(f"{object_name}.d"), Path(f"{object_name}.flags")
-            # Kernels do little themselves, and TensorFlow's headers much. The user's flags come last, so that they win.
-            chosen = [*flags, "-O1" if "ops" in Path(source).parts else "-O3", *shlex.split(os.environ.get("CXXFLAGS", ""))]
-            described = json.dumps([compiler.compiler_so_cxx, chosen, options["include_dirs"], options["macros"], version])
-            if not is_current(Path(object_name), headers, record, described):
-                record.unlink(missing_ok=True)  # until the object is whole
-                # Not -MMD: what a system's header includes counts as the system's there, and Highway's includes our files.
-                compile_all([source], extra_postargs=[*chosen, "-MD", "-MF", str(headers)], **options)
-                record.write_text(described)
-            return object_name
-
-        with concurrent.futures.ThreadPoolExecutor(max(jobs, 1)) as pool:
-            # Those with TensorFlow's headers first: they take longest.
-            return list(pool.map(compile_one, sorted(sources, key=lambda source: ("ops" not in Path(source).parts, source))))
-
-    return compile_each
+        (built,) = {beside(built) for built in super().get_output_mapping()}
+        now = json.loads(Path(built).read_text())
+        if before.get("sources") == now["sources"]:
+            now["tensorflow"] = before["tensorflow"] | now["tensorflow"]
+        for library in Path(record).parent.glob(f"{OPS}*.so"):
+            if library.stem.removeprefix(OPS) not in now["tensorflow"]:
+                library.unlink()
+        Path(record).write_text(json.dumps(now, indent=2) + "\n")
 
 
 def is_current(compiled, headers, record, described):
@@ -116,21 +173,19 @@ def beside(library):
 
 
 class PlatformWheel(bdist_wheel):
-    """One wheel for every Python 3 of a platform, since the library needs no CPython ABI."""
+    """One wheel for every Python 3 of a platform, since the libraries need no CPython ABI."""
 
     def get_tag(self):
         return ("py3", "none", super().get_tag()[2])
 
 
+def library(name, *folders):
+    sources = [str(path) for folder in folders for path in sorted(Path("cc", folder).glob("*.cc"))]
+    headers = [str(path) for path in sorted(Path("cc").rglob("*.h"))]
+    return Extension(f"tfqz.{name}", sources=sources, depends=headers, language="c++")
+
+
 setup(
-    ext_modules=[
-        Extension(
-            "tfqz.libtfqz",
-            sources=sorted(str(path) for path in Path("cc").rglob("*.cc")),
-            depends=sorted(str(path) for path in Path("cc").rglob("*.h")),
-            include_dirs=["cc"],
-            language="c++",
-        )
-    ],
-    cmdclass={"build_ext": BuildOpLibrary, "bdist_wheel": PlatformWheel},
+    ext_modules=[library(CORE, "pencil", "vectors", "algorithms"), library(OPS, "ops")],
+    cmdclass={"build_ext": BuildLibraries, "bdist_wheel": PlatformWheel},
 )

@@ -14,9 +14,9 @@ import scipy_openblas32
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [path for folder in ("pencil", "vectors", "algorithms") for path in sorted((ROOT / "cc" / folder).glob("*.cc"))]
-TENSORFLOW = Path(importlib.util.find_spec("tensorflow").origin).parent
-HIGHWAY = TENSORFLOW / "include/external/com_google_highway"
-FLAGS = ["-std=c++17", "-O1", "-Wall", "-Werror", f"-I{ROOT / 'cc'}", f"-isystem{HIGHWAY}"]
+EXTERNAL = Path(importlib.util.find_spec("tensorflow").origin).parent / "include/external"
+HIGHWAY = [f"-isystem{EXTERNAL / name}" for name in ("com_google_highway", "highway") if (EXTERNAL / name).exists()]
+FLAGS = ["-std=c++17", "-O1", "-Wall", "-Werror", f"-I{ROOT / 'cc'}", *HIGHWAY]
 SANITIZERS = "-fsanitize=address,undefined"
 LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 

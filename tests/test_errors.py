@@ -1,5 +1,6 @@
 """What bad input gets: the exception, and its words, from every backend."""
 
+import importlib.metadata
 import json
 import re
 import subprocess
@@ -13,7 +14,7 @@ from functionals import deviates, gradient
 
 import tfqz
 from tfqz import _backends
-from tfqz._backends import graph, iteration, native
+from tfqz._backends import graph, iteration, library
 
 INVALID = tf.errors.InvalidArgumentError
 SHAPES = [
@@ -148,9 +149,9 @@ def run(code, **environment):
 
 WITHOUT_LIBRARY = """
 from pathlib import Path
-from tfqz._backends import native
-native.LIBRARY = Path("/nowhere/libtfqz.so")
-native._load.cache_clear()
+from tfqz._backends import library
+library.FOLDER = Path("/nowhere/tfqz")
+library._record.cache_clear(), library.load.cache_clear()
 import numpy as np, tfqz
 for _ in range(2):
     print(tfqz.qz(np.eye(2), np.eye(2)).s.shape)
@@ -163,7 +164,7 @@ def test_missing_library_falls_back_with_one_warning():
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("(2, 2)") == 2
     assert done.stderr.count("RuntimeWarning: tfqz falls back") == 1
-    assert "the op library libtfqz.so was not built; install tfqz again" in done.stderr
+    assert "the op library was not built; run `" in done.stderr
 
 
 @pytest.mark.slow
@@ -186,25 +187,53 @@ def test_environment_chooses(monkeypatch):
             assert _backends.choose() is module
 
 
-def test_library_of_another_tensorflow(monkeypatch, tmp_path):
-    """Names both versions and the remedy."""
+@pytest.fixture
+def elsewhere(monkeypatch, tmp_path):
+    """A folder in which the op library is looked for anew."""
+    monkeypatch.setattr(library, "FOLDER", tmp_path)
+    library.load.cache_clear(), library._record.cache_clear()
+    yield tmp_path
+    library.load.cache_clear(), library._record.cache_clear()
 
-    def load(path):
-        raise tf.errors.NotFoundError(None, None, f"{path}: undefined symbol: _ZN10tensorflow8OpKernelE")
 
-    (tmp_path / "built.json").write_text(json.dumps({"tensorflow": "2.20.1"}))
-    (tmp_path / "libtfqz.so").touch()
-    monkeypatch.setattr(native, "LIBRARY", tmp_path / "libtfqz.so")
-    monkeypatch.setattr(native, "RECORD", tmp_path / "built.json")
-    monkeypatch.setattr(tf, "load_op_library", load)
-    native._load.cache_clear(), native._record.cache_clear()
-    try:
-        reason = native.why_not()
-    finally:
-        monkeypatch.undo()
-        native._load.cache_clear(), native._record.cache_clear()
-    assert f"built against TensorFlow 2.20.1, and TensorFlow {tf.__version__} is running" in reason
-    assert "pip install" in reason
+def test_library_of_another_tensorflow(elsewhere):
+    """Names those that there are, the one that runs, and the remedy."""
+    (elsewhere / "built.json").write_text(json.dumps({"tensorflow": {"1.4": "1.4.2", "1.5": "1.5.0"}}))
+    reason = library.load()[1]
+    assert f"built against TensorFlow 1.4.2 and 1.5.0, and TensorFlow {tf.__version__} is running; run `" in reason
+    assert "-m pip install" in reason
+
+
+def test_library_that_does_not_load(elsewhere):
+    (elsewhere / "built.json").write_text(json.dumps({"tensorflow": {".".join(tf.__version__.split(".")[:2]): tf.__version__}}))
+    library.path().write_bytes(b"no library")
+    reason = library.load()[1]
+    assert f"the op library {library.path().name} doesn't load (" in reason and "file too short" in reason
+
+
+def test_no_openblas(monkeypatch, elsewhere):
+    (elsewhere / "built.json").write_text(json.dumps({"tensorflow": {".".join(tf.__version__.split(".")[:2]): tf.__version__}}))
+    monkeypatch.setattr(library, "_openblas_version", lambda: None)
+    assert library.load()[1].endswith("-m pip install scipy-openblas32`")
+
+
+@pytest.mark.parametrize(
+    "origin, command",
+    [
+        (None, "--no-binary tfqz tfqz"),
+        ({"url": "file:///a%20folder/tfqz", "dir_info": {}}, "'/a folder/tfqz'"),
+        ({"url": "file:///code/tfqz", "dir_info": {"editable": True}}, "--editable /code/tfqz"),
+        ({"url": "https://example.org/tfqz.tar.gz", "archive_info": {}}, "https://example.org/tfqz.tar.gz"),
+    ],
+    ids=["index", "folder", "editable", "archive"],
+)
+def test_what_to_install_again(monkeypatch, origin, command):
+    class Distribution:
+        def read_text(self, name):
+            return None if origin is None else json.dumps(origin)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", lambda name: Distribution())
+    assert library._remedy().endswith(f"--no-deps --no-build-isolation {command}`")
 
 
 def test_the_element_of_a_batch_of_batches(backend):

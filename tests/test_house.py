@@ -15,7 +15,7 @@ ROOMS = ("_form", "_backends", "_derivative", "_api")
 
 
 def sources(*suffixes):
-    folders = ("cc", "tfqz", "tests", "benchmarks", "examples")
+    folders = ("cc", "tfqz", "tests", "benchmarks", "examples", "release")
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*")) if path.suffix in suffixes]
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from functionals import gradient, relative_error
 
 import tfqz
-from tfqz._backends import native
+from tfqz._backends import library, native
 
 FOLDER = Path(__file__).resolve().parent.parent / "examples/serving"
 PENCILS = (FOLDER / "pencils.txt").read_text()
@@ -71,8 +71,8 @@ def test_numbers(out, backend):
     [
         ([], PENCILS, r"can't load .*/native: Op type not registered 'Tfqz>"),
         (["nowhere/libtfqz.so"], PENCILS, r"can't load nowhere/libtfqz\.so: .*cannot open shared object file"),
-        ([native.LIBRARY], PENCILS.replace("4 0 1", "4 nan 1"), r"can't run serving_default: `a` must be finite; .*\[0\]"),
-        ([native.LIBRARY], PENCILS[:-10], r"pencil 1 must have 2 n\^2 numbers"),
+        ([library.path()], PENCILS.replace("4 0 1", "4 nan 1"), r"can't run serving_default: `a` must be finite; .*\[0\]"),
+        ([library.path()], PENCILS[:-10], r"pencil 1 must have 2 n\^2 numbers"),
     ],
     ids=["no library", "wrong path", "nan", "cut short"],
 )

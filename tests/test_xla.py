@@ -198,9 +198,9 @@ import pathlib, shutil, tempfile
 import numpy as np, tensorflow as tf
 tf.function(lambda x: 2 * x, jit_compile=True)(tf.ones(3))
 import tfqz
-from tfqz._backends import native
+from tfqz._backends import library
 with tempfile.TemporaryDirectory() as folder:
-    copy = shutil.copy(native.LIBRARY, pathlib.Path(folder, "copy.so"))
+    copy = shutil.copy(library.path(), pathlib.Path(folder, "copy.so"))
     tf.load_op_library(str(copy))
 a, b = np.random.default_rng(0).standard_normal((2, 40, 8, 8))
 expected = tfqz.qz(a, b, backend="native")
@@ -247,8 +247,8 @@ assert "tfqz_qz" not in text and "while" in text, text
 for x, y in zip(compiled(a, b, "native"), compiled(a, b, "graph")):
     np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-9)
 
-from tfqz._backends import native
-op = native._load()[0].tfqz_qz
+from tfqz._backends import library
+op = library.load()[0].tfqz_qz
 try:
     tf.function(lambda a: op(a, a, Tcomplex=tf.complex128, body=b"something else"), jit_compile=True)(a)
     raise AssertionError("compiled")

@@ -50,7 +50,7 @@ class Balancer {
 
 // Row-major arrays: matrices [batch, m, n], left [batch, m], right [batch, n]. Nothing fails.
 template <typename Real>
-class BalanceBatch : public Batch {
+class TFQZ_INTERFACE BalanceBatch : public Batch {
  public:
   BalanceBatch(int m, int n, bool similarity, const Real* matrices, int32_t* left, int32_t* right)
       : Batch(/*fill_failures=*/false), m_(m), n_(n), similarity_(similarity), matrices_(matrices), left_(left), right_(right) {}

@@ -15,11 +15,15 @@
 
 namespace tfqz {
 
+// What the library of the ops uses of the library that has all below it: for the linker.
+#define TFQZ_INTERFACE __attribute__((visibility("default")))
+
 // (3, 4), as Python writes a shape.
-std::string shape_text(const std::vector<int64_t>& shape);
+TFQZ_INTERFACE std::string shape_text(const std::vector<int64_t>& shape);
 
 // A text about the first element that is `failing`, with "{got}" and "{where}" replaced; empty if none is.
-std::string complaint(const std::string& text, const std::vector<int64_t>& batch_shape, const bool* failing, const int32_t* got);
+TFQZ_INTERFACE std::string complaint(const std::string& text, const std::vector<int64_t>& batch_shape, const bool* failing,
+                                     const int32_t* got);
 
 // What a failing element's problem begins with: that an input isn't finite, and what LAPACK said.
 std::string not_finite(const char* name);
@@ -32,7 +36,7 @@ inline int64_t range_size(int64_t elements, int64_t threads, int64_t group) {
   return (size + group - 1) / group * group;
 }
 
-class Batch {
+class TFQZ_INTERFACE Batch {
  public:
   // `fill_failures`: NaN for the elements that fail, and no failure reported.
   explicit Batch(bool fill_failures) : fill_failures_(fill_failures) {}

@@ -20,7 +20,7 @@ namespace tfqz {
 // Row-major arrays: `a` and `b` [..., n, n], the factors [batch, n, n], alpha and beta [batch, n]. Small pencils go in lockstep where
 // there is more than one, and what doesn't converge there to LAPACK.
 template <typename T>
-class QzBatch : public Batch {
+class TFQZ_INTERFACE QzBatch : public Batch {
  public:
   // `a_indices`, `b_indices`: which matrix belongs to each batch element where something is broadcast; empty: the one with its
   // index. `fork`: for one pencil, how to do two things at once.
@@ -54,7 +54,7 @@ class QzBatch : public Batch {
 // Row-major arrays: factors [batch, n, n], labels [batch, n]. Small ones without 2 x 2 blocks go in lockstep where there is more than one,
 // and what can't be exchanged there to LAPACK.
 template <typename T>
-class ReorderBatch : public Batch {
+class TFQZ_INTERFACE ReorderBatch : public Batch {
  public:
   ReorderBatch(int n, int64_t elements, const ConstFactors<T>& factors, const int32_t* labels, const Factors<T>& reordered,
                bool fill_failures);
@@ -79,7 +79,7 @@ class ReorderBatch : public Batch {
 
 // Row-major arrays [batch, n, n].
 template <typename T>
-class SchurBatch : public Batch {
+class TFQZ_INTERFACE SchurBatch : public Batch {
  public:
   SchurBatch(int n, const T* a, const SchurFactors<T>& factors, bool fill_failures)
       : Batch(fill_failures), n_(n), a_(a), factors_(factors) {}
@@ -99,7 +99,7 @@ class SchurBatch : public Batch {
 
 // Row-major arrays: matrices and bases [batch, n, n], how many columns [batch], chosen rows [batch, n]. Nothing fails.
 template <typename T>
-class BasisBatch : public Batch {
+class TFQZ_INTERFACE BasisBatch : public Batch {
  public:
   BasisBatch(int n, const T* x, const int32_t* counts, T* bases, int32_t* rows)
       : Batch(/*fill_failures=*/false), n_(n), x_(x), counts_(counts), bases_(bases), rows_(rows) {}
@@ -122,7 +122,7 @@ class BasisBatch : public Batch {
 // Row-major arrays: factors, their cotangents and those of A and B [batch, n, n], cotangents of alpha and beta [batch, n] or null.
 // Small pencils go in lockstep where there is more than one, but for those with eigenvalues that coincide.
 template <typename T>
-class QzGradientBatch : public Batch {
+class TFQZ_INTERFACE QzGradientBatch : public Batch {
  public:
   // `fork`: for one pencil, how to do two things at once.
   QzGradientBatch(int n, int64_t elements, bool apart, const ConstFactors<T>& factors, const Cotangents<T>& cotangents,

@@ -13,7 +13,7 @@ namespace tfqz {
 
 // Row-major arrays: factors and vectors [batch, n, n], null for those that aren't wanted. Factors that are NaN have vectors that are.
 template <typename T>
-class EigenvectorBatch : public Batch {
+class TFQZ_INTERFACE EigenvectorBatch : public Batch {
  public:
   using Complex = std::complex<Real<T>>;
 
@@ -35,7 +35,7 @@ class EigenvectorBatch : public Batch {
 
 // Row-major arrays: matrices [batch, n, n], s and t [batch, n]. Nothing fails.
 template <typename C>
-class BorderedBatch : public Batch {
+class TFQZ_INTERFACE BorderedBatch : public Batch {
  public:
   BorderedBatch(int n, bool adjoint, const BorderedEquations<C>& equations, const C* right_hand_sides, C* unknowns)
       : Batch(/*fill_failures=*/false),

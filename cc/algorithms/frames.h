@@ -27,7 +27,7 @@ struct Compressed {
 // Row-major arrays: `a` and `b` [..., m, n], x [batch, n, p] with p = min(m, n), ranks [batch], a_inner and b_inner [batch, m, p];
 // `adjoint`: by the frame of the adjoints, x [batch, m, p], a_inner and b_inner [batch, p, n].
 template <typename T>
-class CompressBatch : public Batch {
+class TFQZ_INTERFACE CompressBatch : public Batch {
  public:
   // `rank`: of each b, -1 if that is to be found. `a_indices`, `b_indices`: as QzBatch has them.
   CompressBatch(int m, int n, int64_t elements, int rank, bool adjoint, const T* a, const T* b, std::vector<int64_t> a_indices,
@@ -64,7 +64,7 @@ class CompressBatch : public Batch {
 
 // Row-major arrays: x [batch, l, p], bases [batch, l, d], rows [batch, d] with d = l - p > 0. Nothing fails.
 template <typename T>
-class ComplementBatch : public Batch {
+class TFQZ_INTERFACE ComplementBatch : public Batch {
  public:
   ComplementBatch(int l, int p, int64_t elements, const T* x, T* bases, int32_t* rows);
 
@@ -87,7 +87,7 @@ class ComplementBatch : public Batch {
 // Row-major arrays: a [..., m, n], x [batch, l, p], beside [batch, l, d], the inner factors [batch, p, p], the whole ones S and T
 // [batch, m, n], Q [batch, m, m], Z [batch, n, n]; see extension.h. Nothing fails.
 template <typename T>
-class ExtendBatch : public Batch {
+class TFQZ_INTERFACE ExtendBatch : public Batch {
  public:
   ExtendBatch(int m, int n, bool left, const T* a, std::vector<int64_t> a_indices, const T* x, const T* beside,
               const ConstFactors<T>& inner, const Factors<T>& whole)
@@ -123,7 +123,7 @@ class ExtendBatch : public Batch {
 
 // Row-major arrays: b [batch, m, n], u [batch, m, p], s [batch, p], v [batch, n, p] with p = min(m, n).
 template <typename T>
-class SvdBatch : public Batch {
+class TFQZ_INTERFACE SvdBatch : public Batch {
  public:
   SvdBatch(int m, int n, const T* b, T* u, Real<T>* s, T* v, bool fill_failures)
       : Batch(fill_failures), m_(m), n_(n), b_(b), u_(u), s_(s), v_(v) {}

@@ -12,7 +12,7 @@ namespace tfqz {
 
 // Row-major arrays [batch, n, n]. Nothing fails.
 template <typename T>
-class TriangularBatch : public Batch {
+class TFQZ_INTERFACE TriangularBatch : public Batch {
  public:
   TriangularBatch(int n, bool adjoint, bool ordinary, const T* s, const T* t, const Pair<const T>& right_hand_sides,
                   const Pair<T>& unknowns)
@@ -42,7 +42,7 @@ class TriangularBatch : public Batch {
 // Row-major arrays: two pencils in triangular form, [batch, k, k] and [batch, m, m]; right-hand sides and unknowns of the block between
 // them, [batch, m, k]; and how many pairs of eigenvalues coincide, [batch].
 template <typename T>
-class BlockBatch : public Batch {
+class TFQZ_INTERFACE BlockBatch : public Batch {
  public:
   BlockBatch(int k, int m, bool adjoint, bool ordinary, const Pair<const T>& first, const Pair<const T>& second,
              const Pair<const T>& right_hand_sides, const Pair<T>& unknowns, int32_t* coinciding)

@@ -15,7 +15,7 @@ namespace tfqz {
 // n)], cotangents of A and B [batch, m, n]. m != n, neither is 0. Nothing fails. The square gradients of small pencils go in lockstep as
 // those of QzGradientBatch do.
 template <typename T>
-class WholeGradientBatch : public Batch {
+class TFQZ_INTERFACE WholeGradientBatch : public Batch {
  public:
   // `fork`: for one pencil, how to do two things at once.
   WholeGradientBatch(int m, int n, int64_t elements, const ConstFactors<T>& factors, const Cotangents<T>& cotangents, const int32_t* rows,

@@ -2,7 +2,7 @@
 //
 //     serve MODEL [LIBRARY] < PENCILS
 //
-// LIBRARY is libtfqz.so; a model exported with `--backend graph` needs none. PENCILS is text: how many pencils, their size
+// LIBRARY is tfqz's libtfqz_tf*.so for this TensorFlow; a model exported with `--backend graph` needs none. PENCILS is text: how many pencils, their size
 // n, and for each pencil the rows of a and then those of b. Every output of every signature is printed: a line with the
 // signature, the output's name and its shape, and then its rows.
 //

@@ -1,33 +1,20 @@
 """The C++ ops, LAPACK and the gradients on the CPU, the batch shared over its threads; and `Tfqz>Attach`, which carries a gradient."""
 
-import ctypes
 import functools
-import importlib.metadata
-import json
 import zlib
-from pathlib import Path
 
 import tensorflow as tf
 
 from tfqz._backends import eigenvectors as eigenvectors_in_ops
-from tfqz._backends import graph, scipy
+from tfqz._backends import graph, library, scipy
 from tfqz._form import checks
-
-_FOLDER = Path(__file__).resolve().parent.parent
-LIBRARY = _FOLDER / "libtfqz.so"
-RECORD = _FOLDER / "built.json"
 
 
 def why_not():
-    return _load()[1]
+    return library.load()[1]
 
 
-def versions():
-    return {
-        "built against TensorFlow": _record().get("tensorflow", "?"),
-        "built against OpenBLAS": _record().get("scipy_openblas32", "?"),
-        "runs with OpenBLAS": _openblas_version(),
-    }
+versions = library.versions
 
 
 def factorize(a, b, on_failure, apart=False, ratios=False):
@@ -116,12 +103,12 @@ def balance(M, similarity):
 
 def check(failing, got, text):
     """`failing`, [...], or an error about the first element where it is true: `text` with {got} and {where} filled in."""
-    return _load()[0].tfqz_check(failing, got, text=text)
+    return library.load()[0].tfqz_check(failing, got, text=text)
 
 
 def attach(values, arguments, rule):
     """The values, as functions of the arguments with the gradient of a rule of `_derivative/attach.py`."""
-    return list(_load()[0].tfqz_attach(values, arguments, rule=rule))
+    return list(library.load()[0].tfqz_attach(values, arguments, rule=rule))
 
 
 @functools.cache
@@ -138,7 +125,7 @@ def _call(name, matrices, function, vectors=(), numbers=(), lists=None, **attrib
     inputs = [*matrices, *vectors, *numbers]
     if lists is not None:
         inputs = [*inputs[: len(inputs) - sum(map(len, lists))], *lists]
-    return tf.nest.flatten(getattr(_load()[0], f"tfqz_{name}")(*inputs, body=body, **attributes))
+    return tf.nest.flatten(getattr(library.load()[0], f"tfqz_{name}")(*inputs, body=body, **attributes))
 
 
 @functools.cache
@@ -149,57 +136,10 @@ def _body(function, matrices, vectors, numbers):
         dtypes_by_rank = {3: matrices, 2: vectors, 1: numbers}
         inputs = [tf.TensorSpec([None] * rank, dtype) for rank, dtypes in dtypes_by_rank.items() for dtype in dtypes]
         concrete = tf.function(function, autograph=False).get_concrete_function(*inputs)
-    library = concrete.graph.as_graph_def().library
-    library.function.add().CopyFrom(concrete.function_def)
-    return zlib.compress(library.SerializeToString())
-
-
-@functools.cache
-def _load():
-    """The op library's module and None, or None and the reason why there is none."""
-    if not LIBRARY.exists():
-        return None, f"the op library {LIBRARY.name} was not built; {_remedy()}"
-    try:
-        _load_openblas()
-        module = tf.load_op_library(str(LIBRARY))
-        if not hasattr(module, "tfqz_qz"):  # TensorFlow makes functions of an op for the first library that registers it
-            return None, "another copy of the op library was loaded before; import tfqz first"
-        return module, None
-    except (tf.errors.NotFoundError, OSError, ImportError) as error:
-        built, running = _record().get("tensorflow", "an unknown version"), tf.__version__
-        if built.split(".")[:2] != running.split(".")[:2]:
-            cause = f"the op library was built against TensorFlow {built}, and TensorFlow {running} is running"
-        else:
-            cause = f"the op library doesn't load ({str(error).strip()})"
-        return None, f"{cause}; {_remedy()}"
-
-
-def _load_openblas():
-    """Makes OpenBLAS known to the dynamic linker by its soname: in an editable install the library's own search path,
-    relative to itself, doesn't reach it."""
-    import scipy_openblas32
-
-    ctypes.CDLL(str(Path(scipy_openblas32.get_lib_dir()) / "libscipy_openblas.so"))
-
-
-def _openblas_version():
-    """The version of scipy-openblas32, a string."""
-    try:
-        return importlib.metadata.version("scipy-openblas32")
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
-@functools.cache
-def _record():
-    """What `built.json` says that the library was built against, a dict."""
-    return json.loads(RECORD.read_text()) if RECORD.exists() else {}
-
-
-def _remedy():
-    """What to do where the library doesn't load, for error messages."""
-    return "install tfqz again with `pip install --force-reinstall --no-deps --no-build-isolation tfqz`"
+    functions = concrete.graph.as_graph_def().library
+    functions.function.add().CopyFrom(concrete.function_def)
+    return zlib.compress(functions.SerializeToString())
 
 
 # With the import, so that saved models which have the op can be loaded.
-_load()
+library.load()
