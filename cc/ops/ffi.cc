@@ -14,6 +14,12 @@
 #include "algorithms/frames.h"
 #include "xla/ffi/api/ffi.h"
 
+// Every TensorFlow exports this function, and few the plain C one of the same purpose. Its header, xla/ffi/ffi_api.h, brings a second
+// registry along.
+namespace xla::ffi {
+const XLA_FFI_Api* GetXlaFfiApi();
+}  // namespace xla::ffi
+
 namespace tfqz {
 namespace {
 
@@ -175,7 +181,7 @@ XLA_FFI_DEFINE_HANDLER(tfqz_check, RunCheck,
                            .Arg<ffi::Buffer<ffi::DataType::S32>>()
                            .Ret<ffi::Buffer<ffi::DataType::PRED>>()
                            .Attr<std::string_view>("text"));
-XLA_FFI_REGISTER_HANDLER(XLA_FFI_GetApi(), "tfqz_check", "Host", tfqz_check);
+XLA_FFI_REGISTER_HANDLER(ffi::GetXlaFfiApi(), "tfqz_check", "Host", tfqz_check);
 
 template <ffi::DataType kType, ffi::DataType kComplexType>
 auto BindQz() {
@@ -285,7 +291,7 @@ auto BindBalance() {
 
 #define TFQZ_HANDLER(op, Op, dtype, kType, kComplexType, T)                                                          \
   XLA_FFI_DEFINE_HANDLER(tfqz_##op##_##dtype, (Run##Op<kType, kComplexType, T>), (Bind##Op<kType, kComplexType>())); \
-  XLA_FFI_REGISTER_HANDLER(XLA_FFI_GetApi(), "tfqz_" #op "_" #dtype, "Host", tfqz_##op##_##dtype)
+  XLA_FFI_REGISTER_HANDLER(ffi::GetXlaFfiApi(), "tfqz_" #op "_" #dtype, "Host", tfqz_##op##_##dtype)
 #define TFQZ_HANDLERS(dtype, kType, kComplexType, T)                                                 \
   TFQZ_HANDLER(qz, Qz, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);                 \
   TFQZ_HANDLER(reorder, Reorder, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);       \
