@@ -7,7 +7,7 @@ TENSORFLOW ?= tensorflow>=2.21,<2.22
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 CXX_FILES = $(wildcard release/*.h cc/*/*.h cc/*/*.cc tests/*.cc benchmarks/*.cc)
 
-.PHONY: demo test test-all bench docs lint format clean
+.PHONY: demo test test-all bench docs lint format wheel test-wheel clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/qz_gradient.py
@@ -35,6 +35,13 @@ format: $(VENV)/linters
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(CXX_FILES)
+
+# One for several versions of TensorFlow, in build/wheel/dist; and in fresh environments, without a compiler.
+wheel:
+	$(PYTHON) release/wheel.py
+
+test-wheel: wheel
+	$(PYTHON) release/try_wheel.py build/wheel/dist/*.whl
 
 # The library is compiled against the TensorFlow of this environment, hence no build isolation.
 $(VENV)/installed: setup.py pyproject.toml $(wildcard cc/*/*)

@@ -4,8 +4,12 @@ in functions, recomputation, saved models. Each against the plain way, or centra
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.framework import op_def_pb2
+from tensorflow.python.client import pywrap_tf_session
+from tensorflow.python.ops.parallel_for import pfor
 
 import tfqz
+from tfqz._backends import native
 
 N = 3
 # NumPy's, which are constants of graphs: with an accumulator in a tape TensorFlow 2.21 differentiates no function that captures eager
@@ -118,6 +122,15 @@ def test_tapes_and_accumulators(name, how, backend):
         assert_close(wrap(along(along(f)))(A), np.sum(second.numpy() * E))
 
 
+def test_every_op_has_a_converter():
+    """None runs in a loop."""
+    if native.why_not() is not None:
+        pytest.skip(native.why_not())
+    listed = pywrap_tf_session.TF_GetBuffer(pywrap_tf_session.TF_GetAllOpList())
+    ops = {op.name for op in op_def_pb2.OpList.FromString(listed).op if op.name.startswith("Tfqz>")}
+    assert len(ops) > 10 and ops <= set(pfor._pfor_converter_registry)
+
+
 @pytest.mark.slow_if("graph", "scipy", "vectors", "schur", "projector", "alpha", "-qz")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_vectorized(name, backend):
@@ -126,9 +139,10 @@ def test_vectorized(name, backend):
         pytest.skip("minutes to vectorise the loops of QZ in ops; what is attached is the same")
     f = value_of(name, backend)
     one_by_one = np.stack([gradient(f)(a).numpy() for a in AS])
-    assert_close(tf.vectorized_map(f, AS), [f(a).numpy() for a in AS])
+    loops = backend != "native"  # SciPy is called once for each iteration
+    assert_close(tf.vectorized_map(f, AS, fallback_to_while_loop=loops), [f(a).numpy() for a in AS])
     assert_close(gradient(lambda x: tf.reduce_sum(tf.vectorized_map(f, x)))(AS), one_by_one)
-    assert_close(tf.vectorized_map(gradient(f), AS), one_by_one)
+    assert_close(tf.vectorized_map(gradient(f), AS, fallback_to_while_loop=loops), one_by_one)
     if name not in ("ordqz", "basis"):
         return
     y = lambda a: FUNCTIONS[name](a, backend)
