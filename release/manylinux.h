@@ -1,5 +1,5 @@
 // Included before all else where a wheel is built (release/wheel.py), so that what is compiled by a newer GCC with a newer glibc runs on
-// systems of manylinux_2_28: of functions that got a new version the old one is taken, and what is new stands here.
+// systems of manylinux_2_27: of functions that got a new version the old one is taken, and what is new stands here.
 #ifndef TFQZ_MANYLINUX_H_
 #define TFQZ_MANYLINUX_H_
 

@@ -14,14 +14,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-REQUIREMENTS = ("tensorflow==2.21.0", "tensorflow-cpu==2.21.0", "tensorflow==2.22.0rc0", "tensorflow-cpu==2.22.0rc0")
+REQUIREMENTS = [f"{flavour}=={version}" for version in ("2.20.0", "2.21.0", "2.22.0rc0") for flavour in ("tensorflow", "tensorflow-cpu")]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, default=ROOT / "build/try", help="where the environments go; %(default)s")
     parser.add_argument("wheel", type=Path)
-    parser.add_argument("requirements", nargs="*", default=REQUIREMENTS, metavar="REQUIREMENT", help=" ".join(REQUIREMENTS))
+    parser.add_argument("requirements", nargs="*", default=REQUIREMENTS, metavar="REQUIREMENT", help=", ".join(REQUIREMENTS))
     options = parser.parse_args()
     failed = []
     for requirement in options.requirements:

