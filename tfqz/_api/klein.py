@@ -93,7 +93,7 @@ def klein(
         outputs, labels = ordqz.reordered(*pencil, "ouc", 1 / (1 + tolerance) - 1, backend, "nan")
         A, B, C = a * unit, b * unit, c * unit
         T, M, unique, *problem = _solution(*outputs[:2], *outputs[3:], labels, good, B, C)
-        failing = _failing(*problem, good, a.shape[-1], backend, on_failure)
+        failing = _failing(*problem, good, checks.inner(a.shape)[-1], backend, on_failure)
         M, T, of_C = systems.isolated(~failing, M, T, tf.stop_gradient(C))
         S, *others = backend.factorize(M, of_C, on_failure)[:4]
         factors = [*failed.filled(failing, [S]), *others]

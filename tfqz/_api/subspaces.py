@@ -119,7 +119,8 @@ def _bases_and_projectors(Z, Q, count, good, columns, native):
     def spanned(X):
         X = blocks.masked(inside, tf.where(matrix, X, failed.columns_of_identity(X)))
         projector = matmul(X, X, adjoint_b=True)
-        if X.shape.rank is None or X.shape[-1] != X.shape[-2] or X.shape[-1] is None:
+        rows, columns_of_X = checks.inner(X.shape)
+        if rows != columns_of_X or rows is None:
             missing = tf.zeros(tf.concat([tf.shape(X)[:-1], [tf.shape(X)[-2] - p]], axis=0), X.dtype)
             basis = bases.basis(tf.concat([X, missing], axis=-1), projector, count, native)[..., :p]
         else:

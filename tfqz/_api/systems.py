@@ -41,14 +41,15 @@ def _of_one_batch(given, sizes):
     shapes = [x.shape for x in given.values() if x is not None]
     if all(shape.is_fully_defined() for shape in shapes):
         batch = functools.reduce(tf.broadcast_static_shape, (shape[:-2] for shape in shapes)).as_list()
-        return [x if x is None or x.shape[:-2] == batch else tf.broadcast_to(x, [*batch, *x.shape[-2:]]) for x in given.values()]
+        whole = [x if x is None else [*batch, *checks.inner(x.shape)] for x in given.values()]
+        return [x if x is None or x.shape == shape else tf.broadcast_to(x, shape) for x, shape in zip(given.values(), whole)]
     with tf.control_dependencies(graph.system_assertions(given, sizes)):
         given = {name: x if x is None else tf.identity(x) for name, x in given.items()}
     batch = functools.reduce(tf.broadcast_dynamic_shape, (tf.shape(x)[:-2] for x in given.values() if x is not None))
     tensors = []
     for x in given.values():
         if x is not None:
-            inner = x.shape[-2:] if x.shape.rank is not None else [None, None]
+            inner = checks.inner(x.shape)
             x = tf.broadcast_to(x, tf.concat([batch, tf.shape(x)[-2:]], axis=0))
             if x.shape.rank is not None:
                 x.set_shape(x.shape[:-2].concatenate(inner))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz._form import blocks
+from tfqz._form import blocks, checks
 
 
 class Factors(NamedTuple):
@@ -30,16 +30,17 @@ def reflector(x, pivot):
     positive = modulus > 0
     phase = blocks.over(chosen, tf.where(positive, modulus, tf.ones_like(modulus)))
     phase = tf.where(positive, phase, tf.ones_like(phase))
-    unit = tf.one_hot(pivot, x.shape[-1], dtype=x.dtype)
+    k = checks.inner(x.shape)[-1]
+    unit = tf.one_hot(pivot, k, dtype=x.dtype)
     v = x + (phase * tf.cast(norm, x.dtype))[:, None] * unit
     weight = tf.math.divide_no_nan(tf.constant(2, norm.dtype), tf.reduce_sum(tf.abs(v) ** 2, axis=-1))
     v_H = tf.math.conj(v)[:, None, :] * tf.cast(weight, x.dtype)[:, None, None]
-    H = tf.eye(x.shape[-1], dtype=x.dtype) - v[:, :, None] * v_H
+    H = tf.eye(k, dtype=x.dtype) - v[:, :, None] * v_H
     # h_pp = -|x_p| / |x|, and of two rows the other one is opposite: exactly 0 where x_p is, for then entries beside zeros change places,
     # and nothing of them may stay.
     cosine = tf.math.divide_no_nan(modulus, norm)[:, None]
     diagonal = tf.cast(tf.where(norm[:, None] > 0, cosine * (1 - 2 * tf.math.real(unit)), tf.ones_like(cosine)), x.dtype)
-    exact = tf.linalg.diag(unit if x.shape[-1] > 2 else tf.ones_like(unit))
+    exact = tf.linalg.diag(unit if k > 2 else tf.ones_like(unit))
     return tf.where(tf.cast(exact, tf.bool), diagonal[:, None, :], H)
 
 

@@ -26,6 +26,7 @@ from tensorflow.compiler.tf2xla.ops.gen_xla_ops import xla_optimization_barrier
 from tensorflow.python.eager import record
 
 from tfqz._backends import native as op_library
+from tfqz._form import checks
 from tfqz._form.traces import traced
 
 # Saved graphs hold these: names by `Tfqz>Attach`, places by the other op. New ones come last.
@@ -184,9 +185,8 @@ def _gradient_of_barrier(inputs, outputs, cotangents):
 
 def rule_of_barrier(marker):
     """The rule's name that the first input of an `XlaOptimizationBarrier` tells, or None."""
-    if marker.dtype != tf.bool or marker.shape.rank != 2 or marker.shape[0] != 0:
-        return None
-    return _names.get(marker.shape[1])
+    zero, place = checks.inner(marker.shape) if marker.shape.rank == 2 else (None, None)
+    return _names.get(place) if marker.dtype == tf.bool and zero == 0 else None
 
 
 @tf.RegisterGradient("XlaOptimizationBarrier")

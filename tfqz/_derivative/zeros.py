@@ -15,7 +15,7 @@ with constant null vectors x0 and y0 on its border. (H. B. Keller, Numerical sol
 import tensorflow as tf
 
 from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
-from tfqz._form import blocks
+from tfqz._form import blocks, checks
 from tfqz._form.products import matmul
 
 NOT_SQUARE = "`b`, `c` must be of a square system, with as many inputs as outputs, for gradients of transmission zeros; got {m} and {p}"
@@ -30,9 +30,9 @@ def attached(P, N, zeros, X, Y, native):
 @register_rule("Zeros", arguments=4)
 def _of_zeros(arguments, values, cotangents, native):
     P, N, X, Y = arguments
-    rows, columns = P.shape[-2:]
+    rows, columns = checks.inner(P.shape)
     if None not in (rows, columns) and rows != columns:
-        n = values[0].shape[-1]
+        n = checks.inner(values[0].shape)[-1]
         m, p = (size if n is None else size - n for size in (columns, rows))
         raise ValueError(NOT_SQUARE.format(m=m, p=p))
     return [*_pullback(P, N, *values, X, Y, *cotangents), None, None]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz._form import tolerances
+from tfqz._form import checks, tolerances
 
 
 def square_place(S):
@@ -18,7 +18,8 @@ def square_place(S):
 
 def square_part(S):
     """That block, [..., p, p]: the last p rows and first p columns."""
-    if S.shape.rank is not None and S.shape[-1] == S.shape[-2] is not None:
+    m, n = checks.inner(S.shape)
+    if m == n is not None:
         return S
     above, p = square_place(S)
     return S[..., above:, :p]

@@ -76,7 +76,7 @@ def system_shapes(tensors, types, sizes):
         wanted = f"[..., {', '.join(sizes[name])}]"
         if shape.rank is not None and shape.rank < 2:
             raise ValueError(f"`{name}` must be a matrix or a batch of them, {wanted}; got {text(shape)}")
-        for letter, size in zip(sizes[name], [None, None] if shape.rank is None else shape[-2:]):
+        for letter, size in zip(sizes[name], inner(shape)):
             whose, expected = known.setdefault(letter, (name, size)) if size is not None else (name, None)
             if size != expected:
                 got = f"{text(shape)}, and `{whose}` {text(shapes[whose])}" if whose != name else text(shape)
@@ -148,8 +148,14 @@ def sizes(a, b):
     """m and n, ints or None, as far as checked static shapes of `a` and `b` tell."""
     if a.is_fully_defined():
         return a.as_list()[-2:]  # of small pencils the arithmetic of TensorShape would take a tenth of the whole call
-    known = [tf.TensorShape([None, None]) if shape.rank is None else shape[-2:] for shape in (a, b)]
+    known = [tf.TensorShape(inner(shape)) for shape in (a, b)]
     return known[0].merge_with(known[1]).as_list()
+
+
+def inner(shape):
+    """m and n of a static shape, ints or None: not what TensorFlow's old behaviour has in their place, `tf.compat.v1.Dimension`, which is
+    neither."""
+    return [None, None] if shape.rank is None else shape.as_list()[-2:]
 
 
 def complex_dtype(dtype):
