@@ -47,7 +47,7 @@ def test_shapes_known_late(a, b, words, backend):
     assert plain(words) in plain(str(error.value))
 
 
-@pytest.mark.parametrize("a, b", [("float32", "float64"), ("float64", "complex128"), ("int32", "int32"), ("float16", "float16")])
+@pytest.mark.parametrize("a, b", [("float32", "float64"), ("float64", "complex128")])
 def test_dtypes(a, b, backend):
     words = f"`a` and `b` must have the same dtype, one of float32, float64, complex64, complex128; got {a} and {b}"
     with pytest.raises(TypeError, match=re.escape(words)):

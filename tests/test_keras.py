@@ -140,6 +140,10 @@ def test_precision_is_kept():
         for got, expected in zip(layer(coarse), exact):
             assert got.dtype == tf.float32 and np.array_equal(got, expected)
         assert layer([keras.KerasTensor((None, N, N), half)] * 2).s.dtype == "float32"
+    for dtype in ("int8", "int32"):
+        whole = [tf.cast(4 * x, dtype) for x in (a, b)]
+        for got, symbol, expected in zip(layers.QZ()(whole), layers.QZ()([keras.KerasTensor((2, N, N), dtype)] * 2), tfqz.qz(*whole)):
+            assert got.dtype.name == symbol.dtype and np.array_equal(got, expected)
 
 
 @pytest.mark.parametrize(
@@ -189,9 +193,9 @@ def test_config(layer):
             "`b` must have the same inner shape as `a`; got (None, 2, 3) and (None, 3, 3)",
         ),
         (
-            lambda: layers.QZ()([keras.KerasTensor((2, 2), "int32")] * 2),
+            lambda: layers.QZ()([keras.KerasTensor((2, 2), dtype) for dtype in ("float32", "float64")]),
             TypeError,
-            "`a` and `b` must have the same dtype, one of float32, float64, complex64, complex128; got int32 and int32",
+            "`a` and `b` must have the same dtype, one of float32, float64, complex64, complex128; got float32 and float64",
         ),
     ],
 )

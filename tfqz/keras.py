@@ -5,7 +5,8 @@
     gain, solution, poles = tfqz.keras.LQR()([a, b, q, r])
 
 Inputs keep their precision, whatever the layer's dtype policy says: a float64 pencil is decomposed in float64. Half precision,
-float16 or bfloat16, as the layers of a mixed-precision model give it, is cast to float32, and the outputs stay float32.
+float16 or bfloat16, as the layers of a mixed-precision model give it, is cast to float32, and the outputs stay float32. Integers are
+cast as in `tfqz.qz`.
 """
 
 from typing import Any
@@ -24,9 +25,6 @@ from tfqz._api.riccati import lqr as _lqr
 from tfqz._form import checks
 from tfqz._form.types import Backend, OnFailure, Output
 
-_HALF = ("float16", "bfloat16")
-
-
 class _Layer(keras.layers.Layer):
     """What all layers share: options, and the precision of inputs."""
 
@@ -42,13 +40,9 @@ class _Layer(keras.layers.Layer):
         return super().get_config() | {"backend": self.backend, "on_failure": self.on_failure}
 
     @staticmethod
-    def tensors(inputs):
-        tensors = [tf.convert_to_tensor(x) for x in inputs]
-        return [tf.cast(x, tf.float32) if x.dtype.name in _HALF else x for x in tensors]
-
-    @staticmethod
-    def dtypes(inputs):
-        return ["float32" if keras.backend.standardize_dtype(x.dtype) in _HALF else x.dtype for x in inputs]
+    def dtypes(inputs, held=checks.HELD):
+        """The dtypes in which inputs are computed."""
+        return checks.computed_in([keras.backend.standardize_dtype(x.dtype) for x in inputs], held)
 
 
 class _PencilLayer(_Layer):
@@ -62,7 +56,7 @@ class _PencilLayer(_Layer):
         return super().get_config() | self.ranks
 
     def call(self, inputs):
-        return self.decompose(*self.tensors(_pair(inputs)))
+        return self.decompose(*_pair(inputs))
 
     def compute_output_spec(self, inputs):
         a, b = _pair(inputs)
@@ -202,14 +196,14 @@ class LQR(_Layer):
         return super().get_config() | {"discrete": self.discrete}
 
     def call(self, inputs):
-        given = self.tensors(_plant(inputs))
-        return _lqr(*given, discrete=self.discrete, backend=self.backend, on_failure=self.on_failure)
+        return _lqr(*_plant(inputs), discrete=self.discrete, backend=self.backend, on_failure=self.on_failure)
 
     def compute_output_spec(self, inputs):
         given = dict(zip("abqrs", _plant(inputs)))
-        batch, known = checks.system_shapes(given, dict(zip(given, self.dtypes(given.values()))), riccati.SIZES)
+        dtypes = self.dtypes(given.values(), checks.HELD_BY_SOLVERS)
+        batch, known = checks.system_shapes(given, dict(zip(given, dtypes)), riccati.SIZES)
         n, m = known.get("n"), known.get("m")
-        dtype = self.dtypes(given.values())[0]
+        dtype = dtypes[0]
         specs = ((m, n), dtype), ((n, n), dtype), ((n,), checks.complex_dtype(dtype).name)
         return _Regulator(*(keras.KerasTensor((*batch, *shape), dtype) for shape, dtype in specs))
 

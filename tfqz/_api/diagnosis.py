@@ -155,6 +155,8 @@ def gauge_residual(factors: Sequence[Matrix], cotangents: Sequence[Matrix | None
         factors = [checks.tensor(x, "factors") for x in factors[:6]]
         cotangents = [tf.zeros_like(x) if y is None else tf.cast(y, x.dtype) for x, y in zip(factors, cotangents)]
         s, t, *_, q, z = factors
+        for other, x in {"t": t, "q": q, "z": z}.items():
+            checks.dtypes(s.dtype, x.dtype, ("s", other))
         sb, tb, *of_eigenvalues, qb, zb = cotangents
         (s, t, q, z), (sb, tb, qb, zb) = _of_triangular_blocks([s, t, q, z], [sb, tb, qb, zb])
         if of_eigenvalues:

@@ -3,9 +3,17 @@
 Shapes that are known only when a graph runs are checked by the backends, with the same words.
 """
 
+import numpy as np
 import tensorflow as tf
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
+_TYPES = frozenset(map(tf.as_dtype, DTYPES))
+# What SciPy's QZ computes others in, which hold them. Its Schur form and its solvers take all integers to double precision. (bfloat16,
+# which it doesn't know, is here what float16 is.)
+_SMALL = ("int8", "uint8", "int16", "uint16")
+HELD = dict.fromkeys(("bool", *_SMALL, "float16", "bfloat16"), "float32")
+HELD |= dict.fromkeys(("int32", "uint32", "int64", "uint64"), "float64")
+HELD_BY_SOLVERS = HELD | dict.fromkeys(_SMALL, "float64")
 OUTPUTS = {"real": "real", "r": "real", "complex": "complex", "c": "complex"}  # as in SciPy
 ON_FAILURE = ("raise", "nan")
 
@@ -21,12 +29,10 @@ def pencil(a, b, names=("a", "b")):
     """`a` and `b` as tensors of one supported dtype whose static shapes fit; errors call them by `names`.
 
     Raises:
-      TypeError: dtypes differ or are none of the four, or a KerasTensor.
+      TypeError: as of `tensor`, or dtypes differ or are none of the four and none that one of these holds.
       ValueError: the static shapes show that the two are not matrices of one size, or that the batches don't broadcast.
     """
-    # Lists take the other one's dtype; what has a dtype keeps it.
-    a = tensor(a, names[0], dtype_hint=None if hasattr(a, "dtype") else getattr(b, "dtype", None))
-    b = tensor(b, names[1], dtype_hint=None if hasattr(b, "dtype") else a.dtype)
+    a, b = tensors(dict(zip(names, (a, b)))).values()
     dtypes(a.dtype, b.dtype, names)
     shapes(a.shape, b.shape, names)
     return a, b
@@ -36,10 +42,10 @@ def matrix(a):
     """`a` as a tensor of a supported dtype whose static shape fits.
 
     Raises:
-      TypeError: the dtype is none of the four, or a KerasTensor.
+      TypeError: as of `tensor`, or the dtype is none of the four and none that one of these holds.
       ValueError: the static shape shows that it isn't square.
     """
-    a = tensor(a, "a")
+    (a,) = tensors({"a": a}, HELD_BY_SOLVERS).values()
     if a.dtype.name not in DTYPES:
         raise TypeError(f"`a` must have one of the dtypes {', '.join(DTYPES)}; got {a.dtype.name}")
     square("a", a.shape, text(a.shape))
@@ -54,14 +60,12 @@ def system(matrices, sizes):
       sizes: a dict of names and pairs of letters: equal letters are equal sizes, and "n" is said to be what it is in errors.
 
     Raises:
-      TypeError: the dtypes differ or are none of the four, or a KerasTensor.
+      TypeError: as of `tensor`, or the dtypes differ or are none of the four and none that one of these holds.
       ValueError: the static shapes don't fit.
     """
-    given = {name: x for name, x in matrices.items() if x is not None}
-    hint = next((x.dtype for x in given.values() if hasattr(x, "dtype")), None)
-    tensors = {name: tensor(x, name, dtype_hint=None if hasattr(x, "dtype") else hint) for name, x in given.items()}
-    system_shapes(tensors, {name: x.dtype for name, x in tensors.items()}, sizes)
-    return {name: tensors.get(name) for name in matrices}
+    given = tensors({name: x for name, x in matrices.items() if x is not None}, HELD_BY_SOLVERS)
+    system_shapes(given, {name: x.dtype for name, x in given.items()}, sizes)
+    return {name: given.get(name) for name in matrices}
 
 
 def system_shapes(tensors, types, sizes):
@@ -89,12 +93,75 @@ def system_shapes(tensors, types, sizes):
     return batch, {letter: size for letter, (_, size) in known.items()}
 
 
+def tensors(arguments, held=HELD):
+    """Arguments, a dict by names, as tensors of the dtypes that `computed_in` says; lists take the dtype of the others."""
+    if all(isinstance(x, tf.Tensor) and x.dtype in _TYPES for x in arguments.values()):  # what follows takes as long as a small pencil
+        return {name: tf.convert_to_tensor(x) for name, x in arguments.items()}
+    arguments = {name: _in_numpy(x, name) if isinstance(x, np.ndarray | np.generic) else x for name, x in arguments.items()}
+    hint = next(iter(computed_in([t for x in arguments.values() if (t := _stated(x))], held)), None)
+    found = {name: tensor(x, name, None if hasattr(x, "dtype") else hint) for name, x in arguments.items()}
+    types = computed_in([x.dtype.name for x in found.values()], held)
+    return {name: _cast(x, dtype) for (name, x), dtype in zip(found.items(), types)}
+
+
+def _stated(x):
+    """The name of an argument's dtype, if it has one that TensorFlow knows."""
+    try:
+        return tf.as_dtype(x.dtype).name
+    except (AttributeError, TypeError):
+        return None
+
+
+def computed_in(types, held=HELD):
+    """The dtypes, names, in which arguments of the dtypes `types` are computed: their own, if it is one of the four. Others, if `held` has
+    them, get the one that holds all of a call, where those of the four agree."""
+    own = [t for t in types if t in DTYPES]
+    if len(own) == len(types):
+        return types
+    common = own[0] if own else "float32"
+    if len(set(own)) <= 1 and "float64" in [held.get(t) for t in types]:
+        common = {"float32": "float64", "complex64": "complex128"}.get(common, common)
+    return [common if t in held or (len(set(own)) == 1 and t in own) else t for t in types]
+
+
 def tensor(x, name, dtype_hint=None):
-    """`x` as a tensor; raises TypeError for a KerasTensor, which stands for values that a model will have."""
-    if type(x).__name__ == "KerasTensor":  # not by its type: TensorFlow doesn't import Keras before it is used
+    """`x` as a tensor.
+
+    Raises:
+      TypeError: what isn't dense; a KerasTensor, which stands for values that a model will have.
+    """
+    if type(x).__name__ == "KerasTensor":  # not by its type: TensorFlow may not have imported Keras
         layers = "in a Keras model take a layer, `tfqz.keras.QZ` or `tfqz.keras.GeneralizedEigenvalues`, or call this in a layer of yours"
         raise TypeError(f"`{name}` must have values; got a KerasTensor, which has none yet: {layers}")
+    if isinstance(x, tf.RaggedTensor | tf.SparseTensor) or type(x).__module__.startswith("scipy.sparse"):
+        kind = type(x).__name__
+        dense = {
+            "RaggedTensor": "`.to_tensor()` makes one of it, or of each of its matrices where their sizes differ",
+            "SparseTensor": "`tf.sparse.to_dense` makes one of it",
+        }
+        raise TypeError(f"`{name}` must be a dense tensor; got a {kind}: {dense.get(kind, '`.toarray()` makes a dense array of it')}")
     return tf.convert_to_tensor(x, name=name, dtype_hint=dtype_hint)
+
+
+def _in_numpy(x, name):
+    """An array of NumPy in a dtype that TensorFlow has: of more than double precision, or of objects, in what SciPy computes it in."""
+    if x.dtype.char not in "gGO":
+        return x
+    try:
+        return x.astype(np.complex128 if x.dtype.char == "G" else np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"`{name}` must have one of the dtypes {', '.join(DTYPES)}; got objects that are no real numbers") from None
+
+
+def _cast(x, dtype):
+    """`x` in a dtype that holds it."""
+    dtype = tf.as_dtype(dtype)
+    if x.dtype == dtype:
+        return x
+    if x.dtype.is_complex or not dtype.is_complex:
+        return tf.cast(x, dtype)
+    real = tf.cast(x, dtype.real_dtype)
+    return tf.complex(real, tf.zeros_like(real))  # tf.cast warns of the imaginary part that its gradient drops
 
 
 def dtypes(a, b, names=("a", "b")):
