@@ -1,4 +1,4 @@
-"""What arrays, lists and tensors are taken for: dtypes that LAPACK hasn't become those that SciPy computes in; what isn't dense is refused."""
+"""What arguments are taken for: dtypes that LAPACK hasn't become those that SciPy computes in; what isn't dense is refused."""
 
 import re
 
@@ -11,7 +11,7 @@ from functionals import gradient
 
 import tfqz
 
-DTYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "longdouble", "clongdouble", "object")
+INTEGERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 NOT_OF_TENSORS = ("longdouble", "clongdouble", "object")
 MIXED = [
     ("int32", "float32"),
@@ -34,7 +34,7 @@ def names(results):
     return [np.asarray(x).dtype.name for x in tf.nest.flatten(results)]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", (*INTEGERS, "float16", *NOT_OF_TENSORS))
 def test_dtypes_of_scipy(dtype):
     a, b = A.astype(dtype), B.astype(dtype)
     assert names(tfqz.qz(a, b)) == names(scipy.linalg.qz(a, b))

@@ -2,9 +2,12 @@
 
 import importlib.metadata
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import cases
 import numpy as np
@@ -14,7 +17,8 @@ from functionals import deviates, gradient
 
 import tfqz
 from tfqz import _backends
-from tfqz._backends import graph, iteration, library
+from tfqz._api import selfcheck
+from tfqz._backends import graph, iteration, library, native
 
 INVALID = tf.errors.InvalidArgumentError
 SHAPES = [
@@ -140,11 +144,18 @@ def test_nan_fills_the_failing_elements_alone(backend, rng, monkeypatch):
 
 
 def run(code, **environment):
-    import os
+    """What Python says of it, `TFQZ_BACKEND` being unset unless the environment has it."""
+    return _run("-W", "always", "-c", code, **environment)
 
-    command = [sys.executable, "-W", "always", "-c", code]
+
+def run_module(folder, **environment):
+    """The same of the self-check of the package in a folder."""
+    return _run("-m", "tfqz", PYTHONPATH=os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]), cwd=folder, **environment)
+
+
+def _run(*arguments, cwd=None, **environment):
     clean = {name: value for name, value in os.environ.items() if name != _backends.VARIABLE}
-    return subprocess.run(command, capture_output=True, text=True, env=clean | environment)
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=clean | environment, cwd=cwd)
 
 
 WITHOUT_LIBRARY = """
@@ -172,6 +183,69 @@ def test_missing_library_is_an_error_if_it_was_asked_for():
     done = run(WITHOUT_LIBRARY, TFQZ_BACKEND="native")
     assert done.returncode != 0
     assert "RuntimeError: `backend` must be one that loads; got 'native': the op library" in done.stderr
+
+
+def without_library(monkeypatch):
+    """As if the op library didn't load, and nobody had been warned."""
+    monkeypatch.delenv(_backends.VARIABLE, raising=False)
+    monkeypatch.setattr(native, "why_not", lambda: "it is on holiday")
+    monkeypatch.setattr(_backends, "_warned", set())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: tfqz.qz(np.eye(2), np.eye(2)),
+        lambda: tfqz.eigvals(np.eye(2), np.eye(2)),
+        lambda: tf.function(lambda a: tfqz.schur(a))(np.eye(2)),
+        lambda: tf.function(lambda a: tfqz.schur(a), autograph=False)(np.eye(2)),
+        lambda: tf.map_fn(lambda a: tfqz.schur(a).t, np.eye(2)[None]),
+        lambda: tfqz.keras.QZ(),
+    ],
+)
+def test_the_warning_is_about_the_line_of_the_user(call, monkeypatch):
+    without_library(monkeypatch)
+    with pytest.warns(RuntimeWarning, match="tfqz falls back to the slower backend 'scipy': it is on holiday") as warned:
+        call()
+    (warning,) = warned.list
+    assert (warning.filename, warning.lineno) == (__file__, call.__code__.co_firstlineno)
+
+
+def test_the_self_check_says_what_is_missing(monkeypatch, capsys):
+    """And is content without it where the environment is."""
+    monkeypatch.setattr(selfcheck, "_check", lambda *_: (0, 0, 0, 1))
+    assert native.why_not() is not None or (selfcheck.main() == 0 and "All is well." in capsys.readouterr().out)
+    without_library(monkeypatch)
+    assert selfcheck.main() == 1
+    last = capsys.readouterr().out.split("\n\n")[-1]
+    assert "The op library does not load: it is on holiday." in last and "TFQZ_BACKEND=scipy" in last and "well" not in last
+    monkeypatch.setenv(_backends.VARIABLE, "scipy")
+    assert selfcheck.main() == 0 and "All is well." in capsys.readouterr().out
+    monkeypatch.setenv(_backends.VARIABLE, "native")
+    assert selfcheck.main() == 1 and "got 'native': it is on holiday" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_self_check_of_a_broken_library(tmp_path):
+    """Of a copy of the package with hardly anything of the library."""
+    package = shutil.copytree(Path(tfqz.__file__).parent, tmp_path / "tfqz", ignore=shutil.ignore_patterns("__pycache__"))
+    (package / library.path().name).write_bytes(b"\x7fELF")
+    done = run_module(tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "The op library does not load: " in done.stdout and "All is well." not in done.stdout
+    assert not [word for word in ("Traceback", "RuntimeWarning") if word in done.stderr]
+    done = run_module(tmp_path, TFQZ_BACKEND="scipy")
+    assert done.returncode == 0 and "All is well." in done.stdout
+
+
+def test_without_tensorflow():
+    """One error that says how to get either of the two."""
+    done = run("import sys; sys.modules['tensorflow'] = None; import tfqz")
+    assert done.returncode != 0
+    assert re.search(
+        r"\nImportError: tfqz needs TensorFlow.*`pip install 'tensorflow>=.*`pip install 'tensorflow-cpu>=.*`$", done.stderr.strip()
+    )
+    assert "During handling" not in done.stderr
 
 
 def test_unknown_backend_in_the_environment(monkeypatch):

@@ -1,6 +1,9 @@
 """The Keras layers: in models of each kind, fitted in each way, saved and exported; their shapes, dtypes and errors."""
 
+import os
 import re
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -162,6 +165,23 @@ def test_symbols_are_for_layers(call):
     """The functions take values; the error says what takes symbols."""
     with pytest.raises(TypeError, match=r"`(a|b|s|factors)` must have values; got a KerasTensor.*`tfqz.keras.QZ`"):
         call(keras.Input((3, 3), dtype="float64"))
+
+
+@pytest.mark.slow
+def test_a_file_loads_with_tfqz_alone(tmp_path):
+    """In a process that has imported `tfqz`, and not `tfqz.keras`."""
+    model = functional("native")
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "x.npy", data()[0])
+    code = (
+        "import keras, numpy as np, tfqz\n"
+        "model = keras.models.load_model('model.keras')\n"
+        "np.save('y.npy', model.predict(np.load('x.npy'), verbose=0))"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert np.allclose(np.load(tmp_path / "y.npy"), model.predict(data()[0], verbose=0))
 
 
 @pytest.mark.parametrize(

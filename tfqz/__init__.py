@@ -1,6 +1,15 @@
 """The QZ (generalized Schur) decomposition for TensorFlow, with exact gradients: `s, t, q, z = tfqz.qz(a, b)`, a = q s z^H, b = q t z^H."""
 
+import sys as _sys
 from importlib.metadata import version as _version
+
+try:
+    import tensorflow as _tensorflow  # noqa: F401 - all else needs it
+except ModuleNotFoundError as error:
+    if error.name != "tensorflow":
+        raise
+    _commands = "`pip install 'tensorflow>=2.20'` or, without what GPUs need, `pip install 'tensorflow-cpu>=2.20'`"
+    raise ImportError(f"tfqz needs TensorFlow, and none is installed; {_commands}", name="tensorflow") from None
 
 from tfqz._api.balance import Balanced, balance
 from tfqz._api.diagnosis import Sensitivity, gauge_residual, sensitivity
@@ -56,9 +65,13 @@ __all__ = [
 
 def __getattr__(name):
     """The submodule `keras`, imported when it is first used; AttributeError for other names."""
-    # `tfqz.keras` on first use: TensorFlow doesn't import Keras either before it is used.
+    # On first use, where TensorFlow has not imported Keras: with TF_USE_LEGACY_KERAS it takes another one.
     if name == "keras":
         from importlib import import_module
 
         return import_module("tfqz.keras")
     raise AttributeError(f"module 'tfqz' has no attribute {name!r}")
+
+
+if "keras" in _sys.modules:  # TensorFlow imports it: saved models that have the layers load then
+    from tfqz import keras as keras

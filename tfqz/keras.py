@@ -25,6 +25,7 @@ from tfqz._api.riccati import lqr as _lqr
 from tfqz._form import checks
 from tfqz._form.types import Backend, OnFailure, Output
 
+
 class _Layer(keras.layers.Layer):
     """What all layers share: options, and the precision of inputs."""
 

@@ -1,7 +1,9 @@
 """What `python -m tfqz` prints: what runs here, and whether it computes what it should."""
 
 import itertools
+import os
 import platform
+import warnings
 
 import numpy as np
 import tensorflow as tf
@@ -11,10 +13,14 @@ from tfqz import _backends
 from tfqz._form import checks
 
 N = 6
+_MISSING = """The op library does not load: {reason}.
+Without it tfqz works with backend {default!r}, which is slower, not in programs of XLA, and not in saved models. If that is meant, say so:
+with TFQZ_BACKEND={default} in the environment this check passes."""
 
 
 def main():
-    """Prints versions, backends and a table of checks. Returns the exit status: 1 if anything is off."""
+    """Prints versions, backends and a table of checks. Returns the exit status: 1 if anything is off, or if another backend takes the
+    place of the native one and nobody said so."""
     print(f"tfqz {tfqz.__version__}, Python {platform.python_version()}, TensorFlow {tf.__version__}")
     loaded = []
     for name, backend in _backends.BACKENDS.items():
@@ -26,17 +32,22 @@ def main():
         if reason is not None:
             print(f"           {reason}")
     try:
-        default = next(name for name, backend in _backends.BACKENDS.items() if backend is _backends.choose())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what the last paragraph says
+            chosen = _backends.choose()
+        default = next(name for name, backend in _backends.BACKENDS.items() if backend is chosen)
         print(f"  default  {default}")
+        missing = default != "native" and not os.environ.get(_backends.VARIABLE)
+        off = _MISSING.format(reason=_backends.native.why_not(), default=default) if missing else None
     except (RuntimeError, ValueError) as error:
         print(f"  default  none: {error}")
-        loaded = []
+        loaded, off = [], "No backend is left to check."
 
     print(f"\nA random {N} x {N} pencil: |A - Q S Z^H| and |B - Q T Z^H|, |Q^H Q - I| and |Z^H Z - I|, in units of n eps; and")
     print("the gradient of a random linear functional of all four factors against central differences of it.\n")
     header = f"{'backend':9s}{'dtype':12s}{'output':9s}{'residual':>10s}{'unitarity':>11s}{'gradient':>11s}"
     print(header + "\n" + "-" * (len(header) + 5))
-    passed = bool(loaded)
+    passed = True
     for name, dtype, output in itertools.product(loaded, checks.DTYPES, ("real", "complex")):
         if dtype.startswith("complex") and output == "real":
             continue
@@ -46,8 +57,10 @@ def main():
         passed = passed and good
         row = f"{name:9s}{dtype:12s}{output:9s}{residual:10.2f}{unitarity:11.2f}{gradient:11.1e}"
         print(f"{row}  {'ok' if good else 'OFF'}")
-    print("\nAll is well." if passed else "\nSomething is off.")
-    return 0 if passed else 1
+    if not passed:
+        off = "Something is off."
+    print(f"\n{off or 'All is well.'}")
+    return 1 if off else 0
 
 
 def _check(backend, dtype, output):

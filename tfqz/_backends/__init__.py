@@ -29,7 +29,9 @@ None of the results has a gradient: `_derivative/registration.py` attaches it.
 """
 
 import os
+import sys
 import warnings
+from pathlib import Path
 
 from tfqz._backends import graph, native, scipy
 from tfqz._form import checks
@@ -72,4 +74,18 @@ def _warn_once(reason):
     """Warns of the fallback, once for each reason in a process."""
     if reason not in _warned:
         _warned.add(reason)
-        warnings.warn(f"tfqz falls back to the slower backend 'scipy': {reason}", RuntimeWarning, stacklevel=4)
+        frame = _frame_of_user()
+        text, module = f"tfqz falls back to the slower backend 'scipy': {reason}", frame.f_globals.get("__name__")
+        registry = frame.f_globals.setdefault("__warningregistry__", {})
+        warnings.warn_explicit(text, RuntimeWarning, frame.f_code.co_filename, frame.f_lineno, module, registry)
+
+
+def _frame_of_user():
+    """The innermost frame that is not of this package, of TensorFlow or Keras, or of what AutoGraph writes; or the outermost one. (That
+    `warnings.warn` finds it Python 3.10 has no way to say.)"""
+    packages = (sys.modules[name] for name in ("tfqz", "tensorflow", "keras", "tf_keras") if name in sys.modules)
+    folders = tuple(str(Path(package.__file__).parent) + os.sep for package in packages)
+    frame = sys._getframe()
+    while frame.f_back and (frame.f_code.co_filename.startswith(folders) or "__autograph_generated_file" in frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
