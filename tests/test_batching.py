@@ -8,6 +8,7 @@ import tensorflow as tf
 from functionals import cotangents, deviates, gradient, linear
 
 import tfqz
+from tfqz._backends import native
 
 
 def equal(got, expected, backend):
@@ -128,3 +129,19 @@ def test_as_scipys_qz_is_called(backend):
     assert np.allclose(q @ s @ tf.transpose(z), a, atol=1e-5) and np.allclose(q @ t @ tf.transpose(z), b, atol=1e-5)
     assert tfqz.qz(a, b, "c", backend=backend)._fields == ("s", "t", "q", "z")
     assert tfqz.qz(a, b, "complex", backend=backend).s.dtype == tf.complex64
+
+
+@pytest.mark.skipif(native.why_not() is not None, reason="the op library doesn't load")
+@pytest.mark.parametrize("shapes", [((5, 3, 3), (5, 2, 3, 3)), ((5, 2, 3, 3), (2, 3, 3)), ((5, 3, 3), (2, 3, 3))])
+def test_vectorized_map_of_unknown_ranks(shapes, rng, caplog):
+    """One op for all iterations of the first argument, and of the second one where it has as many matrices; nothing said to the log."""
+    a, b = (rng.standard_normal(shape) for shape in shapes)
+    both = shapes[0][0] == shapes[1][0]
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float64)] * 2)
+    def mapped(a, b):
+        call = lambda x: tfqz.eigvals(x[0] if both else x, x[1] if both else b)
+        return tf.vectorized_map(call, (a, b) if both else a, fallback_to_while_loop=False)
+
+    expected = [tfqz.eigvals(x, b[i] if both else b) for i, x in enumerate(a)]
+    assert np.allclose(np.sort_complex(mapped(a, b)), np.sort_complex(expected)) and not caplog.records

@@ -62,17 +62,16 @@ def _arguments(op, rule):
 def _pencil(op, first):
     """Two inputs whose batch shapes broadcast: behind the iterations what has fewer dimensions than the other gets ones."""
     inputs = [op.input(first + i) for i in range(2)]
-    if any(x.t.shape.rank is None for x in inputs):
-        raise _pfor.ConversionNotImplementedError("the ranks of `a` and `b` must be known")
-    ranks = [x.t.shape.rank - x.is_stacked for x in inputs]
+    known = all(x.t.shape.rank is not None for x in inputs)
+    ranks = [(x.t.shape.rank if known else tf.rank(x.t)) - int(x.is_stacked) for x in inputs]
 
     def aligned(x, missing):
-        if not x.is_stacked or missing == 0:
+        if not x.is_stacked or (known and missing <= 0):
             return x.t
         shape = tf.shape(x.t)
-        return tf.reshape(x.t, tf.concat([shape[:1], tf.ones([missing], tf.int32), shape[1:]], axis=0))
+        return tf.reshape(x.t, tf.concat([shape[:1], tf.ones([tf.maximum(missing, 0)], tf.int32), shape[1:]], axis=0))
 
-    return [aligned(x, max(ranks) - rank) for x, rank in zip(inputs, ranks)]
+    return [aligned(x, other - rank) for x, rank, other in zip(inputs, ranks, reversed(ranks))]
 
 
 def _stacked(op, places):
