@@ -53,7 +53,8 @@ def qz(
     open there. With m != n, b has to keep its rank. docs/conventions.md says in full what has a derivative and what hasn't.
 
     Args:
-      a: [..., m, n], float32, float64, complex64 or complex128.
+      a: [..., m, n], float32, float64, complex64 or complex128. Integers, booleans and half precision are cast to what SciPy computes
+        them in, here and in all functions: docs/guide/calls.md.
       b: [..., m, n], of the same dtype; the batch shapes broadcast.
       output: "real" or "complex" ("r", "c"): the form of s for real input. Complex input always has the complex form.
         Complex factors of real input have real gradients.
@@ -73,7 +74,7 @@ def qz(
       s, t [..., k, k], q [..., m, k], z [..., n, k].
 
     Raises:
-      TypeError: the dtypes differ or are not supported, or a rank is no integer.
+      TypeError: the dtypes differ or are not supported, a rank is no integer, or an argument is no dense tensor.
       ValueError: the static shapes don't fit, a rank is none of such matrices, or an option is unknown or can't be had.
       tf.errors.InvalidArgumentError: the shapes don't fit, a pencil has NaN or Inf, or QZ didn't converge; names the batch
         element.
