@@ -9,6 +9,11 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import numpy as np
+import pytest
+
+from tfqz import _backends
+
 
 def is_known(flag):
     """Whether TensorFlow's XLA has a flag, by its name in the libraries: others end the process, and versions differ."""
@@ -20,15 +25,10 @@ def is_known(flag):
     return False
 
 
-# Compiling is most of what tests of XLA take, and a quarter of it so. test_xla.py runs some of them with XLA's own settings as well.
+# XLA reads them when it is first used. Compiling is most of what tests of XLA take, and a quarter of it so. test_xla.py runs some of them with XLA's own settings as well.
 if "XLA_FLAGS" not in os.environ:
     flags = {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": "false", "xla_cpu_parallel_codegen_split_count": "1"}
     os.environ["XLA_FLAGS"] = " ".join(f"--{flag}={value}" for flag, value in flags.items() if is_known(flag))
-
-import numpy as np
-import pytest
-
-from tfqz import _backends
 
 
 @pytest.fixture(params=_backends.BACKENDS)
