@@ -25,7 +25,8 @@ def is_known(flag):
     return False
 
 
-# XLA reads them when it is first used. Compiling is most of what tests of XLA take, and a quarter of it so. test_xla.py runs some of them with XLA's own settings as well.
+# Compiling is most of what tests of XLA take, and a quarter of it so. test_xla.py runs some of them with XLA's own settings as well. XLA
+# reads this when it is first used.
 if "XLA_FLAGS" not in os.environ:
     flags = {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": "false", "xla_cpu_parallel_codegen_split_count": "1"}
     os.environ["XLA_FLAGS"] = " ".join(f"--{flag}={value}" for flag, value in flags.items() if is_known(flag))
