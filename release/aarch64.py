@@ -2,12 +2,13 @@
 
     python release/aarch64.py [--folder build/aarch64]
 
-Needs `aarch64-linux-gnu-g++` and `qemu-aarch64` (Debian: g++-aarch64-linux-gnu, qemu-user), pip, and a TensorFlow with Highway's headers.
-Of the ops' side, which TensorFlow's library for aarch64 is needed to link, only the compilation is tried.
+Needs `aarch64-linux-gnu-g++` and `qemu-aarch64` (Debian: g++-aarch64-linux-gnu, qemu-user) and pip, which brings TensorFlow and OpenBLAS
+for aarch64. The op library is compiled against the former and linked, and not run.
 """
 
 import argparse
 import concurrent.futures
+import fnmatch
 import os
 import re
 import shutil
@@ -18,7 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPILER, EMULATOR, SYSTEM = "aarch64-linux-gnu-g++", "qemu-aarch64", "/usr/aarch64-linux-gnu"
-PLATFORMS = ("manylinux2014_aarch64", "manylinux_2_27_aarch64", "manylinux_2_28_aarch64")
+PLATFORMS = ("manylinux2014_aarch64", "manylinux_2_17_aarch64", "manylinux_2_27_aarch64", "manylinux_2_28_aarch64")
+EXTERNAL = ("highwayhash", "farmhash_archive/src", "com_google_highway", "highway")  # as setup.py
 LARGEST_RESIDUAL = 30  # over n eps, as tests/test_core.py
 
 
@@ -30,25 +32,25 @@ def main():
         if shutil.which(tool) is None:
             raise SystemExit(f"{tool} must be installed")
     folder.mkdir(parents=True, exist_ok=True)
-    import tensorflow as tf
-
-    include = Path(tf.sysconfig.get_include())
-    external = [
-        f"-isystem{include / 'external' / name}" for name in ("com_google_highway", "highway", "highwayhash", "farmhash_archive/src")
-    ]
-    flags = ["-std=c++17", "-O2", "-Wall", "-Wno-psabi", "-DNDEBUG", "-fPIC", f"-I{ROOT / 'cc'}", *external]
+    include = wheel_of("tensorflow", folder, "tensorflow/include/*", "tensorflow/libtensorflow*") / "tensorflow/include"
+    libraries = wheel_of("scipy-openblas32", folder, "scipy_openblas32/lib/*") / "scipy_openblas32/lib"
+    external = [f"-isystem{path}" for name in EXTERNAL if (path := include / "external" / name).exists()]
+    flags = ["-std=c++17", "-O2", "-Wall", "-Wno-psabi", "-DNDEBUG", "-fPIC", "-fvisibility=hidden", f"-I{ROOT / 'cc'}", *external]
     core = [path for name in ("pencil", "vectors", "algorithms") for path in sorted((ROOT / "cc" / name).glob("*.cc"))]
     ops = sorted((ROOT / "cc/ops").glob("*.cc"))
-    of_tensorflow = [flag.replace("-I", "-isystem", 1) for flag in tf.sysconfig.get_compile_flags()]
-    jobs = [(path, flags) for path in core]
-    jobs += [(ROOT / "tests/core_test.cc", [*flags, "-DLAPACK"])] + [(path, [*flags, *of_tensorflow, "-fsyntax-only"]) for path in ops]
+    test = ROOT / "tests/core_test.cc"
+    jobs = [(path, flags) for path in core] + [(test, [*flags, "-DLAPACK"])]
+    jobs += [(path, [*flags, "-O1", f"-isystem{include}", "-DEIGEN_MAX_ALIGN_BYTES=64"]) for path in ops]
     with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("MAX_JOBS", os.cpu_count()))) as pool:
-        objects = list(pool.map(lambda job: compile_one(*job, folder), jobs))[: len(core) + 1]
-    print(f"{len(core)} files of the core and the test compile, and {len(ops)} of the ops")
+        objects = dict(zip((path for path, _ in jobs), pool.map(lambda job: compile_one(*job, folder), jobs)))
+    blas = [f"-L{libraries}", "-lscipy_openblas", f"-Wl,-rpath,{libraries}"]
+    program, shared = folder / "core_test", folder / "libtfqz_core.so"
+    run(COMPILER, *(objects[path] for path in [*core, test]), "-o", program, *blas)
+    run(COMPILER, "-shared", *(objects[path] for path in core), "-o", shared, *blas, "-Wl,-z,defs")
+    tensorflow = [f"-L{include.parent}", "-l:libtensorflow_framework.so.2", "-l:libtensorflow_cc.so.2"]
+    run(COMPILER, "-shared", *(objects[path] for path in ops), "-o", folder / "libtfqz_tf.so", shared, *tensorflow, "-Wl,-z,defs")
+    print(f"compiled and linked: {len(core)} files of the core, {len(ops)} of the ops")
 
-    libraries = openblas(folder)
-    program = folder / "core_test"
-    run(COMPILER, *objects, "-o", program, f"-L{libraries}", "-lscipy_openblas", f"-Wl,-rpath,{libraries}")
     for simd in ("baseline", "none"):
         command = [EMULATOR, "-L", SYSTEM, "-E", f"TFQZ_SIMD={simd}", "-E", f"LD_LIBRARY_PATH={libraries}", program]
         lines = run(*command).stdout.splitlines()
@@ -65,14 +67,17 @@ def compile_one(path, flags, folder):
     return to
 
 
-def openblas(folder):
-    """The folder of the library, out of the wheel for aarch64."""
-    platforms = [f"--platform={name}" for name in PLATFORMS]
-    run(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", *platforms, "-d", folder, "scipy-openblas32")
-    wheel = max(folder.glob("scipy_openblas32*.whl"))
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
-    return folder / "scipy_openblas32/lib"
+def wheel_of(requirement, folder, *patterns):
+    """A folder with the files, of those patterns, of its wheel for aarch64."""
+    to = folder / requirement
+    if not to.exists():
+        platforms = [f"--platform={name}" for name in PLATFORMS]
+        run(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", *platforms, "-d", folder / "wheels", requirement)
+        (wheel,) = (folder / "wheels").glob(f"{requirement.replace('-', '_')}-*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            names = [name for name in archive.namelist() if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
+            archive.extractall(to, names)
+    return to
 
 
 def run(*command):
