@@ -14,8 +14,8 @@ namespace tfqz {
 namespace {
 
 // Up to here two pencils in lockstep take no longer than one after the other, and a full vector of them a third to a half of that; up to
-// the larger size a full vector takes less.
-constexpr int kLargestTwoInLockstep = 32, kLargestInLockstep = 64;
+// kLargestQzInLockstep a full vector takes less. Up to kLargestAlike (batch.h) one goes in lockstep as well.
+constexpr int kLargestTwoInLockstep = 32;
 // From here on two threads gain for one pencil.
 constexpr int kSmallestForked = 128;
 
@@ -45,7 +45,9 @@ QzBatch<T>::QzBatch(int n, int64_t elements, const T* a, const T* b, std::vector
   if (!problem.empty()) refuse(problem);
   simd_ = simd;
   if (simd == nullptr) return;
-  in_lockstep_ = (n <= kLargestTwoInLockstep && elements > 1) || (n <= kLargestInLockstep && elements >= lanes<T>(*simd));
+  in_lockstep_ =
+      n <= kLargestAlike || (n <= kLargestTwoInLockstep && elements > 1) || (n <= kLargestQzInLockstep && elements >= lanes<T>(*simd));
+  if (in_lockstep_) simd_ = narrowest_for<T>(elements, simd);
 }
 
 template <typename T>
@@ -143,7 +145,7 @@ QzGradientBatch<T>::QzGradientBatch(int n, int64_t elements, bool apart, const C
   std::string problem;
   const Simd* simd = choose_simd(&problem);
   if (!problem.empty()) refuse(problem);
-  if (elements == 1 || n > kLargestGradientInLockstep || simd == nullptr) return;
+  if ((elements == 1 && n > kLargestAlike) || n > kLargestGradientInLockstep || simd == nullptr) return;
   simd_ = simd;
   group_size_ = make_lockstep_gradient<T>(*simd, 1)->lanes();
 }

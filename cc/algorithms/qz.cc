@@ -28,6 +28,38 @@ void set_identity(Matrix<T> X) {
   }
 }
 
+// The rows and columns first..last, beside which a pencil is triangular already, counted from 1 as xGGBAL does. Without its permutations:
+// there are none in lockstep, and they would put eigenvalues in another order.
+template <typename T>
+void find_active(Matrix<T> S, Matrix<T> T_, LapackInt* first, LapackInt* last) {
+  const auto empty = [&](int i, int j) { return S(i, j) == T(0) && T_(i, j) == T(0); };
+  const auto empty_below = [&](int j) {
+    int i = S.n - 1;
+    while (i > j && empty(i, j)) --i;
+    return i == j;
+  };
+  const auto empty_before = [&](int i) {
+    int j = 0;
+    while (j < i && empty(i, j)) ++j;
+    return j == i;
+  };
+  *first = 1;
+  *last = S.n;
+  while (*first < S.n && empty_below(*first - 1)) ++*first;
+  while (*last > *first && empty_before(*last - 1)) --*last;
+}
+
+// Makes T's diagonal, which is real, positive, as in lockstep (lanes_reduction-inl.h). Q may be absent.
+template <typename T>
+void make_diagonal_positive(Matrix<T> S, Matrix<T> T_, Matrix<T> Q) {
+  for (int j = 0; j < S.n; ++j) {
+    if (!(std::real(T_(j, j)) < 0)) continue;
+    for (int k = 0; k < S.n; ++k) S(j, k) = -S(j, k);
+    for (int k = j; k < S.n; ++k) T_(j, k) = -T_(j, k);
+    for (int i = 0; i < S.n && Q.present(); ++i) Q(i, j) = -Q(i, j);
+  }
+}
+
 // eps times the Frobenius norm of the rows and columns first..last: t_jj up to it is 0 (LAPACK's rule).
 template <typename T>
 Real<T> zero_beta(Matrix<T> T_, int first, int last) {
@@ -104,7 +136,12 @@ bool QzSolver<T>::iterate(Parts parts) {
   const double of_a = normalize(S_), of_b = normalize(T_);
   LapackInt first = 0, last = 0, info = 0;
   Real<T>*left = real_work_.get(), *right = left + n_, *space = right + n_;
-  Lapack<T>::ggbal("P", &n_, S_.data, &S_.leading, T_.data, &T_.leading, &first, &last, left, right, space, &info, 1);
+  const bool permuted = n_ > kLargestQzInLockstep;
+  if (permuted) {
+    Lapack<T>::ggbal("P", &n_, S_.data, &S_.leading, T_.data, &T_.leading, &first, &last, left, right, space, &info, 1);
+  } else {
+    find_active(S_, T_, &first, &last);
+  }
   // B = Q T in the rows and columns from `first` to `last`; beside them it is triangular already.
   const int start = first - 1;
   const LapackInt rows = last - start, columns = n_ - start;
@@ -117,10 +154,11 @@ bool QzSolver<T>::iterate(Parts parts) {
     Lapack<T>::orgqr(&rows, &rows, &rows, &Q(start, start), &Q.leading, vectors_.get(), work_.get(), &lwork_, &info);
   }
   for (int j = start; j < last; ++j) std::fill(&T_(j, j) + 1, T_.column(j) + last, T(0));
+  if constexpr (!std::is_same_v<T, Real<T>>) make_diagonal_positive(S_, T_, Q);
   if (Z.present()) set_identity(Z);
   if (!(*iteration_)(S_, T_, Q, Z, start, last - 1)) return false;
-  if (Q.present()) Lapack<T>::ggbak("P", "L", &n_, &first, &last, left, right, &n_, Q.data, &Q.leading, &info, 1, 1);
-  if (Z.present()) Lapack<T>::ggbak("P", "R", &n_, &first, &last, left, right, &n_, Z.data, &Z.leading, &info, 1, 1);
+  if (permuted && Q.present()) Lapack<T>::ggbak("P", "L", &n_, &first, &last, left, right, &n_, Q.data, &Q.leading, &info, 1, 1);
+  if (permuted && Z.present()) Lapack<T>::ggbak("P", "R", &n_, &first, &last, left, right, &n_, Z.data, &Z.leading, &info, 1, 1);
   multiply(S_, of_a);
   multiply(T_, of_b);
   return true;
