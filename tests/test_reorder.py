@@ -6,7 +6,6 @@ import oracles
 import pytest
 import tensorflow as tf
 from functionals import deviates
-from test_lockstep import simd  # noqa: F401
 from test_ordqz_failures import REFUSED_BY_BOTH
 
 from tfqz._backends import native, scipy
