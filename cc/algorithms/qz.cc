@@ -28,27 +28,6 @@ void set_identity(Matrix<T> X) {
   }
 }
 
-// The rows and columns first..last, beside which a pencil is triangular already, counted from 1 as xGGBAL does. Without its permutations:
-// there are none in lockstep, and they would put eigenvalues in another order.
-template <typename T>
-void find_active(Matrix<T> S, Matrix<T> T_, LapackInt* first, LapackInt* last) {
-  const auto empty = [&](int i, int j) { return S(i, j) == T(0) && T_(i, j) == T(0); };
-  const auto empty_below = [&](int j) {
-    int i = S.n - 1;
-    while (i > j && empty(i, j)) --i;
-    return i == j;
-  };
-  const auto empty_before = [&](int i) {
-    int j = 0;
-    while (j < i && empty(i, j)) ++j;
-    return j == i;
-  };
-  *first = 1;
-  *last = S.n;
-  while (*first < S.n && empty_below(*first - 1)) ++*first;
-  while (*last > *first && empty_before(*last - 1)) --*last;
-}
-
 // Makes T's diagonal, which is real, positive, as in lockstep (lanes_reduction-inl.h). Q may be absent.
 template <typename T>
 void make_diagonal_positive(Matrix<T> S, Matrix<T> T_, Matrix<T> Q) {
@@ -136,12 +115,7 @@ bool QzSolver<T>::iterate(Parts parts) {
   const double of_a = normalize(S_), of_b = normalize(T_);
   LapackInt first = 0, last = 0, info = 0;
   Real<T>*left = real_work_.get(), *right = left + n_, *space = right + n_;
-  const bool permuted = n_ > kLargestQzInLockstep;
-  if (permuted) {
-    Lapack<T>::ggbal("P", &n_, S_.data, &S_.leading, T_.data, &T_.leading, &first, &last, left, right, space, &info, 1);
-  } else {
-    find_active(S_, T_, &first, &last);
-  }
+  Lapack<T>::ggbal("P", &n_, S_.data, &S_.leading, T_.data, &T_.leading, &first, &last, left, right, space, &info, 1);
   // B = Q T in the rows and columns from `first` to `last`; beside them it is triangular already.
   const int start = first - 1;
   const LapackInt rows = last - start, columns = n_ - start;
@@ -157,8 +131,8 @@ bool QzSolver<T>::iterate(Parts parts) {
   if constexpr (!std::is_same_v<T, Real<T>>) make_diagonal_positive(S_, T_, Q);
   if (Z.present()) set_identity(Z);
   if (!(*iteration_)(S_, T_, Q, Z, start, last - 1)) return false;
-  if (permuted && Q.present()) Lapack<T>::ggbak("P", "L", &n_, &first, &last, left, right, &n_, Q.data, &Q.leading, &info, 1, 1);
-  if (permuted && Z.present()) Lapack<T>::ggbak("P", "R", &n_, &first, &last, left, right, &n_, Z.data, &Z.leading, &info, 1, 1);
+  if (Q.present()) Lapack<T>::ggbak("P", "L", &n_, &first, &last, left, right, &n_, Q.data, &Q.leading, &info, 1, 1);
+  if (Z.present()) Lapack<T>::ggbak("P", "R", &n_, &first, &last, left, right, &n_, Z.data, &Z.leading, &info, 1, 1);
   multiply(S_, of_a);
   multiply(T_, of_b);
   return true;
