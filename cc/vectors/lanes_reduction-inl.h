@@ -124,7 +124,11 @@ void reduce_to_hessenberg(const P& group) {
       group.turn_q(left, i - 1);
       group.S.set(i - 1, j, select(wanted, first, above));
       group.S.clear(i, j);
-      group.turn_columns(right, i - 1, n, i + 1);
+      const Reflector<T, 2> conjugate = conj(right);
+      reflect_columns(conjugate, group.S, i - 1, 0, n);
+      reflect_columns(conjugate, group.T_, i - 1, 0, i + 1);
+      // Z began as the identity: before these columns there are zeros.
+      if (group.ZT.present()) reflect_rows(conjugate, group.ZT, i - 1, i - 1 - j, n);
       group.T_.clear(i, i - 1);
     }
   }
