@@ -19,7 +19,7 @@ namespace tfqz {
 #define TFQZ_INTERFACE __attribute__((visibility("default")))
 
 // Up to this many rows what comes out for a square pencil is the same to the last bit alone and in any batch: one goes in lockstep as well,
-// in the narrowest vectors. There that takes no longer than by itself; beyond it would.
+// in the narrowest vectors. There that takes no longer than by itself, or hardly; beyond it would.
 constexpr int kLargestAlike = 16;
 
 // (3, 4), as Python writes a shape.
