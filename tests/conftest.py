@@ -11,7 +11,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+import tfqz
 from tfqz import _backends
 
 
@@ -40,6 +42,17 @@ def backend(request):
         if os.environ.get(_backends.VARIABLE) == request.param:
             pytest.fail(reason)
         pytest.skip(reason)
+    return request.param
+
+
+@pytest.fixture(params=["avx512", "avx2", "baseline"])
+def simd(request, monkeypatch):
+    """Each width of vectors by name; what this machine lacks is skipped."""
+    monkeypatch.setenv("TFQZ_SIMD", request.param)
+    try:
+        tfqz.qz(np.eye(1), np.eye(1), backend="native")
+    except tf.errors.InvalidArgumentError:
+        pytest.skip("not on this machine")
     return request.param
 
 

@@ -19,17 +19,6 @@ LARGEST = 64  # as in cc/algorithms/batches.cc
 pytestmark = pytest.mark.skipif(native.why_not() is not None, reason=str(native.why_not()))
 
 
-@pytest.fixture(params=["avx512", "avx2", "baseline"])
-def simd(request, monkeypatch):
-    """Each width by name; what this machine lacks is skipped."""
-    monkeypatch.setenv(VARIABLE, request.param)
-    try:
-        decompose(np.eye(1)[None], np.eye(1)[None])
-    except tf.errors.InvalidArgumentError:
-        pytest.skip("not on this machine")
-    return request.param
-
-
 def decompose(a, b, **options):
     return [x.numpy() for x in tfqz.qz(a, b, backend="native", **options)]
 

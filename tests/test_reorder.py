@@ -6,7 +6,6 @@ import oracles
 import pytest
 import tensorflow as tf
 from functionals import deviates
-from test_lockstep import simd  # noqa: F401
 from test_ordqz_failures import REFUSED_BY_BOTH
 
 from tfqz._backends import native, scipy
@@ -79,7 +78,7 @@ def assert_in_order(before, labels, after):
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 12, 33, 50])
 @pytest.mark.parametrize("dtype", cases.ALL)
-def test_every_order(dtype, n, simd, rng):  # noqa: F811
+def test_every_order(dtype, n, simd, rng):
     """In batches of all sizes: a single one, fewer than there are lanes, and more."""
     for kind in ("none", "all", "one", "half", "classes", "backwards") if n < 20 else ("one", "classes"):
         for count in (1, 3, 21) if n < 20 else (1, 3):
@@ -92,7 +91,7 @@ def test_every_order(dtype, n, simd, rng):  # noqa: F811
 
 
 @pytest.mark.parametrize("dtype", cases.ALL)
-def test_what_comes_out_does_not_depend_on_the_others(dtype, simd, rng):  # noqa: F811
+def test_what_comes_out_does_not_depend_on_the_others(dtype, simd, rng):
     """Bit by bit: backwards, and beside others that fail or that go elsewhere."""
     n, count = 9, 37
     factors, labels = schur_forms(rng, count, n, dtype), rng.integers(0, 3, (count, n))
@@ -109,7 +108,7 @@ def test_what_comes_out_does_not_depend_on_the_others(dtype, simd, rng):  # noqa
 
 @pytest.mark.parametrize("infinite", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "complex128"])
-def test_what_nothing_uses(dtype, infinite, simd, rng):  # noqa: F811
+def test_what_nothing_uses(dtype, infinite, simd, rng):
     """In a graph, where Q and others may be left out, the rest is the same."""
     n = 8
     for count in (1, 5):
@@ -152,7 +151,7 @@ def test_nearly_equal_eigenvalues(dtype, kinds, rng):
                 assert oracles.structure_error(*ours[:2]) == ""
 
 
-def test_zeros(simd, rng):  # noqa: F811
+def test_zeros(simd, rng):
     """0/0 among others, a zero matrix, and numbers whose squares leave the range."""
     labels = [[0, 0, 1, 1, 2]] * 3
     for dtype in cases.ALL:
@@ -170,7 +169,7 @@ def test_zeros(simd, rng):  # noqa: F811
                     assert oracles.structure_error(*outputs[:2]) == ""
 
 
-def test_an_element_that_is_refused(simd, rng):  # noqa: F811
+def test_an_element_that_is_refused(simd, rng):
     """Alone, and the others stay what they are."""
     factors = schur_forms(rng, 12, 4, "float64")
     labels = np.array([[0, 0, 1, 1]] * 12)

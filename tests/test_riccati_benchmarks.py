@@ -31,7 +31,7 @@ MEASURED = {
     "carex-8": (7e-13, 5e-11),
     "carex-9": (0, 4e-16),
     "carex-12": (7e-7, 5e-4),
-    "carex-13": (2e-16, 4e-11),
+    "carex-13": (2e-16, 3e-10),  # as in a batch; LAPACK keeps the digits of its graded closed loop
     "carex-14": (2e-5, 3e-4),
     **{f"carex-{j}": (1e-15, 1e-12) for j in (15, 16, 18, 19)},
     "carex-17": (3e-7, 4e-4),

@@ -18,6 +18,10 @@ namespace tfqz {
 // What the library of the ops uses of the library that has all below it: for the linker.
 #define TFQZ_INTERFACE __attribute__((visibility("default")))
 
+// Up to this many rows what comes out for a square pencil is the same to the last bit alone and in any batch: one goes in lockstep as well,
+// in the narrowest vectors. There that takes no longer than by itself, or hardly; beyond it would.
+constexpr int kLargestAlike = 16;
+
 // (3, 4), as Python writes a shape.
 TFQZ_INTERFACE std::string shape_text(const std::vector<int64_t>& shape);
 

@@ -7,6 +7,7 @@
 
 #include "algorithms/choose_simd.h"
 #include "algorithms/factors_of_batches.h"
+#include "algorithms/isolation.h"
 #include "vectors/lockstep.h"
 #include "vectors/lockstep_gradient.h"
 
@@ -14,8 +15,8 @@ namespace tfqz {
 namespace {
 
 // Up to here two pencils in lockstep take no longer than one after the other, and a full vector of them a third to a half of that; up to
-// the larger size a full vector takes less.
-constexpr int kLargestTwoInLockstep = 32, kLargestInLockstep = 64;
+// kLargestQzInLockstep a full vector takes less. Up to kLargestAlike (batch.h) one goes in lockstep as well.
+constexpr int kLargestTwoInLockstep = 32;
 // From here on two threads gain for one pencil.
 constexpr int kSmallestForked = 128;
 
@@ -45,7 +46,9 @@ QzBatch<T>::QzBatch(int n, int64_t elements, const T* a, const T* b, std::vector
   if (!problem.empty()) refuse(problem);
   simd_ = simd;
   if (simd == nullptr) return;
-  in_lockstep_ = (n <= kLargestTwoInLockstep && elements > 1) || (n <= kLargestInLockstep && elements >= lanes<T>(*simd));
+  in_lockstep_ =
+      n <= kLargestAlike || (n <= kLargestTwoInLockstep && elements > 1) || (n <= kLargestQzInLockstep && elements >= lanes<T>(*simd));
+  if (in_lockstep_) simd_ = narrowest_for<T>(elements, simd);
 }
 
 template <typename T>
@@ -70,30 +73,59 @@ Batch::Worker QzBatch<T>::make_worker() const {
 template <typename T>
 Batch::GroupWorker QzBatch<T>::make_group_worker() const {
   if (!in_lockstep_) return Batch::make_group_worker();
-  struct Workspace {
-    std::unique_ptr<LockstepQz<T>> lockstep;
+  struct Group {
     std::vector<const T*> a, b;
     std::vector<Factors<T>> factors;
     std::vector<int64_t> indices;
+
+    void clear() { a.clear(), b.clear(), factors.clear(), indices.clear(); }
+    void add(const T* a_of_one, const T* b_of_one, const Factors<T>& of_one, int64_t index) {
+      a.push_back(a_of_one);
+      b.push_back(b_of_one);
+      factors.push_back(of_one);
+      indices.push_back(index);
+    }
+    // The bits of those that failed, at their indices.
+    std::uint64_t decompose(LockstepQz<T>* lockstep) const {
+      if (indices.empty()) return 0;
+      const std::uint64_t failed = (*lockstep)(a.data(), b.data(), factors.data(), static_cast<int>(indices.size()));
+      std::uint64_t bits = 0;
+      for (std::size_t k = 0; k < indices.size(); ++k) bits |= (failed >> k & 1) << indices[k];
+      return bits;
+    }
+  };
+  struct Workspace {
+    std::unique_ptr<LockstepQz<T>> lockstep;
+    Group whole, permuted;
+    std::vector<std::unique_ptr<Isolation<T>>> isolations;
   };
   const auto space = std::make_shared<Workspace>();
   space->lockstep = make_lockstep<T>(*simd_, n_);
   return together_and_the_rest([this, space](int64_t first, int64_t count, std::string* problems) {
-    space->a.clear(), space->b.clear(), space->factors.clear(), space->indices.clear();
+    space->whole.clear(), space->permuted.clear();
+    std::size_t moved = 0;
     for (int64_t i = 0; i < count; ++i) {
       const T *a = a_of(first + i), *b = b_of(first + i);
       problems[i] = what_is_not_finite(a, b, n_);
       if (!problems[i].empty()) continue;
-      space->a.push_back(a);
-      space->b.push_back(b);
-      space->factors.push_back(at(factors_, n_, first + i));
-      space->indices.push_back(i);
+      const Factors<T> factors = at(factors_, n_, first + i);
+      if (has_lonely_entry(a, b, n_)) {
+        if (moved == space->isolations.size()) space->isolations.push_back(std::make_unique<Isolation<T>>(n_));
+        Isolation<T>& isolation = *space->isolations[moved];
+        if (isolation.permute(a, b)) {
+          ++moved;
+          space->permuted.add(isolation.a(), isolation.b(), isolation.factors(), i);
+          continue;
+        }
+      }
+      space->whole.add(a, b, factors, i);
     }
-    const int finite = static_cast<int>(space->indices.size());
-    if (finite == 0) return std::uint64_t{0};
-    const std::uint64_t failed = (*space->lockstep)(space->a.data(), space->b.data(), space->factors.data(), finite);
-    std::uint64_t left = 0;
-    for (int k = 0; k < finite; ++k) left |= (failed >> k & 1) << space->indices[k];
+    std::uint64_t left = space->whole.decompose(space->lockstep.get()) | space->permuted.decompose(space->lockstep.get());
+    for (std::size_t k = 0; k < moved; ++k) {
+      const int64_t i = space->permuted.indices[k];
+      if ((left >> i & 1) != 0) continue;
+      left |= std::uint64_t{!space->isolations[k]->finish(at(factors_, n_, first + i))} << i;
+    }
     return left;
   });
 }
@@ -143,7 +175,7 @@ QzGradientBatch<T>::QzGradientBatch(int n, int64_t elements, bool apart, const C
   std::string problem;
   const Simd* simd = choose_simd(&problem);
   if (!problem.empty()) refuse(problem);
-  if (elements == 1 || n > kLargestGradientInLockstep || simd == nullptr) return;
+  if ((elements == 1 && n > kLargestAlike) || n > kLargestGradientInLockstep || simd == nullptr) return;
   simd_ = simd;
   group_size_ = make_lockstep_gradient<T>(*simd, 1)->lanes();
 }

@@ -17,8 +17,8 @@
 
 namespace tfqz {
 
-// Row-major arrays: `a` and `b` [..., n, n], the factors [batch, n, n], alpha and beta [batch, n]. Small pencils go in lockstep where
-// there is more than one, and what doesn't converge there to LAPACK.
+// Row-major arrays: `a` and `b` [..., n, n], the factors [batch, n, n], alpha and beta [batch, n]. Small pencils go in lockstep,
+// and what doesn't converge there to LAPACK.
 template <typename T>
 class TFQZ_INTERFACE QzBatch : public Batch {
  public:
@@ -51,8 +51,8 @@ class TFQZ_INTERFACE QzBatch : public Batch {
   bool in_lockstep_ = false;
 };
 
-// Row-major arrays: factors [batch, n, n], labels [batch, n]. Small ones without 2 x 2 blocks go in lockstep where there is more than one,
-// and what can't be exchanged there to LAPACK.
+// Row-major arrays: factors [batch, n, n], labels [batch, n]. Small ones without 2 x 2 blocks go in lockstep, and
+// what can't be exchanged there to LAPACK.
 template <typename T>
 class TFQZ_INTERFACE ReorderBatch : public Batch {
  public:
@@ -120,7 +120,7 @@ class TFQZ_INTERFACE BasisBatch : public Batch {
 };
 
 // Row-major arrays: factors, their cotangents and those of A and B [batch, n, n], cotangents of alpha and beta [batch, n] or null.
-// Small pencils go in lockstep where there is more than one, but for those with eigenvalues that coincide.
+// Small pencils go in lockstep, but for those with eigenvalues that coincide.
 template <typename T>
 class TFQZ_INTERFACE QzGradientBatch : public Batch {
  public:

@@ -91,6 +91,20 @@ const std::vector<const Simd*>& usable_simds() {
 
 }  // namespace
 
+template <typename T>
+const Simd* narrowest_for(int64_t count, const Simd* simd) {
+  const Simd* narrowest = simd;
+  for (const Simd* other : usable_simds()) {
+    if (other->fused == simd->fused && other->bytes < narrowest->bytes && lanes<T>(*other) >= count) narrowest = other;
+  }
+  return narrowest;
+}
+
+template const Simd* narrowest_for<float>(int64_t, const Simd*);
+template const Simd* narrowest_for<double>(int64_t, const Simd*);
+template const Simd* narrowest_for<std::complex<float>>(int64_t, const Simd*);
+template const Simd* narrowest_for<std::complex<double>>(int64_t, const Simd*);
+
 const Simd* choose_simd(std::string* problem) {
   const char* variable = std::getenv("TFQZ_SIMD");
   const std::string wanted = variable == nullptr ? "" : variable;

@@ -28,6 +28,17 @@ void set_identity(Matrix<T> X) {
   }
 }
 
+// Makes T's diagonal, which is real, positive, as in lockstep (lanes_reduction-inl.h). Q may be absent.
+template <typename T>
+void make_diagonal_positive(Matrix<T> S, Matrix<T> T_, Matrix<T> Q) {
+  for (int j = 0; j < S.n; ++j) {
+    if (!(std::real(T_(j, j)) < 0)) continue;
+    for (int k = 0; k < S.n; ++k) S(j, k) = -S(j, k);
+    for (int k = j; k < S.n; ++k) T_(j, k) = -T_(j, k);
+    for (int i = 0; i < S.n && Q.present(); ++i) Q(i, j) = -Q(i, j);
+  }
+}
+
 // eps times the Frobenius norm of the rows and columns first..last: t_jj up to it is 0 (LAPACK's rule).
 template <typename T>
 Real<T> zero_beta(Matrix<T> T_, int first, int last) {
@@ -117,6 +128,7 @@ bool QzSolver<T>::iterate(Parts parts) {
     Lapack<T>::orgqr(&rows, &rows, &rows, &Q(start, start), &Q.leading, vectors_.get(), work_.get(), &lwork_, &info);
   }
   for (int j = start; j < last; ++j) std::fill(&T_(j, j) + 1, T_.column(j) + last, T(0));
+  if constexpr (!std::is_same_v<T, Real<T>>) make_diagonal_positive(S_, T_, Q);
   if (Z.present()) set_identity(Z);
   if (!(*iteration_)(S_, T_, Q, Z, start, last - 1)) return false;
   if (Q.present()) Lapack<T>::ggbak("P", "L", &n_, &first, &last, left, right, &n_, Q.data, &Q.leading, &info, 1, 1);

@@ -14,6 +14,9 @@
 
 namespace tfqz {
 
+// Up to here several pencils may go in lockstep (batches.h). The eigenvalues of one come in the same order unless rounding decides it.
+constexpr int kLargestQzInLockstep = 64;
+
 struct Simd;
 template <typename T>
 class QzIteration;

@@ -35,11 +35,12 @@ ReorderBatch<T>::ReorderBatch(int n, int64_t elements, const ConstFactors<T>& fa
   std::string problem;
   const Simd* simd = choose_simd(&problem);
   if (!problem.empty()) refuse(problem);
+  if (n > kLargestReorderedInLockstep || simd == nullptr) return;
   // Half a vector of them takes no longer than one after the other.
-  if (n > kLargestReorderedInLockstep || simd == nullptr || elements == 1 || elements < lanes<T>(*simd) / 2) return;
-  simd_ = simd;
+  if (n > kLargestAlike && (elements == 1 || elements < lanes<T>(*simd) / 2)) return;
+  simd_ = narrowest_for<T>(elements, simd);
   // Of real factors few may be without 2 x 2 blocks: so many as there are bits for.
-  group_size_ = std::is_same_v<T, Real<T>> ? 64 : lanes<T>(*simd);
+  group_size_ = std::is_same_v<T, Real<T>> ? 64 : lanes<T>(*simd_);
 }
 
 template <typename T>

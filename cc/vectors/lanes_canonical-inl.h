@@ -6,6 +6,8 @@
 #define TFQZ_LANES_CANONICAL_INL_H_
 #endif
 
+#include <algorithm>
+
 #include "vectors/reflector-inl.h"
 
 HWY_BEFORE_NAMESPACE();

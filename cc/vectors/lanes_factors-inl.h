@@ -142,10 +142,11 @@ class LanesFactors {
 
   std::size_t numbers() const { return static_cast<std::size_t>(n_) * n_ * kParts; }
 
-  // x, of which NaN is kept in mind where it isn't finite.
+  // x, of which NaN is kept in mind where it isn't finite. A zero is positive: what a reflector of other lanes leaves as it is may change
+  // from -0 to 0.
   static HWY_INLINE Lanes<R> checked(Lanes<R> x, Lanes<R>* not_finite) {
     *not_finite = *not_finite + unless_finite(x);
-    return x;
+    return x + all_lanes(R(0));
   }
 
   template <typename To>

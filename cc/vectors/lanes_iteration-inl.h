@@ -192,15 +192,13 @@ Active<Real<T>> find_active(const Group<T>& group) {
 template <typename P>
 Lanes<Real<typename P::Number>> zero_beta(const P& group, const Active<Real<typename P::Number>>& active) {
   using R = Real<typename P::Number>;
-  const bool whole = !any(all_lanes(R(0)) < active.first) && !any(active.last < all_lanes(static_cast<R>(group.n - 1)));
   Lanes<R> squares = all_lanes(R(0));
   for (int i = 0; i < group.n; ++i) {
     Lanes<R> row = all_lanes(R(0));
     for (int j = i; j < group.n; ++j) {
-      const Lanes<R> square = abs2(group.T_(i, j));
-      row = row + (whole ? square : masked(active.has(j), square));
+      row = row + masked(active.has(j), abs2(group.T_(i, j)));
     }
-    squares = squares + (whole ? row : masked(active.has(i), row));
+    squares = squares + masked(active.has(i), row);
   }
   return all_lanes(std::numeric_limits<R>::epsilon()) * sqrt(squares);
 }

@@ -7,7 +7,7 @@
 #define TFQZ_LANES_REDUCTION_INL_H_
 #endif
 
-#include "vectors/reflector-inl.h"
+#include "vectors/lanes_canonical-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tfqz {
@@ -67,6 +67,21 @@ HWY_INLINE Lanes<T> tall_reflector(LanesMatrix<T> X, int row, int column, int co
   return select(some, first, X(row, column));
 }
 
+// Rows turn so that T's diagonal is real and not negative: which entries are negligible depends on their phases a little (size()), and
+// these should be the same whoever decomposes B.
+template <typename T>
+void make_diagonal_positive(const Group<T>& group) {
+  const int n = group.n;
+  for (int j = 0; j < n; ++j) {
+    Lanes<Real<T>> modulus;
+    const Lanes<T> turn = conj(phase(group.T_(j, j), &modulus));
+    group.T_.set(j, j, widened<T>(modulus));
+    multiply(group.T_, j, j + 1, 1, n - j - 1, turn);
+    multiply(group.S, j, 0, 1, n, turn);
+    if (group.QH.present()) multiply(group.QH, j, 0, 1, n, turn);
+  }
+}
+
 // `vectors`: room for two columns.
 template <typename T>
 void triangularize(const Group<T>& group, Real<T>* vectors) {
@@ -81,6 +96,7 @@ void triangularize(const Group<T>& group, Real<T>* vectors) {
     group.T_.set(k, k, first);
     for (int i = k + 1; i < n; ++i) group.T_.clear(i, k);
   }
+  if constexpr (kComplex<T>) make_diagonal_positive(group);
 }
 
 // Columns j, j + 1 of a row (p, q) turn so that p goes: the first column of the reflector that does it is parallel to (q, -p).
@@ -108,7 +124,11 @@ void reduce_to_hessenberg(const P& group) {
       group.turn_q(left, i - 1);
       group.S.set(i - 1, j, select(wanted, first, above));
       group.S.clear(i, j);
-      group.turn_columns(right, i - 1, n, i + 1);
+      const Reflector<T, 2> conjugate = conj(right);
+      reflect_columns(conjugate, group.S, i - 1, 0, n);
+      reflect_columns(conjugate, group.T_, i - 1, 0, i + 1);
+      // Z began as the identity: before these columns there are zeros.
+      if (group.ZT.present()) reflect_rows(conjugate, group.ZT, i - 1, i - 1 - j, n);
       group.T_.clear(i, i - 1);
     }
   }

@@ -46,14 +46,15 @@ class GradientInLockstep : public LockstepGradient<T> {
       });
     }
     // Functions of the factors alone come with zeros.
-    const bool eigenvalues = cotangents[0].alpha != nullptr && pack_eigenvalues(cotangents, count, alphab_re, alphab_im, betab);
+    Mask<R> of_eigenvalues = nowhere();
+    if (cotangents[0].alpha != nullptr) of_eigenvalues = pack_eigenvalues(cotangents, count, alphab_re, alphab_im, betab);
     const auto constant_field = [this](int i) { return Field<const N>(&fields_[i * size_], n_); };
     Convention<T, N> c(n_, constant_field(0), constant_field(1), constant_field(2), constant_field(3), field(4), field(5),
                        constant_field(6), constant_field(7), field(8), field(9), work);
-    const bool of_rotations = !all_zero(field(6)) || !all_zero(field(7));
-    const std::uint64_t left_out = find_unfit(c, /*crowds=*/eigenvalues || !of_rotations);
+    const Mask<R> of_rotations = not_zero(field(6), not_zero(field(7), nowhere()));
+    const std::uint64_t left_out = find_unfit(c, /*crowds=*/of_eigenvalues | !of_rotations);
     c.keep_pattern();
-    if (eigenvalues) c.add_eigenvalues(alphab_re, alphab_im, betab);
+    if (any(of_eigenvalues)) c.add_eigenvalues(alphab_re, alphab_im, betab);
     c.prepare();
     rotation_cotangents<T>(n_, c);
     c.add_convention();
@@ -98,8 +99,8 @@ class GradientInLockstep : public LockstepGradient<T> {
     const V* entries = reinterpret_cast<const V*>(&from(0, 0));
     from_lanes([&]() HWY_ATTR { return *entries++; }, size_ * kParts, to);
   }
-  // Whether any is other than 0.
-  bool pack_eigenvalues(const Cotangents<T>* cotangents, int count, V* re, V* im, V* beta) const {
+  // Where any is other than 0.
+  Mask<R> pack_eigenvalues(const Cotangents<T>* cotangents, int count, V* re, V* im, V* beta) const {
     std::array<const R*, kLanes<T>> alphas, betas;
     for (int lane = 0; lane < kLanes<T>; ++lane) {
       const auto& c = cotangents[lane < count ? lane : 0];
@@ -119,19 +120,21 @@ class GradientInLockstep : public LockstepGradient<T> {
       if (!imaginary) *beta++ = x;
       imaginary = kComplex<T> && !imaginary;
     });
-    return any(!zero);
+    return !zero;
   }
 
-  bool all_zero(Field<N> x) const {
+  static Mask<R> nowhere() { return is_zero(constant<V>(1)); }
+
+  // Where the mask is true or an entry isn't 0.
+  Mask<R> not_zero(Field<N> x, Mask<R> mask) const {
     const V* entries = reinterpret_cast<const V*>(&x(0, 0));
-    for (std::size_t k = 0; k < size_ * kParts; ++k) {
-      if (any(!is_zero(entries[k]))) return false;
-    }
-    return true;
+    for (std::size_t k = 0; k < size_ * kParts && any(!mask); ++k) mask = mask | !is_zero(entries[k]);
+    return mask;
   }
 
-  // Lanes with eigenvalues that coincide, so that solutions have to be chosen, or with norms whose products leave the range; and `crowds`.
-  std::uint64_t find_unfit(const Convention<T, N>& c, bool crowds) const {
+  // Lanes with eigenvalues that coincide, so that solutions have to be chosen, or with norms whose products leave the range; and those of
+  // `crowds` that are crowded.
+  std::uint64_t find_unfit(const Convention<T, N>& c, Mask<R> crowds) const {
     const R limit = std::is_same_v<R, float> ? R(1e4) : R(1e50);
     V *re = vectors_ + 8 * n_, *im = re + n_, *beta = im + n_, *square = beta + n_, *nearness = square + n_, *over_square = nearness + n_;
     V norms[2] = {};
@@ -139,7 +142,7 @@ class GradientInLockstep : public LockstepGradient<T> {
       norms[0] = max(norms[0], HWY_NAMESPACE::size(fields_[k]));
       norms[1] = max(norms[1], HWY_NAMESPACE::size(fields_[size_ + k]));
     }
-    auto unfit = is_zero(constant<V>(1));
+    auto unfit = nowhere();
     for (const V& norm : norms) unfit = unfit | (constant<V>(limit) < norm) | (norm < constant<V>(1 / limit));
     for (V& norm : norms) norm = constant<V>(1) / select(unfit, constant<V>(1), norm);
     for (int j = 0; j < n_; ++j) {
@@ -179,15 +182,14 @@ class GradientInLockstep : public LockstepGradient<T> {
         const V x = re[i] * beta[j] - re[j] * beta[i], y = im[i] * beta[j] - im[j] * beta[i];
         const V distance = x * x + y * y, squares = square[i] * square[j];
         unfit = unfit | (distance <= reach * squares);
-        if (!crowds) continue;
-        const auto near = distance < neighbourhood_square * squares;
+        const auto near = crowds & (distance < neighbourhood_square * squares);
         if (!any(near)) continue;
         const V factor = select(near, distance * over_square[i] * over_square[j], constant<V>(1));
         nearness[i] = nearness[i] * factor;
         nearness[j] = nearness[j] * factor;
       }
     }
-    for (int j = 0; j < n_ && crowds; ++j) unfit = unfit | !(constant<V>(crowd<R>() * crowd<R>()) <= nearness[j]);
+    for (int j = 0; j < n_; ++j) unfit = unfit | !(constant<V>(crowd<R>() * crowd<R>()) <= nearness[j]);
     std::uint64_t bits = 0;
     V flags = masked(unfit, constant<V>(1));
     for (int lane = 0; lane < kLanes<T>; ++lane) bits |= std::uint64_t{lane_of(&flags, lane) != 0} << lane;

@@ -1,5 +1,6 @@
 // The exchange of eigenvalues of complex128 pencils in lockstep, for each width of vectors.
 #include "vectors/widths.h"
+TFQZ_FUSE_NOTHING
 #define HWY_DISABLED_TARGETS TFQZ_WIDTHS_TO_64_BYTES
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "vectors/lockstep_reorder_complex128.cc"

@@ -12,6 +12,7 @@ namespace tfqz {
 struct Simd {
   const char* name;
   int bytes;
+  bool fused;  // x y + z is rounded once: among those where it is, and among those where it isn't, lanes hold the same to the last bit
   bool (*available)();  // on this machine
 };
 
