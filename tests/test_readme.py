@@ -17,6 +17,8 @@ PAGES = ["README.md", *SITE, "CONTRIBUTING.md", "CHANGELOG.md", "cc/README.md", 
 # Those that compile for XLA, or save and load graphs of unknown shapes, or look at pencils closely.
 _SLOW = "differentiability guide/backends guide/riccati guide/samplers guide/serving guide/solvers guide/well-defined guide/xla"
 SLOW = [f"docs/{name}.md" for name in _SLOW.split()]
+# What a page is about and the tests don't require.
+NEEDS = {"docs/guide/jax.md": "jax"}
 
 
 def text_of(page):
@@ -46,6 +48,8 @@ def with_code():
 @pytest.mark.parametrize("page", with_code())
 def test_code_runs(page, tmp_path):
     """Blocks one after the other. From a file, as AutoGraph wants it."""
+    if page in NEEDS:
+        pytest.importorskip(NEEDS[page])
     file = tmp_path / "page.py"
     file.write_text(code_of(page))
     exec(compile(file.read_text(), str(file), "exec"), {"__name__": "page"})

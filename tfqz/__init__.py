@@ -64,12 +64,12 @@ __all__ = [
 
 
 def __getattr__(name):
-    """The submodule `keras`, imported when it is first used; AttributeError for other names."""
-    # On first use, where TensorFlow has not imported Keras: with TF_USE_LEGACY_KERAS it takes another one.
-    if name == "keras":
+    """The submodules `keras` and `jax`, imported when they are first used; AttributeError for other names."""
+    # On first use, where TensorFlow has not imported Keras: with TF_USE_LEGACY_KERAS it takes another one. JAX may be missing.
+    if name in ("keras", "jax"):
         from importlib import import_module
 
-        return import_module("tfqz.keras")
+        return import_module(f"tfqz.{name}")
     raise AttributeError(f"module 'tfqz' has no attribute {name!r}")
 
 

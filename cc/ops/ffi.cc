@@ -4,6 +4,7 @@
 #include <complex>
 #include <condition_variable>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -181,7 +182,6 @@ XLA_FFI_DEFINE_HANDLER(tfqz_check, RunCheck,
                            .Arg<ffi::Buffer<ffi::DataType::S32>>()
                            .Ret<ffi::Buffer<ffi::DataType::PRED>>()
                            .Attr<std::string_view>("text"));
-XLA_FFI_REGISTER_HANDLER(ffi::GetXlaFfiApi(), "tfqz_check", "Host", tfqz_check);
 
 template <ffi::DataType kType, ffi::DataType kComplexType>
 auto BindQz() {
@@ -289,25 +289,59 @@ auto BindBalance() {
       .template Attr<int64_t>("similarity");
 }
 
-#define TFQZ_HANDLER(op, Op, dtype, kType, kComplexType, T)                                                          \
-  XLA_FFI_DEFINE_HANDLER(tfqz_##op##_##dtype, (Run##Op<kType, kComplexType, T>), (Bind##Op<kType, kComplexType>())); \
-  XLA_FFI_REGISTER_HANDLER(ffi::GetXlaFfiApi(), "tfqz_" #op "_" #dtype, "Host", tfqz_##op##_##dtype)
-#define TFQZ_HANDLERS(dtype, kType, kComplexType, T)                                                 \
-  TFQZ_HANDLER(qz, Qz, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);                 \
-  TFQZ_HANDLER(reorder, Reorder, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);       \
-  TFQZ_HANDLER(schur, Schur, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);           \
-  TFQZ_HANDLER(compress, Compress, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);     \
-  TFQZ_HANDLER(complement, Complement, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T); \
-  TFQZ_HANDLER(extend, Extend, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T);         \
-  TFQZ_HANDLER(svd, Svd, dtype, ffi::DataType::kType, ffi::DataType::kComplexType, T)
-TFQZ_HANDLERS(float, F32, C64, float);
-TFQZ_HANDLERS(double, F64, C128, double);
-TFQZ_HANDLERS(complex64, C64, C64, std::complex<float>);
-TFQZ_HANDLERS(complex128, C128, C128, std::complex<double>);
-TFQZ_HANDLER(balance, Balance, float, ffi::DataType::F32, ffi::DataType::C64, float);
-TFQZ_HANDLER(balance, Balance, double, ffi::DataType::F64, ffi::DataType::C128, double);
-#undef TFQZ_HANDLERS
+template <ffi::DataType kType, ffi::DataType kComplexType, typename T>
+struct Handlers {
+#define TFQZ_HANDLER(op, Op) XLA_FFI_DEFINE_HANDLER(op, (Run##Op<kType, kComplexType, T>), (Bind##Op<kType, kComplexType>()))
+  TFQZ_HANDLER(qz, Qz);
+  TFQZ_HANDLER(reorder, Reorder);
+  TFQZ_HANDLER(schur, Schur);
+  TFQZ_HANDLER(compress, Compress);
+  TFQZ_HANDLER(complement, Complement);
+  TFQZ_HANDLER(extend, Extend);
+  TFQZ_HANDLER(svd, Svd);
+  TFQZ_HANDLER(balance, Balance);
 #undef TFQZ_HANDLER
+};
+using OfFloat = Handlers<ffi::DataType::F32, ffi::DataType::C64, float>;
+using OfDouble = Handlers<ffi::DataType::F64, ffi::DataType::C128, double>;
+using OfComplex64 = Handlers<ffi::DataType::C64, ffi::DataType::C64, std::complex<float>>;
+using OfComplex128 = Handlers<ffi::DataType::C128, ffi::DataType::C128, std::complex<double>>;
+
+// All of them, by the names that programs call.
+struct NamedHandler {
+  const char* name;
+  XLA_FFI_Handler* handler;
+};
+#define TFQZ_FOUR(op)                                                                                                        \
+  {"tfqz_" #op "_float", OfFloat::op}, {"tfqz_" #op "_double", OfDouble::op}, {"tfqz_" #op "_complex64", OfComplex64::op}, { \
+    "tfqz_" #op "_complex128", OfComplex128::op                                                                              \
+  }
+constexpr NamedHandler kHandlers[] = {
+    {"tfqz_check", tfqz_check},
+    TFQZ_FOUR(qz),
+    TFQZ_FOUR(reorder),
+    TFQZ_FOUR(schur),
+    TFQZ_FOUR(compress),
+    TFQZ_FOUR(complement),
+    TFQZ_FOUR(extend),
+    TFQZ_FOUR(svd),
+    {"tfqz_balance_float", OfFloat::balance},
+    {"tfqz_balance_double", OfDouble::balance},
+};
+#undef TFQZ_FOUR
+
+// With TensorFlow's XLA. A second copy of this library finds the names taken, by handlers that do the same.
+[[maybe_unused]] const bool registered = [] {
+  for (const NamedHandler& each : kHandlers) ffi::Ffi::RegisterStaticHandler(ffi::GetXlaFfiApi(), each.name, "Host", each.handler);
+  return true;
+}();
 
 }  // namespace
 }  // namespace tfqz
+
+// For another XLA in the process, JAX's (tfqz/jax.py): the handler at this place and its name, and null beyond the last.
+extern "C" __attribute__((visibility("default"))) XLA_FFI_Handler* tfqz_ffi_handler(int place, const char** name) {
+  if (place < 0 || place >= static_cast<int>(std::size(tfqz::kHandlers))) return nullptr;
+  *name = tfqz::kHandlers[place].name;
+  return tfqz::kHandlers[place].handler;
+}
