@@ -5,6 +5,8 @@
 #include <numeric>
 #include <utility>
 
+#include "pencil/interruption.h"
+
 #if defined(__SSE__)
 #include <xmmintrin.h>
 #endif
@@ -34,6 +36,9 @@ class GradualUnderflow {
   uint64_t saved_;
 #endif
 };
+
+// In nanoseconds of `cost_per_element`: less is over before anybody could wish it were. The estimates are high for large matrices.
+constexpr double kLong = 1e8;
 
 // " in batch element [2, 0]", and nothing for a single pencil.
 std::string batch_element(const std::vector<int64_t>& shape, int64_t index) {
@@ -76,14 +81,23 @@ std::string said(const Outcome& outcome) {
   return routine + " returned info = " + std::to_string(outcome.info);
 }
 
+void Batch::watch(int64_t elements, std::function<bool()> cancelled) {
+  if (static_cast<double>(elements) * static_cast<double>(cost_per_element()) < kLong) return;
+  interruption_ = std::make_shared<const Interruption>(std::move(cancelled));
+}
+
+bool Batch::interrupted() const { return interruption_ != nullptr && interruption_->happened(); }
+
 void Batch::run(int64_t begin, int64_t end) {
   if (!refusal_.empty()) return;
+  const Interruptible interruptible(interruption_.get());
   const GradualUnderflow gradual_underflow;
   const GroupWorker worker = make_group_worker();
   std::vector<std::string> problems(group_size());
   for (int64_t first = begin; first < end; first += group_size()) {
     const int64_t count = std::min(group_size(), end - first);
     worker(first, count, problems.data());
+    if (interrupted()) return;
     for (int64_t i = 0; i < count; ++i) {
       if (problems[i].empty()) continue;
       if (fill_failures_) {

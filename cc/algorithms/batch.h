@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -14,6 +15,8 @@
 #include "pencil/lapack.h"
 
 namespace tfqz {
+
+class Interruption;
 
 // What the library of the ops uses of the library that has all below it: for the linker.
 #define TFQZ_INTERFACE __attribute__((visibility("default")))
@@ -33,6 +36,9 @@ TFQZ_INTERFACE std::string complaint(const std::string& text, const std::vector<
 std::string not_finite(const char* name);
 std::string said(const Outcome& outcome);
 
+// What an op that was interrupted says.
+inline constexpr char kInterrupted[] = "interrupted, by SIGINT or whoever cancelled it";
+
 // How many elements a thread should take at once: few enough to balance, all that it can for one set of workspaces, and whole
 // groups.
 inline int64_t range_size(int64_t elements, int64_t threads, int64_t group) {
@@ -45,6 +51,13 @@ class TFQZ_INTERFACE Batch {
   // `fill_failures`: NaN for the elements that fail, and no failure reported.
   explicit Batch(bool fill_failures) : fill_failures_(fill_failures) {}
   virtual ~Batch() = default;
+
+  // Where `elements` of them take long, SIGINT and `cancelled` (whether nobody wants the results any more; any thread may ask) end what
+  // runs from now on.
+  void watch(int64_t elements, std::function<bool()> cancelled);
+
+  // Whether that has happened. Then the results mean nothing.
+  bool interrupted() const;
 
   // Does the elements in [begin, end). Disjoint ranges may run at once.
   void run(int64_t begin, int64_t end);
@@ -84,6 +97,7 @@ class TFQZ_INTERFACE Batch {
   int64_t failing_index_ = std::numeric_limits<int64_t>::max();
   std::string problem_;
   std::string refusal_;
+  std::shared_ptr<const Interruption> interruption_;
 };
 
 }  // namespace tfqz

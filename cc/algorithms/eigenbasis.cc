@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "algorithms/arithmetic.h"
+#include "pencil/interruption.h"
 #include "pencil/phase.h"
 #include "vectors/widths.h"
 
@@ -108,6 +109,7 @@ TFQZ_FOR_EACH_VECTOR_WIDTH void BorderedSolver<C>::prepare(const BorderedEquatio
   const R cluster = std::pow(std::numeric_limits<R>::epsilon(), R(0.75));  // tfqz/_form/tolerances.py
   C *const by_s = sums_.data(), *const by_t = by_s + n_;
   for (int i = 0; i < n_; ++i) {
+    if (interrupted()) return;
     const std::size_t row = static_cast<std::size_t>(i) * n_;
     std::fill_n(by_s, 2 * n_, C(0));
     for (int k = i; k < n_; ++k) {
@@ -131,6 +133,7 @@ template <typename C>
 TFQZ_FOR_EACH_VECTOR_WIDTH void BorderedSolver<C>::substitute(const BorderedEquations<C>& e, const C* h, C* u) {
   C *const by_s = sums_.data(), *const by_t = by_s + n_;
   for (int step = 0; step < n_; ++step) {
+    if (interrupted()) return;
     const int i = adjoint_ ? step : n_ - 1 - step;
     const std::size_t row = static_cast<std::size_t>(i) * n_;
     std::fill_n(by_s, 2 * n_, C(0));

@@ -12,6 +12,7 @@
 
 #include "algorithms/arithmetic.h"
 #include "algorithms/exchange_window.h"
+#include "pencil/interruption.h"
 #include "pencil/lapack.h"
 #include "vectors/widths.h"
 
@@ -196,6 +197,7 @@ TFQZ_FOR_EACH_VECTOR_WIDTH bool sort_blocks(const SchurForm<T>& form, Row* rows)
   };
   // Insertion: blocks above are in order.
   for (int from = form.block_size(0); from < n;) {
+    if (interrupted()) return false;
     const int second = form.block_size(from);
     int to = from;
     while (to > 0 && rows[to - 1].label < rows[from].label) {

@@ -5,6 +5,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "algorithms/apart.h"
 #include "pencil/canonical.h"
 #include "vectors/qz_iteration.h"
 
@@ -108,6 +109,19 @@ Outcome QzSolver<T>::call_driver(bool blocked, Parts parts, LapackInt lwork) {
   return {blocked ? Lapack<T>::gges3_name : Lapack<T>::gges_name, info};
 }
 
+// False if interrupted.
+template <typename T>
+bool QzSolver<T>::call_driver_apart(bool blocked, Parts parts, Outcome* outcome) {
+  const std::shared_ptr<QzSolver> self = this->weak_from_this().lock();
+  if (self == nullptr || n_ < kSmallestApart) {
+    *outcome = call_driver(blocked, parts, lwork_);
+    return true;
+  }
+  if (!do_apart([self, blocked, parts] { self->outcome_ = self->call_driver(blocked, parts, self->lwork_); })) return false;
+  *outcome = outcome_;
+  return true;
+}
+
 // As xGGES, but that S and T are scaled by powers of two. False if it doesn't converge.
 template <typename T>
 bool QzSolver<T>::iterate(Parts parts) {
@@ -193,7 +207,7 @@ Outcome QzSolver<T>::decompose(const T* a, const T* b, Parts parts) {
     if (blocked && n_ <= kLargestUnblocked) continue;
     read(a, S_);
     read(b, T_);
-    outcome = call_driver(blocked, parts, lwork_);
+    if (!call_driver_apart(blocked, parts, &outcome)) return kLeftAlone;
     if (outcome.info != 0) return outcome;
     if (drop_below_diagonal()) break;
   }

@@ -26,9 +26,10 @@ class QzIteration;
 template <typename T>
 bool finish(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, const Factors<T>& factors);
 
-// Holds the workspace for pencils of one size; use one per thread, for as many pencils as there are.
+// Holds the workspace for pencils of one size; use one per thread, for as many pencils as there are. One that std::shared_ptr owns can be
+// interrupted; after that it is of no use.
 template <typename T>
-class QzSolver {
+class QzSolver : public std::enable_shared_from_this<QzSolver<T>> {
  public:
   // Throws std::bad_alloc. `n` >= 1. Without `simd`, LAPACK does it all. `fork`: for two things at once.
   QzSolver(int n, const Simd* simd, const Fork& fork);
@@ -41,6 +42,7 @@ class QzSolver {
   Outcome decompose(const T* a, const T* b, Parts parts);
   bool iterate(Parts parts);
   Outcome call_driver(bool blocked, Parts parts, LapackInt lwork);
+  bool call_driver_apart(bool blocked, Parts parts, Outcome* outcome);
   bool all_finite_of(Parts parts) const;
   bool drop_below_diagonal();
   void drop_negligible_betas(const T* a, const T* b);
@@ -52,6 +54,7 @@ class QzSolver {
   std::unique_ptr<T[]> vectors_;          // beta, and alpha of complex dtypes
   std::unique_ptr<T[]> work_;
   LapackInt lwork_;
+  Outcome outcome_ = {};                       // of a call apart
   std::unique_ptr<QzIteration<T>> iteration_;  // none: LAPACK's driver
 };
 

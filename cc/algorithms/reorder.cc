@@ -5,7 +5,9 @@
 #include <limits>
 #include <type_traits>
 
+#include "algorithms/apart.h"
 #include "pencil/canonical.h"
+#include "pencil/interruption.h"
 
 namespace tfqz {
 template <typename T>
@@ -66,6 +68,7 @@ LapackInt Reorderer<T>::sort_by_lapack() {
     const auto before = [](const Row& x, const Row& y) { return x.label < y.label; };
     const int from = static_cast<int>(std::max_element(rows_.begin() + to, rows_.end(), before) - rows_.begin());
     if (from == to) continue;
+    if (interrupted()) return kLeftAlone.info;
     const int size = form_.block_size(from);
     const LapackInt info = move_up(from, to);
     if (info != 0) return info;

@@ -16,9 +16,10 @@ struct SchurFactors {
   T *t, *z;
 };
 
-// Holds the workspace for matrices of one size; use one per thread, for as many matrices as there are.
+// Holds the workspace for matrices of one size; use one per thread, for as many matrices as there are. One that std::shared_ptr owns can be
+// interrupted; after that it is of no use.
 template <typename T>
-class SchurSolver {
+class SchurSolver : public std::enable_shared_from_this<SchurSolver<T>> {
  public:
   // Throws std::bad_alloc. `n` >= 1.
   explicit SchurSolver(int n);
@@ -28,6 +29,7 @@ class SchurSolver {
 
  private:
   Outcome call_driver(LapackInt lwork);
+  bool call_driver_apart(Outcome* outcome);
 
   int n_;
   Matrices<T> matrices_;
@@ -36,6 +38,7 @@ class SchurSolver {
   std::unique_ptr<Real<T>[]> real_work_;  // of complex dtypes
   std::unique_ptr<T[]> work_;
   LapackInt lwork_;
+  Outcome outcome_ = {};  // of a call apart
 };
 
 }  // namespace tfqz

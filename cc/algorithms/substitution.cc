@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "algorithms/arithmetic.h"
+#include "pencil/interruption.h"
 #include "pencil/products.h"
 #include "vectors/convention-inl.h"
 #include "vectors/widths.h"
@@ -147,6 +148,7 @@ TFQZ_FOR_EACH_VECTOR_WIDTH void VectorSubstitution<T>::find(T* vectors, T* sums)
   }
   const int count = static_cast<int>(blocks_.size());
   for (int b = 0; b < count; ++b) {
+    if (interrupted()) return;
     const Unit& block = blocks_[kLeft ? b : count - 1 - b];
     const int end = block.begin + block.size;
     // Of right vectors those of eigenvalues behind the block, of left ones those before it.

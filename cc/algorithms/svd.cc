@@ -6,6 +6,9 @@
 #include <complex>
 #include <type_traits>
 
+#include "algorithms/apart.h"
+#include "pencil/interruption.h"
+
 namespace tfqz {
 
 template <typename T>
@@ -50,16 +53,39 @@ LapackInt SvdSolver<T>::iterate(T* u, Real<T>* s, LapackInt lwork) {
   return info;
 }
 
+// Of what B_ holds. False if interrupted.
+template <typename T>
+bool SvdSolver<T>::decompose(bool by_halves, T* u, Real<T>* s, LapackInt* info) {
+  const auto call = [by_halves](SvdSolver* solver, T* u, Real<T>* s) {
+    const auto lwork = static_cast<LapackInt>(solver->work_.size());
+    return by_halves ? solver->divide_and_conquer(u, s, lwork) : solver->iterate(u, s, lwork);
+  };
+  const std::shared_ptr<SvdSolver> self = this->weak_from_this().lock();
+  if (self == nullptr || p_ < kSmallestApart || interruption() == nullptr) {
+    *info = call(this, u, s);
+    return true;
+  }
+  u_.resize(static_cast<std::size_t>(m_) * p_);
+  s_.resize(p_);
+  if (!do_apart([self, call] { self->info_ = call(self.get(), self->u_.data(), self->s_.data()); })) return false;
+  std::copy(u_.begin(), u_.end(), u);
+  std::copy(s_.begin(), s_.end(), s);
+  *info = info_;
+  return true;
+}
+
 template <typename T>
 Outcome SvdSolver<T>::operator()(const T* b, T* u, Real<T>* s, T* v) {
   const Columns<T> B = B_.all(), V = V_.all();
   const std::size_t size = static_cast<std::size_t>(m_) * n_;
-  const auto lwork = static_cast<LapackInt>(work_.size());
   std::copy_n(b, size, B.data);
-  const LapackInt info = divide_and_conquer(u, s, lwork);
+  LapackInt info = 0;
+  if (!decompose(/*by_halves=*/true, u, s, &info)) return kLeftAlone;
   if (info != 0) {
     std::copy_n(b, size, B.data);
-    if (iterate(u, s, lwork) != 0) return {Lapack<T>::gesdd_name, info};
+    LapackInt info_too = 0;
+    if (!decompose(/*by_halves=*/false, u, s, &info_too)) return kLeftAlone;
+    if (info_too != 0) return {Lapack<T>::gesdd_name, info};
   }
   for (int j = 0; j < p_; ++j) {
     if (!std::isfinite(s[j])) return {Lapack<T>::gesdd_name, Outcome::kNotFinite};

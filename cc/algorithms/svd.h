@@ -2,6 +2,7 @@
 #ifndef TFQZ_ALGORITHMS_SVD_H_
 #define TFQZ_ALGORITHMS_SVD_H_
 
+#include <memory>
 #include <vector>
 
 #include "algorithms/householder.h"
@@ -9,9 +10,10 @@
 
 namespace tfqz {
 
-// Holds the workspace for matrices of one size; use one per thread.
+// Holds the workspace for matrices of one size; use one per thread. One that std::shared_ptr owns can be interrupted; after that it is of
+// no use.
 template <typename T>
-class SvdSolver {
+class SvdSolver : public std::enable_shared_from_this<SvdSolver<T>> {
  public:
   // Throws std::bad_alloc. `m`, `n` >= 1.
   SvdSolver(int m, int n);
@@ -21,6 +23,7 @@ class SvdSolver {
   Outcome operator()(const T* b, T* u, Real<T>* s, T* v);
 
  private:
+  bool decompose(bool by_halves, T* u, Real<T>* s, LapackInt* info);
   LapackInt divide_and_conquer(T* u, Real<T>* s, LapackInt lwork);
   LapackInt iterate(T* u, Real<T>* s, LapackInt lwork);
 
@@ -29,6 +32,10 @@ class SvdSolver {
   std::vector<T> work_;
   std::vector<Real<T>> real_work_;
   std::vector<LapackInt> integer_work_;
+  // Of a call apart.
+  std::vector<T> u_;
+  std::vector<Real<T>> s_;
+  LapackInt info_ = 0;
 };
 
 }  // namespace tfqz

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "algorithms/arithmetic.h"
+#include "pencil/interruption.h"
 
 namespace tfqz {
 namespace {
@@ -249,6 +250,7 @@ void TriangularSolver<T>::solve_lower(int begin, int end) {
 // Those of a block below the diagonal, given what others add.
 template <typename T>
 void TriangularSolver<T>::solve_block(int i_begin, int i_end, int j_begin, int j_end) {
+  if (interrupted()) return;
   const int rows = i_end - i_begin, columns = j_end - j_begin;
   if (std::max(rows, columns) <= kLargestSubstituted) return substitute(i_begin, i_end, j_begin, j_end, /*lower=*/false);
   if (columns >= rows) {

@@ -76,8 +76,10 @@ int64_t Count(const std::vector<int64_t>& batch_shape) {
 }
 
 ffi::Error Run(ffi::ThreadPool& pool, const std::vector<int64_t>& batch_shape, Batch* batch) {
+  batch->watch(Count(batch_shape), {});
   ParallelFor(pool, Count(batch_shape), batch->cost_per_element(), batch->group_size(),
               [&](int64_t begin, int64_t end) { batch->run(begin, end); });
+  if (batch->interrupted()) return ffi::Error(ffi::ErrorCode::kCancelled, kInterrupted);
   const std::string failure = batch->failure(batch_shape);
   return failure.empty() ? ffi::Error::Success() : ffi::Error(ffi::ErrorCode::kInvalidArgument, failure);
 }

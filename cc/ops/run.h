@@ -11,6 +11,7 @@
 #include "algorithms/batch.h"
 #include "ops/shapes.h"
 #include "pencil/fork.h"
+#include "tensorflow/core/framework/cancellation.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/util/work_sharder.h"
 
@@ -41,8 +42,11 @@ inline absl::Status Run(tensorflow::OpKernelContext* context, const tensorflow::
   // Shard makes ranges as short as pay for a thread; each would set up workspaces of its own.
   const int64_t elements = batch_shape.num_elements();
   const int64_t size = range_size(elements, workers.num_threads, batch->group_size());
+  tensorflow::CancellationManager* const manager = context->cancellation_manager();
+  batch->watch(elements, [manager] { return manager != nullptr && manager->IsCancelled(); });
   tensorflow::Shard(workers.num_threads, workers.workers, (elements + size - 1) / size, size * batch->cost_per_element(),
                     [&](int64_t begin, int64_t end) { batch->run(begin * size, std::min(elements, end * size)); });
+  if (batch->interrupted()) return absl::CancelledError(kInterrupted);
   const std::string failure = batch->failure(Sizes(batch_shape));
   return failure.empty() ? absl::OkStatus() : absl::InvalidArgumentError(failure);
 }

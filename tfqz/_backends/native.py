@@ -125,7 +125,13 @@ def _call(name, matrices, function, vectors=(), numbers=(), lists=None, **attrib
     inputs = [*matrices, *vectors, *numbers]
     if lists is not None:
         inputs = [*inputs[: len(inputs) - sum(map(len, lists))], *lists]
-    return tf.nest.flatten(getattr(library.load()[0], f"tfqz_{name}")(*inputs, body=body, **attributes))
+    try:
+        return tf.nest.flatten(getattr(library.load()[0], f"tfqz_{name}")(*inputs, body=body, **attributes))
+    except RuntimeError as error:
+        # Up to Python 3.11 an interrupt that comes while TensorFlow makes an exception of the interrupted op's status ends up as this.
+        if "REPLACED BY KeyboardInterrupt" in str(error):
+            raise KeyboardInterrupt from None
+        raise
 
 
 @functools.cache
