@@ -101,8 +101,10 @@ bool do_apart(std::function<void()> work) {
     return true;
   }
   std::unique_lock<std::mutex> lock(running->mutex);
-  while (!running->ended.wait_for(lock, kPatience, [&] { return running->done; })) {
-    if (interrupted() && running->leave_alone()) return false;
+  while (!running->done) {
+    // Not wait_for: what it is made of came with a late version of glibc.
+    running->ended.wait_until(lock, std::chrono::system_clock::now() + kPatience);
+    if (!running->done && interrupted() && running->leave_alone()) return false;
   }
   return true;
 }
