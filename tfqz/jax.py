@@ -11,7 +11,7 @@ import functools
 
 import jax
 
-from tfqz._backends import native
+from tfqz._backends import library
 
 
 @functools.cache
@@ -21,10 +21,10 @@ def register():
     Raises:
       ImportError: the C++ library doesn't load.
     """
-    reason = native.why_not()
+    _, reason = library.load()
     if reason is not None:
         raise ImportError(reason)
-    handler_at = ctypes.CDLL(str(native.LIBRARY)).tfqz_ffi_handler
+    handler_at = ctypes.CDLL(str(library.path())).tfqz_ffi_handler
     handler_at.restype, handler_at.argtypes = ctypes.c_void_p, [ctypes.c_int, ctypes.POINTER(ctypes.c_char_p)]
     name = ctypes.c_char_p()
     place = 0
