@@ -21,17 +21,18 @@ CASES = [pytest.param(name, marks=[pytest.mark.slow] if len(problem.a) > 50 else
 SOLVERS = {"continuous": "solve_continuous_are", "discrete": "solve_discrete_are"}
 # Rounding of X and of a few products with it; of large ones also that of sums of a hundred terms.
 VALUE_FLOOR, GRADIENT_FLOOR = 16 * EPS, 64 * EPS
-# Relative errors of X and of its gradient after balancing, ordered QZ and one Newton step, all in double precision. Allowed is three times
-# that, as cotangents and orders of summation differ by so much, or three times SciPy's error of X where that is less.
+# Relative errors of X and of its gradient after balancing, ordered QZ, one Newton step and one correction of the multiplier, all in double
+# precision. Allowed is three times that, as cotangents and orders of summation differ by so much, or three times SciPy's error of X where
+# that is less.
 MEASURED = {
     **{f"carex-{j}": (5e-16, 1e-14) for j in (1, 2, 3, 4, 10)},
-    "carex-5": (6e-16, 3e-13),
-    "carex-6": (4e-15, 2e-10),
+    "carex-5": (6e-16, 1e-14),
+    "carex-6": (4e-15, 4e-12),
     "carex-7": (0, 2e-16),
     "carex-8": (7e-13, 5e-11),
     "carex-9": (0, 4e-16),
     "carex-12": (7e-7, 5e-4),
-    "carex-13": (2e-16, 3e-10),  # as in a batch; LAPACK keeps the digits of its graded closed loop
+    "carex-13": (2e-16, 1e-15),
     "carex-14": (2e-5, 3e-4),
     **{f"carex-{j}": (1e-15, 1e-12) for j in (15, 16, 18, 19)},
     "carex-17": (3e-7, 4e-4),

@@ -166,18 +166,24 @@ def _multiplier(S, T, Q, Z, X, a, b, r, e, s, Xb, discrete, native):
     K, Ac = gain(X, a, b, r, e, s, discrete, native)
     Xb = hermitian(Xb)
     P = sylvester.lyapunov(*pencil(Ac, e, discrete), -Xb * (2 if discrete else 1), (S, T, Q, Z), native)
-    return K, Ac, P + _correction(P, Xb, Ac, e, S, T, Q, Z, native) if discrete else P
+    return K, Ac, P + _correction(P, Xb, Ac, e, S, T, Q, Z, discrete, native)
 
 
-def _correction(P, Xb, Ac, e, S, T, Q, Z, native):
-    """What P has to be corrected by, a constant: in Ac - e and Ac + e the smaller one of both has lost what it is smaller by."""
+def _correction(P, Xb, Ac, e, S, T, Q, Z, discrete, native):
+    """What P has to be corrected by, a constant: QZ's factors are those of a pencil nearby, which is far away for small entries of a
+    graded closed loop; and in Ac - e and Ac + e the smaller one of both has lost what it is smaller by."""
     P, Xb, Ac = map(tf.stop_gradient, (P, Xb, Ac))
+    e = None if e is None else tf.stop_gradient(e)
 
     def between(X):
         return matmul(matmul(X, P), X, adjoint_b=True)
 
-    residual = between(Ac) - (P if e is None else between(tf.stop_gradient(e))) + Xb
-    return tf.stop_gradient(sylvester.solve_lyapunov(S, T, Q, Z, -2 * residual, native=native)[0])
+    if discrete:
+        residual = 2 * (between(Ac) - (P if e is None else between(e)) + Xb)
+    else:
+        AcPe = matmul(Ac, P if e is None else matmul(P, e, adjoint_b=True))
+        residual = AcPe + tf.linalg.adjoint(AcPe) + Xb
+    return tf.stop_gradient(sylvester.solve_lyapunov(S, T, Q, Z, -residual, native=native)[0])
 
 
 def _of_coefficients(X, K, P, left):
