@@ -51,13 +51,13 @@ def main():
     run(COMPILER, "-shared", *(objects[path] for path in ops), "-o", folder / "libtfqz_tf.so", shared, *tensorflow, "-Wl,-z,defs")
     print(f"compiled and linked: {len(core)} files of the core, {len(ops)} of the ops")
 
-    for simd in ("baseline", "none"):
-        command = [EMULATOR, "-L", SYSTEM, "-E", f"TFQZ_SIMD={simd}", "-E", f"LD_LIBRARY_PATH={libraries}", program]
-        lines = run(*command).stdout.splitlines()
-        worst = max(float(re.search(r"residual: (.*)", line).group(1)) for line in lines)
-        print(f"TFQZ_SIMD={simd}: {len(lines)} checks, the largest residual {worst:.1f} (below {LARGEST_RESIDUAL})")
-        if worst >= LARGEST_RESIDUAL:
-            return 1
+    # OpenBLAS's kernels for SVE err under qemu, whose own processor has it.
+    command = [EMULATOR, "-cpu", "cortex-a72", "-L", SYSTEM, "-E", f"LD_LIBRARY_PATH={libraries}", program]
+    lines = run(*command).stdout.splitlines()
+    worst = max(float(re.search(r"residual: (.*)", line).group(1)) for line in lines)
+    print(f"{len(lines)} checks, the largest residual {worst:.1f} (below {LARGEST_RESIDUAL})")
+    if worst >= LARGEST_RESIDUAL:
+        return 1
     return 0
 
 
