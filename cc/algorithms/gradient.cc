@@ -46,6 +46,7 @@ QzGradient<T>::QzGradient(int n, bool apart, Fork fork)
       apart_(apart),
       size_(static_cast<std::size_t>(n) * n),
       fork_(interruptible(std::move(fork))),
+      scaled_(n, n),
       solver_(n, /*adjoint=*/true, /*ordinary=*/false),
       buffer_(new T[6 * size_]),
       sb_(buffer_.get()),
@@ -89,7 +90,14 @@ bool QzGradient<T>::of_diagonals(const ConstFactors<T>& factors, const Cotangent
 }
 
 template <typename T>
-void QzGradient<T>::operator()(const ConstFactors<T>& factors, const Cotangents<T>& cotangents, const Pair<T>& pencil) {
+void QzGradient<T>::operator()(ConstFactors<T> factors, Cotangents<T> cotangents, const Pair<T>& pencil) {
+  scaled_.scale(&factors, &cotangents);
+  find(factors, cotangents, pencil);
+  scaled_.scale_back(pencil);
+}
+
+template <typename T>
+void QzGradient<T>::find(const ConstFactors<T>& factors, const Cotangents<T>& cotangents, const Pair<T>& pencil) {
   std::fill_n(pencil.first, size_, T(0));
   std::fill_n(pencil.second, size_, T(0));
   for (int j = 0; j < n_; ++j) {

@@ -9,6 +9,7 @@
 
 #include "algorithms/eigenvectors.h"
 #include "algorithms/reorder.h"
+#include "algorithms/scaled_gradient.h"
 #include "algorithms/triangular.h"
 #include "pencil/clusters.h"
 #include "pencil/fork.h"
@@ -30,12 +31,13 @@ class QzGradient {
   QzGradient(int n, bool apart, Fork fork);
 
   // `pencil` receives the cotangents of A and B.
-  void operator()(const ConstFactors<T>& factors, const Cotangents<T>& cotangents, const Pair<T>& pencil);
+  void operator()(ConstFactors<T> factors, Cotangents<T> cotangents, const Pair<T>& pencil);
 
  private:
   using R = Real<T>;
   using Complex = std::complex<R>;
 
+  void find(const ConstFactors<T>& factors, const Cotangents<T>& cotangents, const Pair<T>& pencil);
   bool of_diagonals(const ConstFactors<T>& factors, const Cotangents<T>& cotangents) const;
   void by_eigenvectors(const ConstFactors<T>& factors, bool only_eigenvalues, const Pair<T>& pencil);
   bool all_zero(const T* matrix) const;
@@ -49,6 +51,7 @@ class QzGradient {
   const bool apart_;
   const std::size_t size_;
   const Fork fork_;
+  ScaledGradient<T> scaled_;
   TriangularSolver<T> solver_;
   std::unique_ptr<T[]> buffer_;
   T *const sb_, *const tb_, *const g_w_, *const g_y_, *const e_, *const f_;

@@ -203,10 +203,13 @@ Outcome QzSolver<T>::decompose(const T* a, const T* b, Parts parts) {
     if (iterate(parts) && all_finite_of(parts)) return {"", 0};
   }
   Outcome outcome = {};
+  double of_a = 1, of_b = 1;
   for (const bool blocked : {true, false}) {
     if (blocked && n_ <= kLargestUnblocked) continue;
     read(a, S_);
     read(b, T_);
+    // xGGES scales very large and very small ones by other numbers than powers of two.
+    of_a = normalize(S_), of_b = normalize(T_);
     if (!call_driver_apart(blocked, parts, &outcome)) return kLeftAlone;
     if (outcome.info != 0) return outcome;
     if (drop_below_diagonal()) break;
@@ -214,6 +217,8 @@ Outcome QzSolver<T>::decompose(const T* a, const T* b, Parts parts) {
   const Matrix<T> Q = parts == Parts::kAll ? Q_ : Matrix<T>(), Z = parts == Parts::kEigenvalues ? Matrix<T>() : Z_;
   split_real_blocks(S_, T_, Q, Z);
   drop_negligible_betas(a, b);
+  multiply(S_, of_a);
+  multiply(T_, of_b);
   if (!all_finite_of(parts)) outcome.info = Outcome::kNotFinite;
   return outcome;
 }

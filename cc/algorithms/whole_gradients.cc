@@ -9,6 +9,7 @@
 
 #include "algorithms/choose_simd.h"
 #include "algorithms/gradient.h"
+#include "algorithms/scaled_gradient.h"
 #include "algorithms/whole_gradient.h"
 #include "vectors/lockstep_gradient.h"
 
@@ -24,19 +25,22 @@ class WholeGradientBatch<T>::Group {
         element_(8 * size_ + static_cast<std::size_t>(p_) * (std::max(batch.m_, batch.n_) - p_)),
         whole_(batch.m_, batch.n_, batch.fork_),
         identity_(size_),
-        buffer_(element_ * batch.group_size_) {
+        buffer_(element_ * batch.group_size_),
+        scaled_(batch.group_size_, ScaledGradient<T>(batch.m_, batch.n_)) {
     for (int i = 0; i < p_; ++i) identity_[i * (p_ + std::size_t{1})] = 1;
     if (batch.simd_ != nullptr) lockstep_ = make_lockstep_gradient<T>(*batch.simd_, p_);
-    indices_.reserve(batch.group_size_);
+    indices_.reserve(batch.group_size_), wholes_.reserve(batch.group_size_);
     factors_.reserve(batch.group_size_), cotangents_.reserve(batch.group_size_), pencils_.reserve(batch.group_size_);
   }
 
   void operator()(int64_t first, int64_t count) {
-    indices_.clear(), factors_.clear(), cotangents_.clear(), pencils_.clear();
+    indices_.clear(), wholes_.clear(), factors_.clear(), cotangents_.clear(), pencils_.clear();
     for (int64_t index = first; index < first + count; ++index) {
-      const ConstFactors<T> factors = factors_of(index);
-      const Cotangents<T> cotangents = cotangents_of(index);
+      ConstFactors<T> factors = factors_of(index);
+      Cotangents<T> cotangents = cotangents_of(index);
       if (!whole_.succeeded(factors, cotangents, pencil_of(index))) continue;
+      scaled_[indices_.size()].scale(&factors, &cotangents);
+      wholes_.push_back({factors, cotangents});
       const InnerGradient<T> inner = inner_of(indices_.size());
       whole_.prepare(factors, cotangents, batch_.rows_ + index * (std::max(batch_.m_, batch_.n_) - p_), inner);
       indices_.push_back(index);
@@ -50,7 +54,9 @@ class WholeGradientBatch<T>::Group {
     if (lockstep_ != nullptr) left = (*lockstep_)(factors_.data(), cotangents_.data(), pencils_.data(), static_cast<int>(usable));
     for (std::size_t k = 0; k < usable; ++k) {
       if ((left >> k & 1) != 0) alone()(factors_[k], cotangents_[k], pencils_[k]);
-      whole_.finish(factors_of(indices_[k]), cotangents_of(indices_[k]), inner_of(k), pencil_of(indices_[k]));
+      const Pair<T> pencil = pencil_of(indices_[k]);
+      whole_.finish(wholes_[k].first, wholes_[k].second, inner_of(k), pencil);
+      scaled_[k].scale_back(pencil);
     }
   }
 
@@ -86,7 +92,9 @@ class WholeGradientBatch<T>::Group {
   std::unique_ptr<LockstepGradient<T>> lockstep_;
   std::unique_ptr<QzGradient<T>> alone_;
   std::vector<T> identity_, buffer_;
+  std::vector<ScaledGradient<T>> scaled_;
   std::vector<int64_t> indices_;
+  std::vector<std::pair<ConstFactors<T>, Cotangents<T>>> wholes_;
   std::vector<ConstFactors<T>> factors_;
   std::vector<Cotangents<T>> cotangents_;
   std::vector<Pair<T>> pencils_;

@@ -96,6 +96,13 @@ void split_real_block(Matrix<R> S, Matrix<R> T_, Matrix<R> Q, Matrix<R> Z, int k
   S(k + 1, k) = T_(k + 1, k) = 0;
 }
 
+// sqrt(x y) of x, y >= 0, to the last bit homogeneous: powers of two make no difference.
+template <typename R>
+R geometric_mean(R x, R y) {
+  const R larger = std::max(x, y);
+  return larger > 0 ? larger * std::sqrt(std::min(x, y) / larger) : larger;
+}
+
 }  // namespace
 
 template <typename T>
@@ -173,12 +180,12 @@ void alpha_beta(Matrix<T> S, Matrix<T> T_, std::complex<Real<T>>* alpha, T* beta
     const R a = std::real(T_(j, j)), d = std::real(T_(j + 1, j + 1)), rho = std::sqrt(d / a);
     const R p = std::real(S(j, j)) * rho, s = std::real(S(j + 1, j + 1)) / rho;
     // -q r - ((p - s) / 2)^2 as a product of two factors: squares would overflow.
-    const R outer = std::sqrt(std::abs(S(j, j + 1))) * std::sqrt(std::abs(S(j + 1, j)));
+    const R outer = geometric_mean(std::abs(S(j, j + 1)), std::abs(S(j + 1, j)));
     const R inner = std::abs(p - s) / 2;
-    const R imaginary = std::sqrt(std::max(outer - inner, R(0))) * std::sqrt(outer + inner);
+    const R imaginary = geometric_mean(std::max(outer - inner, R(0)), outer + inner);
     alpha[j] = {p / 2 + s / 2, imaginary};
     alpha[j + 1] = std::conj(alpha[j]);
-    beta[j] = beta[j + 1] = std::sqrt(a) * std::sqrt(d);
+    beta[j] = beta[j + 1] = a * rho;
     ++j;
   }
 }

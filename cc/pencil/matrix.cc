@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "pencil/lapack.h"
+#include "pencil/largest.h"
 
 namespace tfqz {
 namespace {
@@ -49,29 +50,6 @@ void transpose(const T* from, std::size_t from_stride, T* to, std::size_t to_str
     for (int j = i < whole ? whole : 0; j < n; ++j) to[j * to_stride + i] = from[i * from_stride + j];
   }
 }
-
-// As many sums or maxima side by side as make vectors, and none of which waits for another.
-constexpr int kAbreast = 8;
-
-// The largest modulus.
-template <typename R>
-R largest_of(const R* x, std::size_t count) {
-  R most[kAbreast] = {};
-  std::size_t i = 0;
-  for (; i + kAbreast <= count; i += kAbreast) {
-    for (int k = 0; k < kAbreast; ++k) most[k] = std::abs(x[i + k]) > most[k] ? std::abs(x[i + k]) : most[k];
-  }
-  for (; i < count; ++i) most[0] = std::max(most[0], std::abs(x[i]));
-  return *std::max_element(most, most + kAbreast);
-}
-
-// Real and imaginary parts one after the other.
-template <typename T>
-const Real<T>* parts(const T* x) {
-  return reinterpret_cast<const Real<T>*>(x);
-}
-template <typename T>
-constexpr int kParts = sizeof(T) / sizeof(Real<T>);
 
 // The power of two beyond x: short of the ends of the range, so that the inverse is a number too.
 template <typename R>

@@ -26,6 +26,14 @@ struct BalancedBlock {
   V p, q, r, s, a, d, rho, beta, y;
 };
 
+// sqrt(x y) of x, y >= 0, to the last bit homogeneous: powers of two make no difference.
+template <typename V>
+HWY_INLINE V geometric_mean(V x, V y) {
+  using std::max, std::min, std::sqrt;
+  const V larger = max(x, y), nothing = constant<V>(0);
+  return larger * sqrt(min(x, y) / select(larger == nothing, constant<V>(1), larger));
+}
+
 // Where no block starts: of an arbitrary one with complex eigenvalues.
 template <typename V, typename M>
 HWY_INLINE BalancedBlock<V> balanced(M start, V p, V q, V r, V s, V a, V d) {
@@ -35,13 +43,13 @@ HWY_INLINE BalancedBlock<V> balanced(M start, V p, V q, V r, V s, V a, V d) {
   block.a = select(start, a, one);
   block.d = select(start, d, one);
   block.rho = sqrt(block.d / block.a);
-  block.beta = sqrt(block.a) * sqrt(block.d);
+  block.beta = block.a * block.rho;
   block.p = select(start, p, one) * block.rho;
   block.q = select(start, q, one);
   block.r = select(start, r, -one);
   block.s = select(start, s, one) / block.rho;
-  const V outer = sqrt(abs(block.q)) * sqrt(abs(block.r)), inner = abs(block.p - block.s) / constant<V>(2);
-  block.y = sqrt(max(outer - inner, constant<V>(0))) * sqrt(outer + inner);  // squares would overflow
+  const V outer = geometric_mean(abs(block.q), abs(block.r)), inner = abs(block.p - block.s) / constant<V>(2);
+  block.y = geometric_mean(outer + inner, max(outer - inner, constant<V>(0)));  // squares would overflow
   return block;
 }
 

@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "pencil/clusters.h"
+#include "pencil/gradient_scale.h"
 #include "vectors/convention-inl.h"
 #include "vectors/lanes_memory-inl.h"
 #include "vectors/lockstep_equations-inl.h"
@@ -51,9 +52,11 @@ class GradientInLockstep : public LockstepGradient<T> {
     const auto constant_field = [this](int i) { return Field<const N>(&fields_[i * size_], n_); };
     Convention<T, N> c(n_, constant_field(0), constant_field(1), constant_field(2), constant_field(3), field(4), field(5),
                        constant_field(6), constant_field(7), field(8), field(9), work);
-    const Mask<R> of_rotations = not_zero(field(6), not_zero(field(7), nowhere()));
-    const std::uint64_t left_out = find_unfit(c, /*crowds=*/of_eigenvalues | !of_rotations);
     c.keep_pattern();
+    Largest largest = measure(any(of_eigenvalues));
+    const Mask<R> of_rotations = !is_zero(largest.frames_bar);
+    if (far(largest)) scale(any(of_eigenvalues), &largest);
+    const std::uint64_t left_out = find_unfit(c, largest, /*crowds=*/of_eigenvalues | !of_rotations);
     if (any(of_eigenvalues)) c.add_eigenvalues(alphab_re, alphab_im, betab);
     c.prepare();
     rotation_cotangents<T>(n_, c);
@@ -70,6 +73,7 @@ class GradientInLockstep : public LockstepGradient<T> {
     turn_back<T>(n_, c.Q, c.Sb, c.Z, field(8), field(6));
     turn_back<T>(n_, c.Q, c.Tb, c.Z, field(8), field(7));
     // What is unpacked for the lanes that are left out has no meaning.
+    if (scaled_) scale_back();
     unpack(field(6), count, [&](int k) { return pencils[k].first; });
     unpack(field(7), count, [&](int k) { return pencils[k].second; });
     return left_out;
@@ -125,25 +129,99 @@ class GradientInLockstep : public LockstepGradient<T> {
 
   static Mask<R> nowhere() { return is_zero(constant<V>(1)); }
 
-  // Where the mask is true or an entry isn't 0.
-  Mask<R> not_zero(Field<N> x, Mask<R> mask) const {
-    const V* entries = reinterpret_cast<const V*>(&x(0, 0));
-    for (std::size_t k = 0; k < size_ * kParts && any(!mask); ++k) mask = mask | !is_zero(entries[k]);
-    return mask;
+  // pencil/gradient_scale.h, for all lanes.
+  struct Largest {
+    V s, t, s_bar, t_bar, frames_bar;
+  };
+
+  Largest measure(bool eigenvalues) const {
+    Largest largest{};
+    V z_bar{};
+    const auto add = [&](int i, std::size_t k, V* most) HWY_ATTR { *most = max(*most, HWY_NAMESPACE::size(fields_[i * size_ + k])); };
+    for (std::size_t k = 0; k < size_; ++k) {
+      add(0, k, &largest.s);
+      add(1, k, &largest.t);
+      add(4, k, &largest.s_bar);
+      add(5, k, &largest.t_bar);
+      add(6, k, &largest.frames_bar);
+      add(7, k, &z_bar);
+    }
+    largest.frames_bar = max(largest.frames_bar, z_bar);
+    if (!eigenvalues) return largest;
+    for (int j = 0; j < n_; ++j) {
+      const auto [alphab_re, alphab_im, betab] = eigenvalues_at(j);
+      largest.s_bar = max(largest.s_bar, max(abs(*alphab_re), abs(*alphab_im)));
+      largest.t_bar = max(largest.t_bar, abs(*betab));
+    }
+    return largest;
+  }
+  std::array<V*, 3> eigenvalues_at(int j) const { return {vectors_ + 5 * n_ + j, vectors_ + 6 * n_ + j, vectors_ + 7 * n_ + j}; }
+
+  static bool far(const Largest& x) {
+    const auto outside = [](V y, R limit) HWY_ATTR { return (constant<V>(limit) < y) | ((y < constant<V>(1 / limit)) & !is_zero(y)); };
+    const V bars = max(max(x.s_bar, x.t_bar), x.frames_bar);
+    return any(outside(x.s, kFarPencil<R>) | outside(x.t, kFarPencil<R>) | outside(bars, kFarCotangents<R>));
+  }
+
+  // Each lane by its own powers, or by 1.
+  void scale(bool eigenvalues, Largest* largest) {
+    Powers s, t, of_s, of_t, of_frames;
+    for (int lane = 0; lane < kLanes<T>; ++lane) {
+      const auto of = [&](V& x) { return lane_of(&x, lane); };
+      const GradientScale scale =
+          LargestEntries<R>{of(largest->s), of(largest->t), of(largest->s_bar), of(largest->t_bar), of(largest->frames_bar)}.scale();
+      s.set(lane, -scale.s);
+      t.set(lane, -scale.t);
+      of_s.set(lane, scale.s - scale.common);
+      of_t.set(lane, scale.t - scale.common);
+      of_frames.set(lane, -scale.common);
+      back_of_a_.set(lane, scale.common - scale.s);
+      back_of_b_.set(lane, scale.common - scale.t);
+    }
+    scaled_ = true;
+    const Powers* const powers[8] = {&s, &t, nullptr, nullptr, &of_s, &of_t, &of_frames, &of_frames};
+    for (int i = 0; i < 8; ++i) {
+      if (powers[i] != nullptr) multiply(i, *powers[i]);
+    }
+    largest->s = s.times(largest->s);
+    largest->t = t.times(largest->t);
+    for (int j = 0; j < n_ && eigenvalues; ++j) {
+      const auto [alphab_re, alphab_im, betab] = eigenvalues_at(j);
+      *alphab_re = of_s.times(*alphab_re);
+      *alphab_im = of_s.times(*alphab_im);
+      *betab = of_t.times(*betab);
+    }
+  }
+  void scale_back() {
+    multiply(6, back_of_a_);
+    multiply(7, back_of_b_);
+    scaled_ = false;
+  }
+
+  // A power of two for each lane.
+  struct Powers {
+    V first, second;
+
+    void set(int lane, int exponent) {
+      const PowerOfTwo<R> power(exponent);
+      lane_of(&first, lane) = power.first;
+      lane_of(&second, lane) = power.second;
+    }
+    HWY_INLINE V times(V x) const { return x * first * second; }
+  };
+  void multiply(int i, const Powers& powers) const {
+    V* entries = reinterpret_cast<V*>(fields_ + i * size_);
+    for (std::size_t k = 0; k < size_ * kParts; ++k) entries[k] = powers.times(entries[k]);
   }
 
   // Lanes with eigenvalues that coincide, so that solutions have to be chosen, or with norms whose products leave the range; and those of
   // `crowds` that are crowded.
-  std::uint64_t find_unfit(const Convention<T, N>& c, Mask<R> crowds) const {
-    const R limit = std::is_same_v<R, float> ? R(1e4) : R(1e50);
+  std::uint64_t find_unfit(const Convention<T, N>& c, const Largest& largest, Mask<R> crowds) const {
+    constexpr R kLimit = kFarPencil<R>;
     V *re = vectors_ + 8 * n_, *im = re + n_, *beta = im + n_, *square = beta + n_, *nearness = square + n_, *over_square = nearness + n_;
-    V norms[2] = {};
-    for (std::size_t k = 0; k < size_; ++k) {
-      norms[0] = max(norms[0], HWY_NAMESPACE::size(fields_[k]));
-      norms[1] = max(norms[1], HWY_NAMESPACE::size(fields_[size_ + k]));
-    }
+    V norms[2] = {largest.s, largest.t};
     auto unfit = nowhere();
-    for (const V& norm : norms) unfit = unfit | (constant<V>(limit) < norm) | (norm < constant<V>(1 / limit));
+    for (const V& norm : norms) unfit = unfit | (constant<V>(kLimit) < norm) | (norm < constant<V>(1 / kLimit));
     for (V& norm : norms) norm = constant<V>(1) / select(unfit, constant<V>(1), norm);
     for (int j = 0; j < n_; ++j) {
       if constexpr (kComplex<T>) {
@@ -210,6 +288,8 @@ class GradientInLockstep : public LockstepGradient<T> {
   AlignedArray<R> buffer_;
   N* fields_;
   V* vectors_;
+  bool scaled_ = false;
+  Powers back_of_a_, back_of_b_;
 };
 
 template <typename T>

@@ -3,7 +3,7 @@ with coinciding eigenvalues taken apart and elements that failed kept out."""
 
 import tensorflow as tf
 
-from tfqz._derivative import convention, eigenvectors, equations, failed, formula, triangular
+from tfqz._derivative import convention, eigenvectors, equations, failed, formula, scaled, triangular
 from tfqz._derivative.attach import differentiable
 from tfqz._derivative.noise import noise, without_noise
 from tfqz._form import blocks, eigenvalues
@@ -11,6 +11,7 @@ from tfqz._form import blocks, eigenvalues
 
 @differentiable
 @failed.kept_from_gradients("FFFF MMMM PP vv")
+@scaled.near_one("st11 STFF st UV")
 def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, A=None, B=None, alphab=None, betab=None, *, apart=False, ratios=False, moving=True, native=False):
     """Cotangents of A and B.
 

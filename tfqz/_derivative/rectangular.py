@@ -14,7 +14,7 @@ import itertools
 import tensorflow as tf
 
 from tfqz._backends import native as op_library
-from tfqz._derivative import compressed, failed, registration, subspaces
+from tfqz._derivative import compressed, failed, registration, scaled, subspaces
 from tfqz._derivative.attach import attach_gradient, differentiable, recorded, register_rule
 from tfqz._form import blocks, checks
 from tfqz._form.products import matmul
@@ -67,6 +67,7 @@ def _gradient_of_gradient_op(op, *cotangents):
 
 @differentiable
 @failed.kept_from_gradients("FFFF MMMM P ii")
+@scaled.near_one("st11 STFF s 11")
 def _whole(S, T, Q, Z, Sb, Tb, Qb, Zb, A, right_rows, left_rows, native, right, left):
     """Ab and Bb."""
     Qi, Zi, Q, Z, Qb, Zb, *more = compressed.inside_whole(S, T, Q, Z, Sb, Tb, Qb, Zb, right_rows, left_rows, right, left)
@@ -122,10 +123,11 @@ def _between_frames(S, T, Q, Z, A, B):
 
 
 _FORMULAS = {}
-_LAYOUTS = {"Blocks": "i", "Eigvals": "ww vv", "Ratios": "ww vv"}  # beside the pencil's
+_LAYOUTS = {"Blocks": ("i", "1"), "Eigvals": ("ww vv", "uv UV"), "Ratios": ("ww vv", "uv UV")}  # beside the pencil's
 for _kind, _base in itertools.product(("Compressed", "Truncated"), ("Qz", "Eigvals", "Ratios", "Blocks", "Frames")):
     _vectors = "PwP" if _kind == "Truncated" else ""
-    _layout = f"FFFF MMMM PP {_vectors} {_LAYOUTS.get(_base, '')}"
-    _FORMULAS[_kind, _base] = differentiable(failed.kept_from_gradients(_layout)(functools.partial(_formula, kind=_kind, base=_base)))
+    _failed, _scaled = _LAYOUTS.get(_base, ("", ""))
+    _own = scaled.near_one(f"st11 STFF st {'1v1' if _vectors else ''} {_scaled}")(functools.partial(_formula, kind=_kind, base=_base))
+    _FORMULAS[_kind, _base] = differentiable(failed.kept_from_gradients(f"FFFF MMMM PP {_vectors} {_failed}")(_own))
     _rule = functools.partial(_pullback, kind=_kind, base=_base)
     register_rule(_kind + _base, arguments=2 + len(_vectors) + (_base == "Blocks"), broadcast=True)(_rule)

@@ -14,7 +14,7 @@ to G, and the rotation in 2 x 2 blocks to Tb. The notation is that of `formula.p
 
 import tensorflow as tf
 
-from tfqz._derivative import equations, failed, triangular
+from tfqz._derivative import equations, failed, scaled, triangular
 from tfqz._derivative.attach import differentiable
 from tfqz._derivative.convention import divide, largest_entries
 from tfqz._derivative.noise import significant, without_noise
@@ -24,6 +24,7 @@ from tfqz._form.products import matmul
 
 @differentiable
 @failed.kept_from_gradients("FF MM")
+@scaled.near_one("s1 SF")
 def pullback(T, Z, Tb, Zb, native=False):
     """The cotangent of A.
 

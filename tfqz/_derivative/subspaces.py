@@ -2,13 +2,14 @@
 
 import tensorflow as tf
 
-from tfqz._derivative import equations, failed, formula
+from tfqz._derivative import equations, failed, formula, scaled
 from tfqz._derivative.attach import differentiable
 from tfqz._form import blocks
 
 
 @differentiable
 @failed.kept_from_gradients("FFFF i MMMM")
+@scaled.near_one("st11 1 STFF")
 def pullback(S, T, Q, Z, count, Sb, Tb, Qb, Zb, native=False):
     """Cotangents of A and B where S and T are block triangular with two diagonal blocks, the first of `count` rows, and no more.
 

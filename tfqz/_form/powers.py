@@ -1,5 +1,7 @@
 """Powers of two: products with them are exact, so that rows and columns can be scaled for good."""
 
+import functools
+
 import tensorflow as tf
 
 from tfqz._form import blocks
@@ -11,6 +13,32 @@ def of_two(exponents, *, dtype):
     """2^exponents as normal numbers of a real dtype, float32 or float64: by their bits, since no device promises exact powers."""
     bits, integer, bias = (23, tf.int32, 127) if dtype == tf.float32 else (52, tf.int64, 1023)
     return tf.bitcast((tf.cast(exponents, integer) + bias) * 2**bits, dtype)
+
+
+def largest(X):
+    """[..., 1, 1], real: the largest real or imaginary part of a matrix, without a derivative."""
+    X = tf.stop_gradient(X)
+    parts = [tf.math.real(X), tf.math.imag(X)] if X.dtype.is_complex else [X]
+    return functools.reduce(tf.maximum, (tf.reduce_max(tf.abs(x), axis=[-2, -1], keepdims=True) for x in parts))
+
+
+def exponents(x, of_zero=0):
+    """int32: e where 2^e <= x < 2^(e + 1), by the bits of x; `of_zero` for 0, for what is not normal and not a number. No derivative."""
+    bits, integer, bias = (23, tf.int32, 127) if x.dtype == tf.float32 else (52, tf.int64, 1023)
+    biased = tf.cast(tf.bitcast(tf.stop_gradient(x), integer) // 2**bits, tf.int32)
+    return tf.where((biased > 0) & (biased <= 2 * bias), biased - bias, of_zero)
+
+
+def times(x, exponents):
+    """x 2^exponents, of any dtype, for integers that broadcast. In two steps: neither power leaves the range, and what is between x and
+    the product does only where one of these does."""
+    dtype = x.dtype.real_dtype
+    most = 2 * (126 if dtype == tf.float32 else 1022)
+    exponents = tf.clip_by_value(exponents, -most, most)
+    half = exponents // 2
+    for part in (half, exponents - half):
+        x = x * blocks.of_dtype(of_two(part, dtype=dtype), x.dtype)
+    return x
 
 
 def up_to(x):
