@@ -128,7 +128,7 @@ def svd_or_tell(B):
 def factorize_or_tell(a, b):
     """S, T, Q, Z, alpha, beta in canonical form, NaN for each batch element that fails, and the problems: [...], 0 for none."""
     pencil, problems, batch = _usable_pencil(a, b)
-    pencil, scales = _near_one(pencil)
+    pencil, scales = powers.near_one(pencil)
     *factors, converged = iteration.qz(*pencil)
     problems = tf.where(tf.equal(problems, 0) & ~converged, _NO_CONVERGENCE, problems)
     return _finish(factors, scales, problems, batch)
@@ -142,7 +142,7 @@ def reorder_or_tell(S, T, Q, Z, labels):
     problems = tf.where(_is_finite(factors[0]), 0, _INFINITE_S)
     usable = tf.equal(problems, 0)[:, None, None]
     S, T, Q, Z = (blocks.masked(usable, x) for x in factors)
-    (S, T), scales = _near_one([S, T])
+    (S, T), scales = powers.near_one([S, T])
     *factors, pair, refused = exchange.reorder(S, T, Q, Z, tf.reshape(labels, tf.shape(S)[:2]))
     if not S.dtype.is_complex:
         factors = iteration.standardize(*factors, pair)
@@ -155,13 +155,13 @@ def schur_or_tell(A):
     """T, Z of the ordinary Schur form, NaN for each batch element that fails, and the problems. From QZ of the pencil (A, I)."""
     batch = tf.shape(A)[:-2]
     A, problems = _usable_matrix(A, _INFINITE_A)
-    (A,), (scale,) = _near_one([A])
+    (A,), (scale,) = powers.near_one([A])
     S, T, Q, Z, converged = iteration.qz(A, blocks.identity_like(A))
     problems = tf.where(tf.equal(problems, 0) & ~converged, _NO_QR_CONVERGENCE, problems)
     # T is diagonal and of modulus 1 up to rounding: with it taken into Q both unitary factors are the same.
     S, _, _, Z = canonical.canonicalize(S, T, Q, Z)
     S, Z = canonical.canonicalize_schur(S, Z)
-    return _nan_where_failed([powers.times(S, scale), Z], problems, batch)
+    return _nan_where_failed([powers.gradually(S, scale), Z], problems, batch)
 
 
 def _usable_pencil(a, b):
@@ -189,21 +189,14 @@ def _flat(x):
     return flat
 
 
-def _near_one(matrices):
-    """Matrices, [batch, n, n], times powers of two, and the exponents that take this back, [batch, 1, 1]: squares and products of
-    their entries leave the range otherwise, or are flushed to zero."""
-    scales = [powers.exponents(powers.largest(X)) for X in matrices]
-    return [powers.times(X, -scale) for X, scale in zip(matrices, scales)], scales
-
-
 def _finish(factors, scales, problems, batch):
-    """S, T, Q, Z in canonical form, alpha, beta and the problems, with the dimensions `batch`, of factors [batch, n, n], S and T of which
-    are short of 2^scales, [batch, 1, 1]."""
+    """S, T, Q, Z in canonical form, alpha, beta and the problems, with the dimensions `batch`, of the factors, [batch, n, n], of what
+    `powers.near_one` made of a pencil."""
     S, T, Q, Z = canonical.canonicalize(*factors)
     alpha, beta = eigenvalues.alpha_beta(S, T)
-    S, T = (powers.times(X, scale) for X, scale in zip((S, T), scales))
+    S, T, alpha, beta = powers.back_from_one(S, T, alpha, beta, scales)
     factors = [S, T, Q, Z]
-    results = [*factors, *(powers.times(x, scale[..., 0]) for x, scale in zip((alpha, beta), scales))]
+    results = [*factors, alpha, beta]
     finite = tf.reduce_all(tf.stack([_is_finite(x) for x in factors] + [_is_finite(x[:, None]) for x in results[4:]]), axis=0)
     return _nan_where_failed(results, tf.where(tf.equal(problems, 0) & ~finite, _OVERFLOW, problems), batch)
 

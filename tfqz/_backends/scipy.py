@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfqz._backends import frames_on_host, graph, zeros_on_host
 from tfqz._backends.on_host import broadcast_pencil, check_finite, each
-from tfqz._form import blocks, canonical, checks, eigenvalues, tolerances
+from tfqz._form import blocks, canonical, checks, eigenvalues, powers, tolerances
 from tfqz._form.traces import traced
 
 
@@ -24,14 +24,17 @@ def factorize(a, b, on_failure):
     def on_host(a, b):
         return _host_qz(np.asarray(a), np.asarray(b), on_failure == "nan")
 
-    return _finish(*_call(on_host, [a, b], checks.factor_shape(a.shape, b.shape)))
+    pencil, scales = _near_one(a, b)
+    return _finish(_call(on_host, pencil, checks.factor_shape(a.shape, b.shape)), scales)
 
 
 def reorder(factors, labels, on_failure):
     def on_host(*inputs):
         return _host_reorder(*(np.asarray(x) for x in inputs), on_failure == "nan")
 
-    return _finish(*_call(on_host, [*factors, labels], factors[0].shape))
+    S, T, Q, Z = factors
+    pencil, scales = _near_one(S, T)
+    return _finish(_call(on_host, [*pencil, Q, Z, labels], S.shape), scales)
 
 
 check, balance, eigenvectors = graph.check, graph.balance, graph.eigenvectors
@@ -41,7 +44,9 @@ def schur(a, on_failure):
     def on_host(a):
         return _host_schur(np.asarray(a), on_failure == "nan")
 
-    return list(canonical.canonicalize_schur(*_call(on_host, [a], a.shape, count=2)))
+    (near,), (scale,) = _near_one(a)
+    T, Z = canonical.canonicalize_schur(*_call(on_host, [near], a.shape, count=2))
+    return [powers.gradually(T, scale), Z]
 
 
 def compress(a, b, rank, on_failure, left):
@@ -89,19 +94,26 @@ def _called(on_host, inputs, dtypes):
     return tf.numpy_function(on_host, inputs, dtypes, stateful=False)
 
 
-def _finish(*factors):
-    outputs = _canonical_with_eigenvalues(*factors)
+@traced
+def _near_one(*matrices):
+    """As `powers.near_one`. (The host, which may run in a thread of TensorFlow's, would take denormals for 0.)"""
+    return powers.near_one(matrices)
+
+
+def _finish(factors, scales):
+    outputs = _canonical_with_eigenvalues(*factors, *scales)
     for output in outputs:
         output.set_shape(factors[0].shape[: output.shape.rank])  # which a trace for any sizes doesn't know
     return outputs
 
 
 @traced
-def _canonical_with_eigenvalues(S, T, Q, Z):
+def _canonical_with_eigenvalues(S, T, Q, Z, *scales):
     if not S.dtype.is_complex:
         S, T, Q, Z = blocks.split_real(S, T, Q, Z)
-    factors = canonical.canonicalize(S, T, Q, Z)
-    return [*factors, *eigenvalues.alpha_beta(*factors[:2])]
+    S, T, Q, Z = canonical.canonicalize(S, T, Q, Z)
+    S, T, alpha, beta = powers.back_from_one(S, T, *eigenvalues.alpha_beta(S, T), scales)
+    return [S, T, Q, Z, alpha, beta]
 
 
 def _host_qz(a, b, fill_failures):

@@ -30,7 +30,7 @@ def near_one(layout):
         @functools.wraps(pullback)
         def call(*tensors, **options):
             known = {kind: x for kind, x in reversed(list(zip(kinds, tensors))) if kind in "st"}
-            of = {kind: powers.exponents(powers.largest(x)) for kind, x in known.items()}
+            of = {kind: powers.exponents(x) for kind, x in known.items()}
             common = _common(zip(kinds, tensors), of, known["s"])
             shifts = {kind: -e for kind, e in of.items()} | {"F": -common} | {kind.upper(): e - common for kind, e in of.items()}
 
@@ -59,6 +59,6 @@ def _common(arguments, of, S):
     for kind, x in arguments:
         if kind in "STFUV":
             x = blocks.masked(pattern, x) if kind in "ST" else x
-            exponent = powers.exponents(powers.largest(x[..., None] if kind in "UV" else x), of_zero=_NONE)
+            exponent = powers.exponents(x[..., None] if kind in "UV" else x, of_zero=_NONE)
             most = tf.maximum(most, exponent + {"S": of["s"], "U": of["s"], "F": 0}.get(kind, of.get("t", 0)))
     return tf.where(most > _NONE // 2, most, 0)

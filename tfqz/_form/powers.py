@@ -8,37 +8,83 @@ from tfqz._form import blocks
 from tfqz._form.traces import traced
 
 
+# Of float32 and float64: how many bits there are behind the leading one, the integer of that size, the bias of exponents.
+_FORMATS = {tf.float32: (23, tf.int32, 127), tf.float64: (52, tf.int64, 1023)}
+
+
 @traced
 def of_two(exponents, *, dtype):
     """2^exponents as normal numbers of a real dtype, float32 or float64: by their bits, since no device promises exact powers."""
-    bits, integer, bias = (23, tf.int32, 127) if dtype == tf.float32 else (52, tf.int64, 1023)
+    bits, integer, bias = _FORMATS[dtype]
     return tf.bitcast((tf.cast(exponents, integer) + bias) * 2**bits, dtype)
 
 
-def largest(X):
-    """[..., 1, 1], real: the largest real or imaginary part of a matrix, without a derivative."""
+def exponents(X, of_zero=0):
+    """[..., 1, 1], int32: e where the largest real or imaginary part of a matrix is from 2^e to below 2^(e + 1); `of_zero` where it is 0
+    or not a number. By the bits, without a derivative: TensorFlow's threads take denormals for 0."""
     X = tf.stop_gradient(X)
     parts = [tf.math.real(X), tf.math.imag(X)] if X.dtype.is_complex else [X]
-    return functools.reduce(tf.maximum, (tf.reduce_max(tf.abs(x), axis=[-2, -1], keepdims=True) for x in parts))
-
-
-def exponents(x, of_zero=0):
-    """int32: e where 2^e <= x < 2^(e + 1), by the bits of x; `of_zero` for 0, for what is not normal and not a number. No derivative."""
-    bits, integer, bias = (23, tf.int32, 127) if x.dtype == tf.float32 else (52, tf.int64, 1023)
-    biased = tf.cast(tf.bitcast(tf.stop_gradient(x), integer) // 2**bits, tf.int32)
-    return tf.where((biased > 0) & (biased <= 2 * bias), biased - bias, of_zero)
+    largest = functools.reduce(tf.maximum, (tf.reduce_max(_magnitude(x), axis=[-2, -1], keepdims=True) for x in parts))
+    bits, _, bias = _FORMATS[parts[0].dtype]
+    of_denormal = _biased(tf.bitcast(tf.cast(largest, parts[0].dtype), largest.dtype), bits) - 2 * bias - bits + 1
+    e = tf.where(largest < 2**bits, of_denormal, _biased(largest, bits) - bias)
+    return tf.where((largest > 0) & (e <= bias), e, of_zero)
 
 
 def times(x, exponents):
-    """x 2^exponents, of any dtype, for integers that broadcast. In two steps: neither power leaves the range, and what is between x and
-    the product does only where one of these does."""
+    """x 2^exponents, of any dtype, for integers that broadcast; denormals may count as 0. In two steps: neither power leaves the range, and
+    what is between x and the product does only where one of these does."""
     dtype = x.dtype.real_dtype
-    most = 2 * (126 if dtype == tf.float32 else 1022)
+    for power in _in_two(exponents, dtype):
+        x = x * blocks.of_dtype(power, x.dtype)
+    return x
+
+
+def gradually(x, exponents):
+    """The same without a derivative, and where denormals are numbers as any others, before and after, whatever the device makes of them."""
+    if x.dtype.is_complex:
+        return tf.complex(*(gradually(part, exponents) for part in (tf.math.real(x), tf.math.imag(x))))
+    bits, integer, bias = _FORMATS[x.dtype]
+    least = bias - 1 + bits  # 2^-least is the smallest denormal
+    magnitude = _magnitude(x)
+    sign = tf.bitwise.bitwise_xor(tf.bitcast(x, integer), magnitude)
+    denormal = magnitude < 2**bits
+    normal = tf.where(denormal, tf.cast(magnitude, x.dtype), tf.bitcast(magnitude, x.dtype))
+    exponents = exponents - tf.where(denormal, least, 0)
+    number, multiple = times(normal, exponents), times(normal, exponents + least)
+    as_bits = tf.cast(tf.round(tf.minimum(multiple, 2.0**bits)), integer)
+    return tf.bitcast(tf.bitwise.bitwise_or(sign, tf.where(multiple < 2.0**bits, as_bits, tf.bitcast(number, integer))), x.dtype)
+
+
+def near_one(matrices):
+    """Matrices, [..., m, n], times powers of two, and the exponents that take this back, [..., 1, 1]; without derivatives. Squares and
+    products of their entries would leave the range."""
+    scales = [exponents(X) for X in matrices]
+    return [gradually(X, -scale) for X, scale in zip(matrices, scales)], scales
+
+
+def back_from_one(S, T, alpha, beta, scales):
+    """The factors S, T, [..., n, n], alpha and beta, [..., n], of what `near_one` made of a pencil, as those of the pencil."""
+    (of_s, of_t), (row_s, row_t) = scales, (scale[..., 0] for scale in scales)
+    return [gradually(x, scale) for x, scale in zip((S, T, alpha, beta), (of_s, of_t, row_s, row_t))]
+
+
+def _magnitude(x):
+    """The bits of |x| as an integer, in whose order numbers are."""
+    bits, integer, bias = _FORMATS[x.dtype]
+    return tf.bitwise.bitwise_and(tf.bitcast(x, integer), tf.constant(2 ** (bits + 1) * (bias + 1) - 1, integer))
+
+
+def _biased(magnitude, bits):
+    return tf.cast(magnitude // 2**bits, tf.int32)
+
+
+def _in_two(exponents, dtype):
+    """Two powers of two, whose product is 2^exponents."""
+    most = 2 * (_FORMATS[dtype][2] - 1)
     exponents = tf.clip_by_value(exponents, -most, most)
     half = exponents // 2
-    for part in (half, exponents - half):
-        x = x * blocks.of_dtype(of_two(part, dtype=dtype), x.dtype)
-    return x
+    return [of_two(part, dtype=dtype) for part in (half, exponents - half)]
 
 
 def up_to(x):
