@@ -48,11 +48,14 @@ bool SchurSolver<T>::call_driver_apart(Outcome* outcome) {
 template <typename T>
 Outcome SchurSolver<T>::operator()(const T* a, const SchurFactors<T>& factors) {
   read(a, T_);
+  // xGEES scales very large and very small ones by other numbers than powers of two.
+  const double scale = normalize(T_);
   Outcome outcome = {};
   if (!call_driver_apart(&outcome)) return kLeftAlone;
+  if (outcome.info == 0) canonicalize_schur(T_, Z_);
+  multiply(T_, scale);
   if (outcome.info == 0 && !(all_finite(T_) && all_finite(Z_))) outcome.info = Outcome::kNotFinite;
   if (outcome.info == 0) {
-    canonicalize_schur(T_, Z_);
     write(T_, factors.t);
     write(Z_, factors.z);
   }

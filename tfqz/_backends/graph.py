@@ -8,7 +8,7 @@ from tfqz._backends import eigenvectors as eigenvectors_in_ops
 from tfqz._form import blocks, canonical, checks, eigenvalues, powers
 from tfqz._form.traces import traced
 
-_INFINITE_A, _INFINITE_B, _NO_CONVERGENCE, _INFINITE_S, _NO_ORDER, _NO_QR_CONVERGENCE, _OVERFLOW, _NO_SVD = range(1, 9)
+_INFINITE_A, _INFINITE_B, _NO_CONVERGENCE, _INFINITE_S, _NO_ORDER, _NO_QR_CONVERGENCE, _OVERFLOW, _NO_SVD, _QR_OVERFLOW = range(1, 10)
 _TEXTS = {
     _INFINITE_A: checks.FINITE.replace("{name}", "a"),
     _INFINITE_B: checks.FINITE.replace("{name}", "b"),
@@ -17,6 +17,7 @@ _TEXTS = {
     _INFINITE_S: checks.FINITE.replace("{name}", "s"),
     _NO_ORDER: checks.ORDER.replace("{why}", "backend graph refused an exchange"),
     _OVERFLOW: checks.CONVERGENCE.replace("{why}", "backend graph got NaN or Inf"),
+    _QR_OVERFLOW: checks.QR_CONVERGENCE.replace("{why}", "backend graph got NaN or Inf"),
     _NO_SVD: checks.SVD_CONVERGENCE.replace("{why}", "backend graph got NaN or Inf"),
 }
 
@@ -161,7 +162,9 @@ def schur_or_tell(A):
     # T is diagonal and of modulus 1 up to rounding: with it taken into Q both unitary factors are the same.
     S, _, _, Z = canonical.canonicalize(S, T, Q, Z)
     S, Z = canonical.canonicalize_schur(S, Z)
-    return _nan_where_failed([powers.gradually(S, scale), Z], problems, batch)
+    S = powers.gradually(S, scale)
+    problems = tf.where(tf.equal(problems, 0) & ~(_is_finite(S) & _is_finite(Z)), _QR_OVERFLOW, problems)
+    return _nan_where_failed([S, Z], problems, batch)
 
 
 def _usable_pencil(a, b):

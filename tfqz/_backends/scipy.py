@@ -21,11 +21,11 @@ def versions():
 
 
 def factorize(a, b, on_failure):
-    def on_host(a, b):
-        return _host_qz(np.asarray(a), np.asarray(b), on_failure == "nan")
+    def on_host(*inputs):
+        return _host_qz(*(np.asarray(x) for x in inputs), on_failure == "nan")
 
     pencil, scales = _near_one(a, b)
-    return _finish(_call(on_host, pencil, checks.factor_shape(a.shape, b.shape)), scales)
+    return _finish(_call(on_host, [*pencil, *scales], checks.factor_shape(a.shape, b.shape)), scales)
 
 
 def reorder(factors, labels, on_failure):
@@ -34,18 +34,18 @@ def reorder(factors, labels, on_failure):
 
     S, T, Q, Z = factors
     pencil, scales = _near_one(S, T)
-    return _finish(_call(on_host, [*pencil, Q, Z, labels], S.shape), scales)
+    return _finish(_call(on_host, [*pencil, Q, Z, labels, *scales], S.shape), scales)
 
 
 check, balance, eigenvectors = graph.check, graph.balance, graph.eigenvectors
 
 
 def schur(a, on_failure):
-    def on_host(a):
-        return _host_schur(np.asarray(a), on_failure == "nan")
+    def on_host(*inputs):
+        return _host_schur(*(np.asarray(x) for x in inputs), on_failure == "nan")
 
     (near,), (scale,) = _near_one(a)
-    T, Z = canonical.canonicalize_schur(*_call(on_host, [near], a.shape, count=2))
+    T, Z = canonical.canonicalize_schur(*_call(on_host, [near, scale], a.shape, count=2))
     return [powers.gradually(T, scale), Z]
 
 
@@ -116,11 +116,13 @@ def _canonical_with_eigenvalues(S, T, Q, Z, *scales):
     return [S, T, Q, Z, alpha, beta]
 
 
-def _host_qz(a, b, fill_failures):
-    """Factors of NumPy arrays as LAPACK gives them. Raises ValueError, which TensorFlow turns into InvalidArgumentError."""
+def _host_qz(a, b, scale_a, scale_b, fill_failures):
+    """Factors of NumPy arrays as LAPACK gives them, S and T of which are to be multiplied by 2^scale_a, 2^scale_b. Raises ValueError, which
+    TensorFlow turns into InvalidArgumentError."""
     checks.square("a", tf.TensorShape(a.shape), f"{a.shape} and {b.shape}")
-    _, a, b = broadcast_pencil(a, b)
-    return _each(_one_qz, [a, b], 4, fill_failures)
+    batch, a, b = broadcast_pencil(a, b)
+    scales = [np.broadcast_to(x, (*batch, 1, 1)) for x in (scale_a, scale_b)]
+    return _each(_one_qz, [a, b, *scales], 4, fill_failures)
 
 
 def _each(work, inputs, count, fill_failures):
@@ -129,7 +131,7 @@ def _each(work, inputs, count, fill_failures):
     return each(work, inputs, results, fill_failures)
 
 
-def _one_qz(a, b, where):
+def _one_qz(a, b, scale_a, scale_b, where):
     check_finite("a", a, where)
     check_finite("b", b, where)
     (gges,) = scipy.linalg.get_lapack_funcs(("gges",), (a, b))
@@ -137,7 +139,7 @@ def _one_qz(a, b, where):
     if info != 0:
         why = f"LAPACK's {gges.typecode}gges returned info = {info}"
         raise ValueError(checks.CONVERGENCE.format(why=why, where=where))
-    if not all(np.isfinite(x).all() for x in (s, t, q, z)):
+    if not all(np.isfinite(x).all() for x in (q, z)) or not (_stays_finite(s, scale_a) and _stays_finite(t, scale_b)):
         raise ValueError(checks.CONVERGENCE.format(why=f"LAPACK's {gges.typecode}gges returned NaN or Inf", where=where))
     _drop_negligible_betas(a, b, s, t)
     return s, t, q, z
@@ -188,16 +190,15 @@ def _active(a, b):
     return slice(first, last)
 
 
-def _host_reorder(s, t, q, z, labels, fill_failures):
+def _host_reorder(s, t, q, z, labels, scale_s, scale_t, fill_failures):
     """Factors of NumPy arrays with the eigenvalues in the order of their labels, as LAPACK leaves them. Raises ValueError."""
-    return _each(_one_reorder, [s, t, q, z, labels], 4, fill_failures)
+    return _each(_one_reorder, [s, t, q, z, labels, scale_s, scale_t], 4, fill_failures)
 
 
-def _one_reorder(s, t, q, z, labels, where):
+def _one_reorder(s, t, q, z, labels, scale_s, scale_t, where):
     check_finite("s", s, where)
     (tgexc,) = scipy.linalg.get_lapack_funcs(("tgexc",), (s, t))
-    # xTGEXC measures what it leaves of S and T against a norm of both.
-    (s, scale_s), (t, scale_t) = _normalized(s), _normalized(t)
+    # xTGEXC measures what it leaves of S and T against a norm of both, which are near one.
     labels, infinite, to = labels.copy(), np.diagonal(t) == 0, 0
     while to < len(labels):
         here = to + int(np.argmax(labels[to:]))
@@ -213,34 +214,30 @@ def _one_reorder(s, t, q, z, labels, where):
     # An infinite eigenvalue is one afterwards. As much as an exchange leaves of t_jj = 0 may stand below the diagonal.
     place = np.flatnonzero(infinite & (np.abs(np.diagonal(t)) <= tolerances.exchange(t.dtype)))
     t[place, place] = 0
-    s, t = s * scale_s, t * scale_t
-    if not all(np.isfinite(x).all() for x in (s, t, q, z)):
+    if not all(np.isfinite(x).all() for x in (q, z)) or not (_stays_finite(s, scale_s) and _stays_finite(t, scale_t)):
         raise ValueError(checks.ORDER.format(why=f"LAPACK's {tgexc.typecode}tgexc returned NaN or Inf", where=where))
     return s, t, q, z
 
 
-def _host_schur(a, fill_failures):
-    """T, Z of a NumPy array as LAPACK gives them. Raises ValueError."""
+def _host_schur(a, scale, fill_failures):
+    """T, Z of a NumPy array as LAPACK gives them, T to be multiplied by 2^scale. Raises ValueError."""
     checks.square("a", tf.TensorShape(a.shape), a.shape)
-    return _each(_one_schur, [a], 2, fill_failures)
+    return _each(_one_schur, [a, scale], 2, fill_failures)
 
 
-def _one_schur(a, where):
+def _one_schur(a, scale, where):
     check_finite("a", a, where)
     (gees,) = scipy.linalg.get_lapack_funcs(("gees",), (a,))
     t, *_, z, _, info = gees(lambda *_: None, a)
     if info != 0:
         why = f"LAPACK's {gees.typecode}gees returned info = {info}"
         raise ValueError(checks.QR_CONVERGENCE.format(why=why, where=where))
-    if not (np.isfinite(t).all() and np.isfinite(z).all()):
+    if not (_stays_finite(t, scale) and np.isfinite(z).all()):
         raise ValueError(checks.QR_CONVERGENCE.format(why=f"LAPACK's {gees.typecode}gees returned NaN or Inf", where=where))
     return t, z
 
 
-def _normalized(x):
-    """x over the power of two that brings its largest entry near 1, and that; short of the ends of the range."""
-    real = x.real.dtype.type
-    limit = np.finfo(real).maxexp - 3
+def _stays_finite(x, scale):
+    """Whether x is finite and stays so times 2^scale."""
     largest = max(np.abs(x.real).max(initial=0), np.abs(x.imag).max(initial=0))
-    scale = np.ldexp(real(1), int(np.clip(np.frexp(largest)[1], -limit, limit)))
-    return x / scale, scale
+    return np.isfinite(x).all() and np.frexp(largest)[1] + scale.item() <= np.finfo(x.dtype).maxexp

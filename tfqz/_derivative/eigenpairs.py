@@ -27,7 +27,7 @@ are full, and L_j^{-1} has the derivative of an inverse.
 import tensorflow as tf
 
 from tfqz._backends import native as op_library
-from tfqz._derivative import convention, failed
+from tfqz._derivative import convention, failed, scaled
 from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
 from tfqz._form import blocks, tolerances, turned, vectors
 from tfqz._form.products import matmul
@@ -36,6 +36,7 @@ from tfqz._form.traces import traced
 
 @differentiable
 @failed.kept_from_gradients("FFFF PPP M")
+@scaled.near_one("st11 st 1F")
 def pullback(S, T, Q, Z, A, B, X, Xb, *, left, native=False):
     """Cotangents of A and B, [..., n, n], from that of eigenvectors.
 

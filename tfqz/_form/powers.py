@@ -7,7 +7,6 @@ import tensorflow as tf
 from tfqz._form import blocks
 from tfqz._form.traces import traced
 
-
 # Of float32 and float64: how many bits there are behind the leading one, the integer of that size, the bias of exponents.
 _FORMATS = {tf.float32: (23, tf.int32, 127), tf.float64: (52, tf.int64, 1023)}
 
