@@ -1,4 +1,4 @@
-// The inputs of a gradient times powers of two, where they are far from 1: pencil/gradient_scale.h. No TensorFlow header comes in here.
+// The inputs of a gradient times powers of two, where they are far from 1: pencil/scale.h. No TensorFlow header comes in here.
 #ifndef TFQZ_ALGORITHMS_SCALED_GRADIENT_H_
 #define TFQZ_ALGORITHMS_SCALED_GRADIENT_H_
 
@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "pencil/factors.h"
-#include "pencil/gradient_scale.h"
 #include "pencil/lapack.h"
+#include "pencil/scale.h"
 
 namespace tfqz {
 

@@ -8,6 +8,7 @@
 
 #include "algorithms/apart.h"
 #include "pencil/interruption.h"
+#include "pencil/matrix.h"
 
 namespace tfqz {
 
@@ -79,15 +80,19 @@ Outcome SvdSolver<T>::operator()(const T* b, T* u, Real<T>* s, T* v) {
   const Columns<T> B = B_.all(), V = V_.all();
   const std::size_t size = static_cast<std::size_t>(m_) * n_;
   std::copy_n(b, size, B.data);
+  // xGESDD scales very large and very small ones by other numbers than powers of two.
+  const double scale = normalize(B.data, size);
   LapackInt info = 0;
   if (!decompose(/*by_halves=*/true, u, s, &info)) return kLeftAlone;
   if (info != 0) {
     std::copy_n(b, size, B.data);
+    normalize(B.data, size);
     LapackInt info_too = 0;
     if (!decompose(/*by_halves=*/false, u, s, &info_too)) return kLeftAlone;
     if (info_too != 0) return {Lapack<T>::gesdd_name, info};
   }
   for (int j = 0; j < p_; ++j) {
+    s[j] *= static_cast<Real<T>>(scale);
     if (!std::isfinite(s[j])) return {Lapack<T>::gesdd_name, Outcome::kNotFinite};
   }
   write(V, v);

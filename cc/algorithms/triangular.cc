@@ -6,6 +6,8 @@
 
 #include "algorithms/arithmetic.h"
 #include "pencil/interruption.h"
+#include "pencil/largest.h"
+#include "pencil/scale.h"
 
 namespace tfqz {
 namespace {
@@ -50,6 +52,7 @@ template <typename T>
 void TriangularSolver<T>::operator()(const T* s, const T* t, const Pair<const T>& right_hand_sides, const Pair<T>& unknowns) {
   read_coefficients(s, t);
   read_right_hand_sides(right_hand_sides);
+  scale_right_hand_sides(0, n_, 0, n_);
   solve_lower(0, n_);
   write_unknowns(unknowns);
 }
@@ -77,8 +80,9 @@ int TriangularSolver<T>::between(int k, const Pair<const T>& first, const Pair<c
       if (!adjoint_) second_rows_.column(k + i)[j] = first_columns_.column(j)[k + i] = T(0);
     }
   }
+  scale_right_hand_sides(k, n_, 0, k);
   solve_block(k, n_, 0, k);
-  const T back_first = adjoint_ ? T(1 / norm_s_) : T(1), back_second = adjoint_ ? T(1 / norm_t_) : T(1);
+  const T back_first = factor_of_unknowns(norm_s_), back_second = factor_of_unknowns(norm_t_);
   for (int i = 0; i < m; ++i) {
     for (int j = 0; j < k; ++j) {
       unknowns.first[i * k + j] = first_rows_.column(k + i)[j] * back_first;
@@ -206,9 +210,34 @@ void TriangularSolver<T>::read_right_hand_sides(const Pair<const T>& right_hand_
   }
 }
 
+// Those in rows and columns of these ranges, times a power of two where they are so far from 1 that unknowns could leave the range.
+template <typename T>
+void TriangularSolver<T>::scale_right_hand_sides(int i_begin, int i_end, int j_begin, int j_end) {
+  const auto in_rows = [&](const Matrix<T>& x, int i) { return x.column(i) + j_begin; };
+  const auto in_columns = [&](const Matrix<T>& x, int j) { return x.column(j) + i_begin; };
+  const int rows = i_end - i_begin, columns = j_end - j_begin;
+  R most = 0;
+  for (int i = i_begin; i < i_end; ++i) most = std::max(most, largest_of(parts(in_rows(first_rows_, i)), columns * kParts<T>));
+  for (int j = j_begin; j < j_end; ++j) most = std::max(most, largest_of(parts(in_columns(second_columns_, j)), rows * kParts<T>));
+  exponent_ = is_near<R>(most, kFarCotangents<R>) ? 0 : binary_exponent(most);
+  if (exponent_ == 0) return;
+  const PowerOfTwo<R> power(-exponent_);
+  const auto multiply = [&](T* x, int count) {
+    for (int k = 0; k < count; ++k) x[k] = x[k] * power.first * power.second;
+  };
+  for (int i = i_begin; i < i_end; ++i) multiply(in_rows(first_rows_, i), columns);
+  for (int j = j_begin; j < j_end; ++j) multiply(in_columns(second_columns_, j), rows);
+}
+
+template <typename T>
+T TriangularSolver<T>::factor_of_unknowns(R norm) const {
+  const PowerOfTwo<R> power(exponent_);
+  return T((adjoint_ ? 1 / norm : R(1)) * power.first * power.second);
+}
+
 template <typename T>
 void TriangularSolver<T>::write_unknowns(const Pair<T>& unknowns) const {
-  const T factor_first = adjoint_ ? T(1 / norm_s_) : T(1), factor_second = adjoint_ ? T(1 / norm_t_) : T(1);
+  const T factor_first = factor_of_unknowns(norm_s_), factor_second = factor_of_unknowns(norm_t_);
   for (int i = 0; i < n_; ++i) {
     const std::size_t row = static_cast<std::size_t>(i) * n_;
     const int end = blocks_[block_of_[i]].begin;

@@ -50,6 +50,8 @@ class TriangularSolver {
   void read_diagonal_block(int begin, int size, const T* s, const T* t);
   static R largest(std::size_t size, const T* x);
   void read_right_hand_sides(const Pair<const T>& right_hand_sides);
+  void scale_right_hand_sides(int i_begin, int i_end, int j_begin, int j_end);
+  T factor_of_unknowns(R norm) const;
   void write_unknowns(const Pair<T>& unknowns) const;
   void find_blocks();
   void triangularize(Block* block) const;
@@ -73,6 +75,7 @@ class TriangularSolver {
   const bool adjoint_, ordinary_;
   const R equal_, zero_;
   R norm_s_ = 1, norm_t_ = 1;
+  int exponent_ = 0;  // what the right-hand sides were multiplied by: 2^-exponent_
   Matrices<T> matrices_;
   // The coefficients row by row and column by column, over their norms.
   const Matrix<T> s_rows_, t_rows_, s_columns_, t_columns_;

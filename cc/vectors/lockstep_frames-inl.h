@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <memory>
 
+#include "pencil/scale.h"
 #include "vectors/lanes_memory-inl.h"
 #include "vectors/lockstep_frames.h"
 
@@ -74,16 +75,12 @@ class Frames : public LockstepFrames<T> {
   HWY_INLINE Mask<R> factor() const {
     const int rows = of_.rows, cols = of_.cols;
     const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1));
-    Lanes<R> longest = zero, sum = zero;
-    for (int j = 0; j < cols; ++j) {
-      Lanes<R> square = zero;
-      for (int i = 0; i < rows; ++i) square = square + abs2(load<T>(at(i, j)));
-      longest = max(longest, square);
-      sum = sum + square;
+    Lanes<R> longest = zero;
+    Mask<R> good = measure(&longest);
+    if (any(!good)) {
+      scale(!good);
+      good = measure(&longest);
     }
-    // A sum that is NaN is in no range.
-    constexpr R kSmall = sizeof(R) == 4 ? R(1e-15) : R(1e-150);
-    Mask<R> good = (all_lanes(kSmall) < sum) & (sum < all_lanes(1 / kSmall));
     for (int j = 0; j < cols; ++j) {
       Lanes<R> rest = zero;
       for (int i = j + 1; i < rows; ++i) rest = rest + abs2(load<T>(at(i, j)));
@@ -104,6 +101,36 @@ class Frames : public LockstepFrames<T> {
       }
     }
     return of_.tolerance > 0 ? good & independent(longest) : good;
+  }
+
+  // The square of the longest column; whether squares can neither overflow nor be flushed. (A sum that is NaN is in no range.)
+  HWY_INLINE Mask<R> measure(Lanes<R>* longest) const {
+    Lanes<R> sum = all_lanes(R(0));
+    for (int j = 0; j < of_.cols; ++j) {
+      Lanes<R> square = all_lanes(R(0));
+      for (int i = 0; i < of_.rows; ++i) square = square + abs2(load<T>(at(i, j)));
+      *longest = j == 0 ? square : max(*longest, square);
+      sum = sum + square;
+    }
+    constexpr R kSmall = sizeof(R) == 4 ? R(1e-15) : R(1e-150);
+    return (all_lanes(kSmall) < sum) & (sum < all_lanes(1 / kSmall));
+  }
+
+  // Times powers of two, which the columns of Q know nothing of.
+  void scale(Mask<R> which) const {
+    const std::size_t count = numbers(of_.cols);
+    Lanes<R> most = all_lanes(R(0));
+    for (std::size_t k = 0; k < count; ++k) most = max(most, abs(load<R>(buffer_.get() + k * kLanes<T>)));
+    alignas(kAlignment) R first[kLanes<T>], second[kLanes<T>];
+    store(masked(which, most), first);
+    for (int lane = 0; lane < kLanes<T>; ++lane) {
+      const PowerOfTwo<R> power(-binary_exponent(first[lane]));
+      first[lane] = power.first, second[lane] = power.second;
+    }
+    for (std::size_t k = 0; k < count; ++k) {
+      R* const place = buffer_.get() + k * kLanes<T>;
+      store(load<R>(place) * load<R>(first) * load<R>(second), place);
+    }
   }
 
   // By the Frobenius norm of R's inverse.

@@ -14,7 +14,7 @@
 #include <memory>
 
 #include "pencil/clusters.h"
-#include "pencil/gradient_scale.h"
+#include "pencil/scale.h"
 #include "vectors/convention-inl.h"
 #include "vectors/lanes_memory-inl.h"
 #include "vectors/lockstep_equations-inl.h"
@@ -129,7 +129,7 @@ class GradientInLockstep : public LockstepGradient<T> {
 
   static Mask<R> nowhere() { return is_zero(constant<V>(1)); }
 
-  // pencil/gradient_scale.h, for all lanes.
+  // pencil/scale.h, for all lanes.
   struct Largest {
     V s, t, s_bar, t_bar, frames_bar;
   };

@@ -199,7 +199,7 @@ def _one_reorder(s, t, q, z, labels, scale_s, scale_t, where):
     check_finite("s", s, where)
     (tgexc,) = scipy.linalg.get_lapack_funcs(("tgexc",), (s, t))
     # xTGEXC measures what it leaves of S and T against a norm of both, which are near one.
-    labels, infinite, to = labels.copy(), np.diagonal(t) == 0, 0
+    t, labels, infinite, to = t.copy(), labels.copy(), np.diagonal(t) == 0, 0
     while to < len(labels):
         here = to + int(np.argmax(labels[to:]))
         size = 2 if here + 1 < len(s) and s[here + 1, here] != 0 else 1

@@ -3,8 +3,8 @@
 // With A = 2^s A0 and B = 2^t B0 the factors are S = 2^s S0, T = 2^t T0, Q and Z, and the gradient is linear in their cotangents: that of
 // the cotangents 2^(s - g) Sb, 2^(t - g) Tb, 2^-g Qb, 2^-g Zb at S0, T0, Q, Z is 2^(s - g) Ab, 2^(t - g) Bb. All these products are exact,
 // so that where nothing leaves the range the result is the same to the last bit.
-#ifndef TFQZ_PENCIL_GRADIENT_SCALE_H_
-#define TFQZ_PENCIL_GRADIENT_SCALE_H_
+#ifndef TFQZ_PENCIL_SCALE_H_
+#define TFQZ_PENCIL_SCALE_H_
 
 #include <algorithm>
 #include <cmath>
@@ -32,6 +32,17 @@ struct PowerOfTwo {
   }
 };
 
+template <typename R>
+bool is_near(R x, R far) {
+  return x == 0 || (1 / far <= x && x <= far);
+}
+
+// Of the power of two beyond x > 0; 0 for 0 and what isn't a number.
+template <typename R>
+int binary_exponent(R x) {
+  return x > 0 && std::isfinite(x) ? std::ilogb(x) + 1 : 0;
+}
+
 struct GradientScale {
   int s = 0, t = 0, common = 0;
 
@@ -47,23 +58,19 @@ struct LargestEntries {
   GradientScale scale() const {
     const R bars = std::max({s_bar, t_bar, frames_bar});
     GradientScale scale;
-    if (near(s, kFarPencil<R>) && near(t, kFarPencil<R>) && near(bars, kFarCotangents<R>)) return scale;
-    scale.s = exponent(s), scale.t = exponent(t);
+    if (is_near(s, kFarPencil<R>) && is_near(t, kFarPencil<R>) && is_near(bars, kFarCotangents<R>)) return scale;
+    scale.s = binary_exponent(s), scale.t = binary_exponent(t);
     constexpr int kNone = std::numeric_limits<int>::min();
     int most = kNone;
     const auto add = [&](R x, int exponent_of_factor) {
-      if (x > 0) most = std::max(most, exponent_of_factor + exponent(x));
+      if (x > 0) most = std::max(most, exponent_of_factor + binary_exponent(x));
     };
     add(s_bar, scale.s), add(t_bar, scale.t), add(frames_bar, 0);
     if (most != kNone) scale.common = most;
     return scale;
   }
-
- private:
-  static bool near(R x, R far) { return x == 0 || (1 / far <= x && x <= far); }
-  static int exponent(R x) { return x > 0 && std::isfinite(x) ? std::ilogb(x) + 1 : 0; }
 };
 
 }  // namespace tfqz
 
-#endif  // TFQZ_PENCIL_GRADIENT_SCALE_H_
+#endif  // TFQZ_PENCIL_SCALE_H_
