@@ -122,11 +122,10 @@ bool QzSolver<T>::call_driver_apart(bool blocked, Parts parts, Outcome* outcome)
   return true;
 }
 
-// As xGGES, but that S and T are scaled by powers of two. False if it doesn't converge.
+// As xGGES. False if it doesn't converge.
 template <typename T>
 bool QzSolver<T>::iterate(Parts parts) {
   const Matrix<T> Q = parts == Parts::kAll ? Q_ : Matrix<T>(), Z = parts == Parts::kEigenvalues ? Matrix<T>() : Z_;
-  const double of_a = normalize(S_), of_b = normalize(T_);
   LapackInt first = 0, last = 0, info = 0;
   Real<T>*left = real_work_.get(), *right = left + n_, *space = right + n_;
   Lapack<T>::ggbal("P", &n_, S_.data, &S_.leading, T_.data, &T_.leading, &first, &last, left, right, space, &info, 1);
@@ -147,8 +146,6 @@ bool QzSolver<T>::iterate(Parts parts) {
   if (!(*iteration_)(S_, T_, Q, Z, start, last - 1)) return false;
   if (Q.present()) Lapack<T>::ggbak("P", "L", &n_, &first, &last, left, right, &n_, Q.data, &Q.leading, &info, 1, 1);
   if (Z.present()) Lapack<T>::ggbak("P", "R", &n_, &first, &last, left, right, &n_, Z.data, &Z.leading, &info, 1, 1);
-  multiply(S_, of_a);
-  multiply(T_, of_b);
   return true;
 }
 
@@ -195,21 +192,24 @@ void QzSolver<T>::drop_negligible_betas(const T* a, const T* b) {
   }
 }
 
+// S and T near 1: by powers of two, where xGGES scales very large and very small ones by other numbers.
+template <typename T>
+void QzSolver<T>::read_near_one(const T* a, const T* b) {
+  read(a, S_);
+  read(b, T_);
+  scale_ = {normalize(S_), normalize(T_)};
+}
+
 template <typename T>
 Outcome QzSolver<T>::decompose(const T* a, const T* b, Parts parts) {
   if (iteration_ != nullptr) {
-    read(a, S_);
-    read(b, T_);
+    read_near_one(a, b);
     if (iterate(parts) && all_finite_of(parts)) return {"", 0};
   }
   Outcome outcome = {};
-  double of_a = 1, of_b = 1;
   for (const bool blocked : {true, false}) {
     if (blocked && n_ <= kLargestUnblocked) continue;
-    read(a, S_);
-    read(b, T_);
-    // xGGES scales very large and very small ones by other numbers than powers of two.
-    of_a = normalize(S_), of_b = normalize(T_);
+    read_near_one(a, b);
     if (!call_driver_apart(blocked, parts, &outcome)) return kLeftAlone;
     if (outcome.info != 0) return outcome;
     if (drop_below_diagonal()) break;
@@ -217,8 +217,6 @@ Outcome QzSolver<T>::decompose(const T* a, const T* b, Parts parts) {
   const Matrix<T> Q = parts == Parts::kAll ? Q_ : Matrix<T>(), Z = parts == Parts::kEigenvalues ? Matrix<T>() : Z_;
   split_real_blocks(S_, T_, Q, Z);
   drop_negligible_betas(a, b);
-  multiply(S_, of_a);
-  multiply(T_, of_b);
   if (!all_finite_of(parts)) outcome.info = Outcome::kNotFinite;
   return outcome;
 }
@@ -234,25 +232,29 @@ Outcome QzSolver<T>::operator()(const T* a, const T* b, const Factors<T>& factor
     outcome = decompose(a, b, parts);
     if (outcome.info != 0) return outcome;
   }
-  const bool finite = finish(S_, T_, parts == Parts::kAll ? Q_ : Matrix<T>(), parts == Parts::kEigenvalues ? Matrix<T>() : Z_, factors);
-  if (!finite) outcome.info = Outcome::kNotFinite;
+  const Matrix<T> Q = parts == Parts::kAll ? Q_ : Matrix<T>(), Z = parts == Parts::kEigenvalues ? Matrix<T>() : Z_;
+  if (!finish(S_, T_, Q, Z, factors, scale_)) outcome.info = Outcome::kNotFinite;
   return outcome;
 }
 
 template <typename T>
-bool finish(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, const Factors<T>& factors) {
+bool finish(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, const Factors<T>& factors, PencilScale scale) {
   canonicalize(S, T_, Q, Z);
   alpha_beta(S, T_, factors.alpha, factors.beta);
+  multiply(S, scale.s);
+  multiply(T_, scale.t);
+  const auto of_s = static_cast<Real<T>>(scale.s), of_t = static_cast<Real<T>>(scale.t);
+  for (int j = 0; j < S.n; ++j) factors.alpha[j] *= of_s, factors.beta[j] *= of_t;
   if (factors.s != nullptr) write(S, factors.s);
   if (factors.t != nullptr) write(T_, factors.t);
   if (factors.q != nullptr) write(Q, factors.q);
   if (factors.z != nullptr) write(Z, factors.z);
-  return all_finite(factors.alpha, S.n) && all_finite(factors.beta, S.n);
+  return all_finite(factors.alpha, S.n) && all_finite(factors.beta, S.n) && all_finite(S) && all_finite(T_);
 }
 
 #define TFQZ_INSTANTIATE(T)   \
   template class QzSolver<T>; \
-  template bool finish<T>(Matrix<T>, Matrix<T>, Matrix<T>, Matrix<T>, const Factors<T>&)
+  template bool finish<T>(Matrix<T>, Matrix<T>, Matrix<T>, Matrix<T>, const Factors<T>&, PencilScale)
 TFQZ_INSTANTIATE(float);
 TFQZ_INSTANTIATE(double);
 TFQZ_INSTANTIATE(std::complex<float>);

@@ -21,10 +21,15 @@ struct Simd;
 template <typename T>
 class QzIteration;
 
-// Puts factors in canonical form and writes them out, with their alpha and beta. Q may be absent, and Q and Z where nothing but the
-// eigenvalues is wanted. False if alpha or beta isn't finite.
+// Powers of two, by which S and T are to be multiplied.
+struct PencilScale {
+  double s = 1, t = 1;
+};
+
+// Puts factors in canonical form and writes them out, times `scale`, with their alpha and beta. Q may be absent, and Q and Z where nothing
+// but the eigenvalues is wanted. False if S, T, alpha or beta isn't finite.
 template <typename T>
-bool finish(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, const Factors<T>& factors);
+bool finish(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, const Factors<T>& factors, PencilScale scale = {});
 
 // Holds the workspace for pencils of one size; use one per thread, for as many pencils as there are. One that std::shared_ptr owns can be
 // interrupted; after that it is of no use.
@@ -40,6 +45,7 @@ class QzSolver : public std::enable_shared_from_this<QzSolver<T>> {
 
  private:
   Outcome decompose(const T* a, const T* b, Parts parts);
+  void read_near_one(const T* a, const T* b);
   bool iterate(Parts parts);
   Outcome call_driver(bool blocked, Parts parts, LapackInt lwork);
   bool call_driver_apart(bool blocked, Parts parts, Outcome* outcome);
@@ -50,6 +56,7 @@ class QzSolver : public std::enable_shared_from_this<QzSolver<T>> {
   int n_;
   Matrices<T> matrices_;
   Matrix<T> S_, T_, Q_, Z_;
+  PencilScale scale_;
   std::unique_ptr<Real<T>[]> real_work_;  // alphar and alphai of real dtypes, rwork of complex ones
   std::unique_ptr<T[]> vectors_;          // beta, and alpha of complex dtypes
   std::unique_ptr<T[]> work_;

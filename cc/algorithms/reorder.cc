@@ -96,10 +96,8 @@ Outcome Reorderer<T>::operator()(const ConstFactors<T>& factors, const int32_t* 
     }
     split_real_blocks(form_.S, form_.T_, form_.Q, form_.Z);
   }
-  multiply(form_.S, scale_s_);
-  multiply(form_.T_, scale_t_);
-  const bool finite = finish(form_.S, form_.T_, form_.Q, form_.Z, reordered) && all_finite(form_.S) && all_finite(form_.T_) &&
-                      all_finite(form_.Q) && all_finite(form_.Z);
+  const bool finite =
+      finish(form_.S, form_.T_, form_.Q, form_.Z, reordered, {scale_s_, scale_t_}) && all_finite(form_.Q) && all_finite(form_.Z);
   if (!finite) outcome.info = Outcome::kNotFinite;
   return outcome;
 }
