@@ -15,6 +15,7 @@ equations       equations (2) and (3), each the other's adjoint
 triangular      their solution in TensorFlow ops; windows: blocks of rows that cut no 2 x 2 block
 sylvester       Sylvester and Lyapunov equations; riccati: that of Riccati equations by them; expectations: of rational expectations models
 linear          systems of linear equations that don't harm others in their batch
+scaled          pencils and cotangents whose products would leave the range
 failed          batch elements that failed are kept out of gradients
 attach          how values get a gradient that every transformation of TensorFlow keeps
 registration    which gradient belongs to which outputs of which op
