@@ -183,7 +183,10 @@ def test_rectangular(options, backend, dtype, rng):
         expected = scaled_gradient(compute, a, b, bars, 0, 0, 0)
         for exponents in powers(dtype):
             for x, y in zip(scaled_gradient(compute, a, b, bars, *exponents), expected):
-                np.testing.assert_array_equal(x, y, err_msg=f"{shape} {exponents}")
+                if backend == "native":
+                    np.testing.assert_array_equal(x, y, err_msg=f"{shape} {exponents}")
+                else:  # frames and singular values of matrices over their norms
+                    assert np.abs(x - y).max() <= 64 * np.finfo(dtype).eps * np.abs(y).max(), (shape, exponents)
 
 
 @pytest.mark.slow

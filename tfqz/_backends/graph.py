@@ -31,7 +31,7 @@ def versions():
 
 
 def factorize(a, b, on_failure):
-    with tf.control_dependencies(_pencil_assertions(a, b)):
+    with tf.control_dependencies(pencil_assertions(a, b)):
         *outputs, problems = factorize_or_tell(a, b)
     return _checked(outputs, problems, on_failure, checks.factor_shape(a.shape, b.shape))
 
@@ -55,7 +55,7 @@ def check(failing, got, text):
 
 
 def schur(a, on_failure):
-    with tf.control_dependencies(_square_assertions(a)):
+    with tf.control_dependencies(square_assertions(a)):
         *outputs, problems = schur_or_tell(a)
     return _checked(outputs, problems, on_failure, checks.factor_shape(a.shape, a.shape))
 
@@ -68,7 +68,7 @@ def eigenvectors(S, T, Q, Z, left, right):
 
 
 def compress(a, b, rank, on_failure, left):
-    with tf.control_dependencies(_pencil_assertions(a, b, square=False)):
+    with tf.control_dependencies(pencil_assertions(a, b, square=False)):
         *outputs, problems = compress_or_tell(a, b, rank=rank, left=left)
     return _raised(outputs, problems, on_failure)
 
@@ -99,11 +99,13 @@ def compress_or_tell(a, b, *, rank, left):
     none. `left`: X of the adjoint pencil, X^H A and X^H B."""
     (a, b), problems, batch = _usable_pencil(a, b)
     usable = tf.equal(problems, 0)
+    (a, b), scales = powers.near_one([a, b])
     if left:
         X, found, A, B = frames.compressed(*map(tf.linalg.adjoint, (a, b)), rank)
         A, B = tf.linalg.adjoint(A), tf.linalg.adjoint(B)
     else:
         X, found, A, B = frames.compressed(a, b, rank)
+    A, B = (powers.gradually(x, scale) for x, scale in zip((A, B), scales))
     X, A, B, problems = _nan_where_failed([X, A, B], problems, batch)
     return X, tf.reshape(tf.where(usable, found, -1), batch), A, B, problems
 
@@ -119,10 +121,11 @@ def svd_or_tell(B):
     """U, s, V of b, thin, NaN for each batch element that fails, and the problems."""
     batch = tf.shape(B)[:-2]
     B, problems = _usable_matrix(B, _INFINITE_B)
-    scale = blocks.largest(B)
-    U, s, V = frames.singular_vectors(B / blocks.of_dtype(scale, B.dtype), lambda H: schur_or_tell(H)[:2])
+    (B,), (scale,) = powers.near_one([B])
+    U, s, V = frames.singular_vectors(B, lambda H: schur_or_tell(H)[:2])
+    s = powers.gradually(s, scale[:, 0])
     good = tf.reduce_all(tf.stack([_is_finite(x) for x in (U, s[:, None], V)]), axis=0)
-    return _nan_where_failed([U, s * scale[:, 0], V], tf.where(tf.equal(problems, 0) & ~good, _NO_SVD, problems), batch)
+    return _nan_where_failed([U, s, V], tf.where(tf.equal(problems, 0) & ~good, _NO_SVD, problems), batch)
 
 
 @traced
@@ -236,7 +239,7 @@ def _is_finite(x):
     return tf.reduce_all(tf.stack([tf.reduce_all(tf.math.is_finite(part), axis=[-2, -1]) for part in parts]), axis=0)
 
 
-def _pencil_assertions(a, b, square=True):
+def pencil_assertions(a, b, square=True):
     """What `checks.shapes` checks, for shapes that are known only at run time; `square`: that of square ones."""
     if a.shape.is_fully_defined() and b.shape.is_fully_defined():
         return []
@@ -274,7 +277,7 @@ def _matrix_assertion(name, shape, got):
     return tf.debugging.Assert(tf.size(shape) >= 2, [f"`{name}` must be a matrix or a batch of them, [..., m, n];", *got])
 
 
-def _square_assertions(a):
+def square_assertions(a):
     """Assertions, a list, that `a` is [..., n, n], where its static shape doesn't tell."""
     return [] if a.shape.is_fully_defined() else [_square_assertion("a", tf.shape(a), ["got", tf.shape(a)])]
 

@@ -24,7 +24,8 @@ def factorize(a, b, on_failure):
     def on_host(*inputs):
         return _host_qz(*(np.asarray(x) for x in inputs), on_failure == "nan")
 
-    pencil, scales = _near_one(a, b)
+    with tf.control_dependencies(graph.pencil_assertions(a, b)):
+        pencil, scales = _near_one(a, b)
     return _finish(_call(on_host, [*pencil, *scales], checks.factor_shape(a.shape, b.shape)), scales)
 
 
@@ -44,7 +45,8 @@ def schur(a, on_failure):
     def on_host(*inputs):
         return _host_schur(*(np.asarray(x) for x in inputs), on_failure == "nan")
 
-    (near,), (scale,) = _near_one(a)
+    with tf.control_dependencies(graph.square_assertions(a)):
+        (near,), (scale,) = _near_one(a)
     T, Z = canonical.canonicalize_schur(*_call(on_host, [near, scale], a.shape, count=2))
     return [powers.gradually(T, scale), Z]
 
