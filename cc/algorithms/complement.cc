@@ -96,7 +96,11 @@ void ComplementFinder<T>::choose_in_blocks(Columns<T> x, int32_t* rows) {
   if (p_ > 0) Lapack<T>::herk("L", "N", &l_, &p_, &minus, x.data, &x.leading, &plus, P.data, &P.leading, 1, 1);
   for (int i = 0; i < l_; ++i) lengths_[i] = std::real(P(i, i));
   for (int k = 0; k < d_; ++k) {
-    const int in_block = k % kBlock, row = rows[k] = first_longest(lengths_);
+    int row = first_longest(lengths_);
+    // Only columns that aren't orthonormal, and overflow, make it one that was chosen before.
+    for (int i = 0; std::find(rows, rows + k, row) != rows + k; ++i) row = i;
+    rows[k] = row;
+    const int in_block = k % kBlock;
     T* w = block.column(in_block);
     for (int i = 0; i < row; ++i) w[i] = conjugate(P(row, i));
     for (int i = row; i < l_; ++i) w[i] = P(i, row);

@@ -9,11 +9,15 @@
 
 #include "absl/status/status.h"
 #include "tensorflow/core/framework/function.pb.h"
+#include "tensorflow/core/framework/types.h"
 
 namespace tfqz {
 
-// `body`: a FunctionDefLibrary in zlib's format.
-absl::Status ReadBody(const std::string& body, tensorflow::FunctionDefLibrary* functions);
+// `body`: a FunctionDefLibrary in zlib's format. It may come from strangers: what it inflates to is bounded, and so is what its functions
+// do once their calls of one another are written out. InvalidArgument beyond these bounds, if functions call themselves, and unless the
+// last one takes and returns tensors of these dtypes.
+absl::Status ReadBody(const std::string& body, const tensorflow::DataTypeVector& inputs, const tensorflow::DataTypeVector& outputs,
+                      tensorflow::FunctionDefLibrary* functions);
 
 }  // namespace tfqz
 

@@ -35,8 +35,7 @@ class CompressKernel : public OpKernel {
     const Tensor& a = context->input(0);
     const Tensor& b = context->input(1);
     OP_REQUIRES_OK(context, CheckRectangularShapes(a.shape(), b.shape(), rank_));
-    const MatMulBCast broadcast = BatchesOf(a.shape(), b.shape());
-    const TensorShape batch_shape = broadcast.output_batch_shape();
+    const TensorShape batch_shape = BatchOf(a.shape(), b.shape());
     const int64_t m = a.dim_size(a.dims() - 2), n = a.dim_size(a.dims() - 1);
     const int64_t p = std::min(m, n);
     const TensorShape inner = WithMatrix(batch_shape, adjoint_ ? p : m, adjoint_ ? n : p);
@@ -49,6 +48,7 @@ class CompressKernel : public OpKernel {
       ranks->flat<int32_t>().setZero();  // p = 0
       return;
     }
+    const MatMulBCast broadcast = BatchesOf(a.shape(), b.shape());
     CompressBatch<T> batch(static_cast<int>(m), static_cast<int>(n), batch_shape.num_elements(), rank_, adjoint_, a.flat<T>().data(),
                            b.flat<T>().data(), broadcast.x_batch_indices(), broadcast.y_batch_indices(),
                            {x->flat<T>().data(), ranks->flat<int32_t>().data(), a_inner->flat<T>().data(), b_inner->flat<T>().data()},
@@ -159,6 +159,11 @@ class BalanceKernel : public OpKernel {
     Tensor *left, *right;
     OP_REQUIRES_OK(context, context->allocate_output(0, of_left, &left));
     OP_REQUIRES_OK(context, context->allocate_output(1, of_right, &right));
+    if (matrix.NumElements() == 0) {
+      left->flat<int32_t>().setZero();
+      right->flat<int32_t>().setZero();
+      return;
+    }
     BalanceBatch<T> batch(static_cast<int>(m), static_cast<int>(n), similarity_, matrix.flat<T>().data(), left->flat<int32_t>().data(),
                           right->flat<int32_t>().data());
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));

@@ -50,12 +50,12 @@ class QzKernel : public OpKernel {
     const Tensor& a = context->input(0);
     const Tensor& b = context->input(1);
     OP_REQUIRES_OK(context, CheckShapes(a.shape(), b.shape()));
-    const MatMulBCast broadcast(a.shape().dim_sizes(), b.shape().dim_sizes());
     const int64_t n = a.dim_size(a.dims() - 1);
-    const TensorShape batch_shape = broadcast.output_batch_shape();
+    const TensorShape batch_shape = BatchOf(a.shape(), b.shape());
     Factors<T> factors;
     OP_REQUIRES_OK(context, AllocateFactors(context, batch_shape, n, &factors));
     if (n == 0 || batch_shape.num_elements() == 0) return;
+    const MatMulBCast broadcast = BatchesOf(a.shape(), b.shape());
     QzBatch<T> batch(static_cast<int>(n), batch_shape.num_elements(), a.flat<T>().data(), b.flat<T>().data(), broadcast.x_batch_indices(),
                      broadcast.y_batch_indices(), factors, fill_failures_, ForkOf(context));
     OP_REQUIRES_OK(context, Run(context, batch_shape, &batch));

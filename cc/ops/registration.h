@@ -5,6 +5,7 @@
 
 #include <complex>
 
+#include "ops/attributes.h"
 #include "tensorflow/core/framework/kernel_def_builder.h"
 #include "tensorflow/core/framework/op_kernel.h"
 
@@ -20,8 +21,11 @@ inline bool IsRegistered(const char* op, const char* device) {
 
 template <typename Kernel>
 void Register(const tensorflow::KernelDef* definition, const char* op) {
-  tensorflow::kernel_factory::OpKernelRegistrar(
-      definition, op, [](tensorflow::OpKernelConstruction* context) -> tensorflow::OpKernel* { return new Kernel(context); });
+  tensorflow::kernel_factory::OpKernelRegistrar(definition, op, [](tensorflow::OpKernelConstruction* context) -> tensorflow::OpKernel* {
+    const absl::Status status = CheckAttributes(context);
+    if (!status.ok()) context->CtxFailure(status);  // and nobody runs it
+    return new Kernel(context);
+  });
 }
 
 template <typename T, typename Kernel>

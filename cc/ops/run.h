@@ -19,7 +19,8 @@ namespace tfqz {
 
 inline bool FillFailures(tensorflow::OpKernelConstruction* context) {
   std::string on_failure;
-  TF_CHECK_OK(context->GetAttr("on_failure", &on_failure));
+  const absl::Status status = context->GetAttr("on_failure", &on_failure);
+  if (!status.ok()) context->CtxFailure(status);
   return on_failure == "nan";
 }
 

@@ -6,6 +6,7 @@
 
 #include "algorithms/batch.h"
 #include "pencil/lapack.h"
+#include "tensorflow/core/util/overflow.h"
 
 namespace tfqz {
 
@@ -16,6 +17,20 @@ namespace {
 // LAPACK counts in 32 bits, its workspaces included (16 n is the largest multiple of n among them).
 constexpr int64_t kLargest = std::numeric_limits<LapackInt>::max() / 64;
 
+// An op makes matrices up to [..., l, l] of those that are [..., m, n], l = max(m, n); their bytes are counted in 64 bits.
+absl::Status CheckSize(const std::string& names, int64_t batch, int64_t m, int64_t n, const std::string& got) {
+  const int64_t l = std::max({m, n, int64_t{1}});
+  if (batch <= std::numeric_limits<int64_t>::max() / 16 / l / l) return absl::OkStatus();
+  return absl::InvalidArgumentError(names + " must be a batch whose bytes can be counted in 64 bits; got " + got);
+}
+
+absl::Status CheckSize(const TensorShape& shape, const std::string& name, const std::string& got) {
+  const int rank = shape.dims();
+  TensorShape batch = shape;
+  batch.RemoveLastDims(2);
+  return CheckSize("`" + name + "`", batch.num_elements(), shape.dim_size(rank - 2), shape.dim_size(rank - 1), got);
+}
+
 absl::Status CheckMatrices(const TensorShape& shape, const std::string& name, const std::string& got) {
   const int rank = shape.dims();
   if (rank < 2 || shape.dim_size(rank - 1) != shape.dim_size(rank - 2)) {
@@ -24,7 +39,7 @@ absl::Status CheckMatrices(const TensorShape& shape, const std::string& name, co
   if (shape.dim_size(rank - 1) > kLargest) {
     return absl::InvalidArgumentError("`" + name + "` must have n < 2^25 for LAPACK's 32-bit integers; got " + got);
   }
-  return absl::OkStatus();
+  return CheckSize(shape, name, got);
 }
 
 absl::Status CheckRectangular(const TensorShape& shape, const std::string& name, const std::string& got) {
@@ -33,17 +48,32 @@ absl::Status CheckRectangular(const TensorShape& shape, const std::string& name,
   if (std::max(shape.dim_size(rank - 1), shape.dim_size(rank - 2)) > kLargest) {
     return absl::InvalidArgumentError("`" + name + "` must have m, n < 2^25 for LAPACK's 32-bit integers; got " + got);
   }
-  return absl::OkStatus();
+  return CheckSize(shape, name, got);
+}
+
+// The sizes of the batches of both broadcast; -1 where these don't.
+std::vector<int64_t> BroadcastBatches(const TensorShape& a, const TensorShape& b) {
+  std::vector<int64_t> sizes(std::max(a.dims(), b.dims()) - 2);
+  for (int place = 1; place <= static_cast<int>(sizes.size()); ++place) {  // from the end
+    const auto size = [place](const TensorShape& x) { return place + 2 > x.dims() ? 1 : x.dim_size(x.dims() - 2 - place); };
+    const int64_t one = size(a), other = size(b);
+    sizes[sizes.size() - place] = one == other || other == 1 ? one : one == 1 ? other : -1;
+  }
+  return sizes;
 }
 
 absl::Status CheckPair(const TensorShape& a, const TensorShape& b, const std::string& got) {
   if (a.dim_size(a.dims() - 2) != b.dim_size(b.dims() - 2) || a.dim_size(a.dims() - 1) != b.dim_size(b.dims() - 1)) {
     return absl::InvalidArgumentError("`b` must have the same inner shape as `a`; got " + got);
   }
-  if (!BatchesOf(a, b).IsValid()) {
+  const std::vector<int64_t> batch = BroadcastBatches(a, b);
+  if (std::count(batch.begin(), batch.end(), -1) > 0) {
     return absl::InvalidArgumentError("`a` and `b` must have batch shapes that broadcast; got " + got);
   }
-  return absl::OkStatus();
+  int64_t elements = 1;
+  for (const int64_t size : batch) elements = elements < 0 ? -1 : tensorflow::MultiplyWithoutOverflow(elements, size);
+  if (elements < 0) elements = std::numeric_limits<int64_t>::max();
+  return CheckSize("`a` and `b`", elements, a.dim_size(a.dims() - 2), a.dim_size(a.dims() - 1), got);
 }
 
 // (3, 4), (3, 4) and (5).
@@ -129,13 +159,14 @@ absl::Status CheckBorderedShapes(const std::vector<TensorShape>& inputs) {
 }
 
 absl::Status CheckFactorShapes(const std::vector<TensorShape>& factors, const TensorShape& labels) {
-  TensorShape matrix = labels;
-  if (labels.dims() >= 1) matrix.AddDim(labels.dim_size(labels.dims() - 1));
   for (const TensorShape& factor : factors) {
-    if (labels.dims() < 1 || factor != matrix) {
+    TensorShape vector = factor;
+    if (factor.dims() >= 2) vector.RemoveLastDims(1);
+    if (factor.dims() < 2 || vector != labels || factor.dim_size(factor.dims() - 1) != labels.dim_size(labels.dims() - 1)) {
       return absl::InvalidArgumentError("`s`, `t`, `q`, `z` must be [..., n, n] where `labels` is [..., n]; got " +
                                         shape_text(Sizes(factor)) + " and " + shape_text(Sizes(labels)));
     }
+    TF_RETURN_IF_ERROR(CheckMatrices(factor, "s", shape_text(Sizes(factor))));
   }
   return absl::OkStatus();
 }
@@ -175,8 +206,8 @@ absl::Status CheckExtendShapes(const std::vector<TensorShape>& inputs, bool left
   const int64_t l = x.dim_size(x.dims() - 2);
   TensorShape batch = x;
   batch.RemoveLastDims(2);
-  bool fit = l == (left ? m : n) && x.dim_size(x.dims() - 1) == p && BatchesOf(a, x).IsValid() &&
-             BatchesOf(a, x).output_batch_shape() == batch && inputs[2] == WithMatrix(batch, l, l - p);
+  bool fit = (m == n || left == (m > n)) && l == std::max(m, n) && x.dim_size(x.dims() - 1) == p &&
+             BroadcastBatches(a, x) == Sizes(batch) && inputs[2] == WithMatrix(batch, l, l - p);
   for (std::size_t i = 3; i < inputs.size(); ++i) fit = fit && inputs[i] == WithMatrix(batch, p, p);
   if (fit) return absl::OkStatus();
   return absl::InvalidArgumentError("`x`, `beside`, `s`, `t`, `q`, `z` must be the frame, its complement and factors of `a`; got " +
@@ -197,6 +228,8 @@ absl::Status CheckWholeGradientShapes(const std::vector<TensorShape>& inputs) {
       "`s`, `t`, `q`, `z`, their cotangents, `a`, `right_rows`, `left_rows` must be those of a pencil that isn't square; got " +
       Listed(inputs));
 }
+
+TensorShape BatchOf(const TensorShape& a, const TensorShape& b) { return TensorShape(BroadcastBatches(a, b)); }
 
 tensorflow::MatMulBCast BatchesOf(const TensorShape& a, const TensorShape& b) {
   return tensorflow::MatMulBCast(a.dim_sizes(), b.dim_sizes());

@@ -57,7 +57,10 @@ absl::Status CheckExtendShapes(const std::vector<tensorflow::TensorShape>& input
 // InvalidArgument unless the inputs of `Tfqz>WholeGradient` have the shapes that the op's documentation gives them.
 absl::Status CheckWholeGradientShapes(const std::vector<tensorflow::TensorShape>& inputs);
 
-// How the batch shapes of [..., m, n] and [..., m, n] broadcast.
+// The batch shape that those of [..., m, n] and [..., m, n] broadcast to, once they are checked.
+tensorflow::TensorShape BatchOf(const tensorflow::TensorShape& a, const tensorflow::TensorShape& b);
+
+// How they broadcast: with as many indices as that has elements, so for what isn't empty, when there is room for the results.
 tensorflow::MatMulBCast BatchesOf(const tensorflow::TensorShape& a, const tensorflow::TensorShape& b);
 
 // [batch, rows, cols].

@@ -81,7 +81,6 @@ class EigenvectorsKernel : public OpKernel {
   explicit EigenvectorsKernel(OpKernelConstruction* context) : OpKernel(context) {
     OP_REQUIRES_OK(context, context->GetAttr("left", &left_));
     OP_REQUIRES_OK(context, context->GetAttr("right", &right_));
-    OP_REQUIRES(context, left_ <= 1 && right_ <= 1, absl::InvalidArgumentError("`left`, `right` must be 0 or 1"));
   }
 
   void Compute(OpKernelContext* context) override {

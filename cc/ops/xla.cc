@@ -31,7 +31,7 @@ using tensorflow::XlaOpKernelContext;
 // Whether there is no work: most ops' first output says so.
 template <typename Op>
 bool IsEmpty(const std::vector<xla::Shape>& outputs) {
-  return xla::ShapeUtil::IsZeroElementArray(outputs[0]);
+  return outputs.empty() || xla::ShapeUtil::IsZeroElementArray(outputs[0]);
 }
 template <>
 bool IsEmpty<Extend>(const std::vector<xla::Shape>& outputs) {
@@ -104,7 +104,7 @@ class BodyKernel : public OpXlaKernel<Op> {
       values.push_back(xla::Reshape(operands.values[i], Sizes(flat)));
     }
     tensorflow::FunctionDefLibrary functions;
-    TF_RETURN_IF_ERROR(ReadBody(body_, &functions));
+    TF_RETURN_IF_ERROR(ReadBody(body_, this->input_types(), this->output_types(), &functions));
     const tensorflow::FunctionLibraryDefinition library(tensorflow::OpRegistry::Global(), functions);
     XlaCompiler::Options options = context->compiler()->options();
     options.flib_def = &library;
@@ -114,6 +114,7 @@ class BodyKernel : public OpXlaKernel<Op> {
     function.set_name(functions.function().rbegin()->signature().name());
     XlaCompiler::CompilationResult compiled;
     TF_RETURN_IF_ERROR(XlaCompiler(options).CompileFunction(inside, function, arguments, &compiled));
+    TF_RETURN_IF_ERROR(CheckResults(compiled.xla_output_shape, shapes));
     const xla::XlaOp tuple = xla::Call(context->builder(), *compiled.computation, values);
     for (std::size_t i = 0; i < shapes.size(); ++i) {
       results->push_back(xla::Reshape(xla::GetTupleElement(tuple, i), shapes[i].dimensions()));
@@ -122,6 +123,20 @@ class BodyKernel : public OpXlaKernel<Op> {
   }
 
  private:
+  // Whoever made the body, what it returns must be as large as what is made of it.
+  static absl::Status CheckResults(const xla::Shape& got, const std::vector<xla::Shape>& expected) {
+    bool same = got.IsTuple() && got.tuple_shapes().size() == expected.size();
+    for (std::size_t i = 0; same && i < expected.size(); ++i) {
+      const xla::Shape& result = got.tuple_shapes(i);
+      same = result.IsArray() && result.is_static() && result.element_type() == expected[i].element_type() &&
+             xla::ShapeUtil::ElementsIn(result) == xla::ShapeUtil::ElementsIn(expected[i]);
+    }
+    if (same) return absl::OkStatus();
+    return absl::InvalidArgumentError("the attribute `body` must return " +
+                                      xla::ShapeUtil::HumanString(xla::ShapeUtil::MakeTupleShape(expected)) + "; got " +
+                                      xla::ShapeUtil::HumanString(got));
+  }
+
   std::string body_;
 };
 
@@ -160,8 +175,12 @@ class CpuKernel : public BodyKernel<Op> {
 std::string Quoted(const std::string& text) {
   std::string result = "\"";
   for (const char c : text) {
-    if (c == '"' || c == '\\') result += '\\';
-    result += c;
+    const auto code = static_cast<unsigned char>(c);
+    if (code >= ' ' && code < 127 && c != '"' && c != '\\') {
+      result += c;
+    } else {
+      for (const char digit : {'\\', "0123456789ABCDEF"[code / 16], "0123456789ABCDEF"[code % 16]}) result += digit;
+    }
   }
   return result + '"';
 }

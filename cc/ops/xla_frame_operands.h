@@ -32,8 +32,9 @@ struct Compress {
   }
 
   static std::string Attributes(tensorflow::OpKernelConstruction* context) {
-    int rank;
-    TF_CHECK_OK(context->GetAttr("rank", &rank));
+    int rank = -1;
+    const absl::Status status = context->GetAttr("rank", &rank);
+    if (!status.ok()) context->CtxFailure(status);
     return std::string("{adjoint = ") + (Adjoint(context->def()) ? "1" : "0") +
            " : i64, fill_failures = " + (FillFailures(context) ? "1" : "0") + " : i64, rank = " + std::to_string(rank) + " : i64}";
   }

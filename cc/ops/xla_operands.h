@@ -79,7 +79,7 @@ struct MayFail {
 };
 
 inline absl::Status BroadcastPencil(XlaOpKernelContext* context, const TensorShape& a, const TensorShape& b, Operands* operands) {
-  const TensorShape matrix = WithMatrix(BatchesOf(a, b).output_batch_shape(), a.dim_size(a.dims() - 2), a.dim_size(a.dims() - 1));
+  const TensorShape matrix = WithMatrix(BatchOf(a, b), a.dim_size(a.dims() - 2), a.dim_size(a.dims() - 1));
   for (int i = 0; i < 2; ++i) {
     const auto value = tensorflow::BroadcastTo(context->Input(i), Sizes(matrix));
     TF_RETURN_IF_ERROR(value.status());

@@ -121,7 +121,9 @@ def _add(name, pullback, arguments, broadcast, batch_first, place):
 
 
 def rule(name):
-    """What is registered for a name."""
+    """What is registered for a name, which may come from a graph."""
+    if name not in _rules:
+        raise LookupError(f"`rule` must be the name of a rule; got {name!r}")
     return _rules[name]
 
 
@@ -196,8 +198,11 @@ def _gradient_of_barrier_op(op, *cotangents):
 
 @tf.RegisterGradient("Tfqz>Attach")
 def _gradient_of_attach_op(op, *cotangents):
-    rule, count = _rules[tf.compat.as_str(op.get_attr("rule"))], len(op.outputs)
-    return [None] * count + list(rule.pullback(list(op.inputs[count:]), list(op.outputs), list(cotangents), native=True))
+    name, count = tf.compat.as_str(op.get_attr("rule")), len(op.outputs)
+    pullback, arguments = rule(name).pullback, list(op.inputs[count:])
+    if len(arguments) != rule(name).arguments:
+        raise ValueError(f"`rule` must be one of as many arguments; got {name!r} of {rule(name).arguments} and {len(arguments)}")
+    return [None] * count + list(pullback(arguments, list(op.outputs), list(cotangents), native=True))
 
 
 def differentiable(function):
