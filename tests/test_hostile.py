@@ -85,7 +85,7 @@ HUGE = [
     ("complement", {"x": (2**46, 2**10, 0)}, "`x` must be a batch whose bytes can be counted in 64 bits; got"),
     ("svd", {"b": (2**50, 0, 2**24)}, "`b` must be a batch whose bytes can be counted in 64 bits; got"),
     ("balance", {"matrix": (2**50, 0, 2**24)}, "`matrix` must be a batch whose bytes can be counted in 64 bits; got"),
-    ("reorder", {name: (1,) * 254 for name in (*"stqz", "labels")}, "must be [..., n, n] where `labels` is [..., n]; got"),
+    ("reorder", dict.fromkeys((*"stqz", "labels"), (1,) * 254), "must be [..., n, n] where `labels` is [..., n]; got"),
     ("reorder", {"labels": (1,) * 254}, "must be [..., n, n] where `labels` is [..., n]; got"),
 ]
 
