@@ -52,9 +52,9 @@ def build(tmp_path_factory):
         subprocess.run(["ar", "rcs", library, *common, *in_vectors], check=True)
         return library
 
-    def link(driver="-DLAPACK", converges=True):
-        program = folder / f"core_test{driver}{converges}"
-        main = compile_all(folder, [ROOT / "tests/core_test.cc"], SANITIZERS, driver)
+    def link(driver="-DLAPACK", converges=True, source="core_test"):
+        program = folder / f"{source}{driver}{converges}"
+        main = compile_all(folder, [ROOT / f"tests/{source}.cc"], SANITIZERS, driver)
         # All of it, whether the program calls it or not: the linker finds everything in LAPACK.
         core = ["-Wl,--whole-archive", archive(converges), "-Wl,--no-whole-archive"]
         libraries = scipy_openblas32.get_lib_dir()
@@ -65,9 +65,9 @@ def build(tmp_path_factory):
     return link
 
 
-def run(program, **environment):
-    done = subprocess.run([program], capture_output=True, text=True, env=os.environ | environment)
-    assert done.returncode == 0, done.stderr
+def run(program, *arguments, **environment):
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, env=os.environ | environment)
+    assert done.returncode == 0 and "runtime error" not in done.stderr, done.stderr
     return done.stdout.splitlines()
 
 
@@ -85,6 +85,13 @@ def test_under_sanitizers(build):
     assert names.startswith("'") and names.endswith("'none'")
     for name in re.findall(r"'(\w+)'", names):
         assert_right(run(program, TFQZ_SIMD=name))
+
+
+def test_garbage(build):
+    """Instead of factors and indices: nothing reads or writes outside its arrays, or goes on for ever. Errors say which seed it was."""
+    program = build(source="core_garbage")
+    for simd in ("none", ""):
+        assert run(program, "300", "0", **({"TFQZ_SIMD": simd} if simd else {})) == ["300 rounds"]
 
 
 def test_what_does_not_converge_in_vectors_goes_to_lapack(build):

@@ -13,7 +13,7 @@ import tfqz
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
-PAGES = ["README.md", *SITE, "CONTRIBUTING.md", "CHANGELOG.md", "cc/README.md", "examples/serving/README.md"]
+PAGES = ["README.md", *SITE, "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "cc/README.md", "examples/serving/README.md"]
 # Those that compile for XLA, or save and load graphs of unknown shapes, or look at pencils closely.
 _SLOW = "differentiability guide/backends guide/riccati guide/samplers guide/serving guide/solvers guide/well-defined guide/xla"
 SLOW = [f"docs/{name}.md" for name in _SLOW.split()]

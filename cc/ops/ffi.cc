@@ -1,18 +1,16 @@
 // What programs compiled by XLA call on the CPU: typed FFI handlers around the same core, one for each dtype.
 #include <algorithm>
-#include <atomic>
 #include <complex>
-#include <condition_variable>
 #include <cstdint>
 #include <iterator>
-#include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "algorithms/balance.h"
 #include "algorithms/batches.h"
 #include "algorithms/frames.h"
+#include "ops/ffi_shapes.h"
+#include "ops/ffi_threads.h"
 #include "xla/ffi/api/ffi.h"
 
 // Every TensorFlow exports this function, and few the plain C one of the same purpose. Its header, xla/ffi/ffi_api.h, brings a second
@@ -26,55 +24,6 @@ namespace {
 
 namespace ffi = xla::ffi;
 
-// In nanoseconds: less is not worth waking a thread.
-constexpr int64_t kWorthwhile = 20000;
-
-// Runs work(begin, end) over [0, total) on the pool and on the calling thread, which waits only for ranges that have begun:
-// a pool that is busy, or has no thread to spare, delays nothing.
-template <typename Work>
-void ParallelFor(ffi::ThreadPool& pool, int64_t total, int64_t cost, int64_t group, const Work& work) {
-  struct State {
-    std::atomic<int64_t> next{0};
-    std::mutex mutex;
-    std::condition_variable idle;
-    int64_t active = 0;
-  };
-  const auto state = std::make_shared<State>();
-  const int64_t threads = std::min(pool.num_threads(), total * cost / kWorthwhile);
-  const int64_t chunk = range_size(total, threads, group);
-  const auto drain = [state, total, chunk, &work] {
-    for (;;) {
-      {
-        const std::lock_guard<std::mutex> lock(state->mutex);
-        if (state->next >= total) return;
-        ++state->active;
-      }
-      const int64_t begin = state->next.fetch_add(chunk);
-      if (begin < total) work(begin, std::min(total, begin + chunk));
-      const std::lock_guard<std::mutex> lock(state->mutex);
-      if (--state->active == 0) state->idle.notify_all();
-    }
-  };
-  for (int64_t i = 1; i < std::min(threads, (total + chunk - 1) / chunk); ++i) pool.Schedule([drain] { drain(); });
-  drain();
-  std::unique_lock<std::mutex> lock(state->mutex);
-  state->idle.wait(lock, [&] { return state->active == 0; });
-}
-
-Fork ForkOf(ffi::ThreadPool& pool) {
-  return [&pool](const std::function<void()>& one, const std::function<void()>& other) {
-    ParallelFor(pool, 2, kWorthwhile, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) (i == 0 ? other : one)();
-    });
-  };
-}
-
-int64_t Count(const std::vector<int64_t>& batch_shape) {
-  int64_t count = 1;
-  for (int64_t size : batch_shape) count *= size;
-  return count;
-}
-
 ffi::Error Run(ffi::ThreadPool& pool, const std::vector<int64_t>& batch_shape, Batch* batch) {
   batch->watch(Count(batch_shape), {});
   ParallelFor(pool, Count(batch_shape), batch->cost_per_element(), batch->group_size(),
@@ -84,21 +33,13 @@ ffi::Error Run(ffi::ThreadPool& pool, const std::vector<int64_t>& batch_shape, B
   return failure.empty() ? ffi::Error::Success() : ffi::Error(ffi::ErrorCode::kInvalidArgument, failure);
 }
 
-template <ffi::DataType kType>
-std::vector<int64_t> BatchShape(const ffi::Buffer<kType>& matrices) {
-  const auto dimensions = matrices.dimensions();
-  return {dimensions.begin(), dimensions.end() - 2};
-}
-
-template <ffi::DataType kType>
-int SizeFromEnd(const ffi::Buffer<kType>& matrices, int place) {
-  return static_cast<int>(*(matrices.dimensions().end() - place));
-}
-
 template <ffi::DataType kType, ffi::DataType kComplexType, typename T>
 ffi::Error RunQz(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> b, ffi::ResultBuffer<kType> s, ffi::ResultBuffer<kType> t,
                  ffi::ResultBuffer<kType> q, ffi::ResultBuffer<kType> z, ffi::ResultBuffer<kComplexType> alpha,
                  ffi::ResultBuffer<kType> beta, int64_t fill_failures) {
+  const int64_t n = SizeFromEnd(a, 1);
+  const auto shape = BatchShape(a);
+  if (n < 1 || !Fit(shape, {n, n}, a, b, *s, *t, *q, *z) || !Fit(shape, {n}, *alpha, *beta)) return Misfit();
   QzBatch<T> batch(static_cast<int>(a.dimensions().back()), Count(BatchShape(a)), a.typed_data(), b.typed_data(), {}, {},
                    {s->typed_data(), t->typed_data(), q->typed_data(), z->typed_data(), alpha->typed_data(), beta->typed_data()},
                    fill_failures != 0, ForkOf(pool));
@@ -110,6 +51,10 @@ ffi::Error RunReorder(ffi::ThreadPool pool, ffi::Buffer<kType> s, ffi::Buffer<kT
                       ffi::Buffer<ffi::DataType::S32> labels, ffi::ResultBuffer<kType> s_reordered, ffi::ResultBuffer<kType> t_reordered,
                       ffi::ResultBuffer<kType> q_reordered, ffi::ResultBuffer<kType> z_reordered, ffi::ResultBuffer<kComplexType> alpha,
                       ffi::ResultBuffer<kType> beta, int64_t fill_failures) {
+  const int64_t n = SizeFromEnd(s, 1);
+  const auto shape = BatchShape(s);
+  if (n < 1 || !Fit(shape, {n, n}, s, t, q, z, *s_reordered, *t_reordered, *q_reordered, *z_reordered)) return Misfit();
+  if (!Fit(shape, {n}, labels, *alpha, *beta)) return Misfit();
   ReorderBatch<T> batch(static_cast<int>(s.dimensions().back()), Count(BatchShape(s)),
                         {s.typed_data(), t.typed_data(), q.typed_data(), z.typed_data()}, labels.typed_data(),
                         {s_reordered->typed_data(), t_reordered->typed_data(), q_reordered->typed_data(), z_reordered->typed_data(),
@@ -121,6 +66,8 @@ ffi::Error RunReorder(ffi::ThreadPool pool, ffi::Buffer<kType> s, ffi::Buffer<kT
 template <ffi::DataType kType, ffi::DataType, typename T>
 ffi::Error RunSchur(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::ResultBuffer<kType> t, ffi::ResultBuffer<kType> z,
                     int64_t fill_failures) {
+  const int64_t n = SizeFromEnd(a, 1);
+  if (n < 1 || !Fit(BatchShape(a), {n, n}, a, *t, *z)) return Misfit();
   SchurBatch<T> batch(static_cast<int>(a.dimensions().back()), a.typed_data(), {t->typed_data(), z->typed_data()}, fill_failures != 0);
   return Run(pool, BatchShape(a), &batch);
 }
@@ -129,6 +76,10 @@ template <ffi::DataType kType, ffi::DataType, typename T>
 ffi::Error RunCompress(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> b, ffi::ResultBuffer<kType> x,
                        ffi::ResultBuffer<ffi::DataType::S32> ranks, ffi::ResultBuffer<kType> a_inner, ffi::ResultBuffer<kType> b_inner,
                        int64_t adjoint, int64_t fill_failures, int64_t rank) {
+  const int64_t m = SizeFromEnd(a, 2), n = SizeFromEnd(a, 1), p = std::min(m, n), l = (adjoint != 0 ? m > n : n > m) ? std::max(m, n) : p;
+  const auto shape = BatchShape(a);
+  if (p < 1 || rank < -1 || rank > p || !Fit(shape, {m, n}, a, b) || !Fit(shape, {l, p}, *x) || !Fit(shape, {}, *ranks)) return Misfit();
+  if (!Fit(shape, {adjoint != 0 ? p : m, adjoint != 0 ? n : p}, *a_inner, *b_inner)) return Misfit();
   CompressBatch<T> batch(SizeFromEnd(a, 2), SizeFromEnd(a, 1), Count(BatchShape(a)), static_cast<int>(rank), adjoint != 0, a.typed_data(),
                          b.typed_data(), {}, {}, {x->typed_data(), ranks->typed_data(), a_inner->typed_data(), b_inner->typed_data()},
                          fill_failures != 0);
@@ -138,6 +89,9 @@ ffi::Error RunCompress(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<k
 template <ffi::DataType kType, ffi::DataType, typename T>
 ffi::Error RunComplement(ffi::ThreadPool pool, ffi::Buffer<kType> x, ffi::ResultBuffer<kType> basis,
                          ffi::ResultBuffer<ffi::DataType::S32> rows) {
+  const int64_t l = SizeFromEnd(x, 2), p = SizeFromEnd(x, 1), d = l - p;
+  const auto shape = BatchShape(x);
+  if (p < 0 || d < 1 || !Fit(shape, {l, p}, x) || !Fit(shape, {l, d}, *basis) || !Fit(shape, {d}, *rows)) return Misfit();
   ComplementBatch<T> batch(SizeFromEnd(x, 2), SizeFromEnd(x, 1), Count(BatchShape(x)), x.typed_data(), basis->typed_data(),
                            rows->typed_data());
   return Run(pool, BatchShape(x), &batch);
@@ -147,6 +101,12 @@ template <ffi::DataType kType, ffi::DataType, typename T>
 ffi::Error RunExtend(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> x, ffi::Buffer<kType> beside, ffi::Buffer<kType> s,
                      ffi::Buffer<kType> t, ffi::Buffer<kType> q, ffi::Buffer<kType> z, ffi::ResultBuffer<kType> s_out,
                      ffi::ResultBuffer<kType> t_out, ffi::ResultBuffer<kType> q_out, ffi::ResultBuffer<kType> z_out, int64_t adjoint) {
+  const int64_t m = SizeFromEnd(a, 2), n = SizeFromEnd(a, 1), p = std::min(m, n), l = std::max(m, n);
+  const auto shape = BatchShape(a);
+  if (l < 1 || (m != n && (adjoint != 0) != (m > n)) || !Fit(shape, {m, n}, a, *s_out, *t_out) || !Fit(shape, {l, p}, x)) return Misfit();
+  if (!Fit(shape, {l, l - p}, beside) || !Fit(shape, {p, p}, s, t, q, z) || !Fit(shape, {m, m}, *q_out) || !Fit(shape, {n, n}, *z_out)) {
+    return Misfit();
+  }
   ExtendBatch<T> batch(SizeFromEnd(a, 2), SizeFromEnd(a, 1), adjoint != 0, a.typed_data(), {}, x.typed_data(), beside.typed_data(),
                        {s.typed_data(), t.typed_data(), q.typed_data(), z.typed_data()},
                        {s_out->typed_data(), t_out->typed_data(), q_out->typed_data(), z_out->typed_data(), nullptr, nullptr});
@@ -156,6 +116,9 @@ ffi::Error RunExtend(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kTy
 template <ffi::DataType kType, ffi::DataType, typename T>
 ffi::Error RunSvd(ffi::ThreadPool pool, ffi::Buffer<kType> b, ffi::ResultBuffer<kType> u, ffi::ResultBuffer<ffi::ToReal(kType)> s,
                   ffi::ResultBuffer<kType> v, int64_t fill_failures) {
+  const int64_t m = SizeFromEnd(b, 2), n = SizeFromEnd(b, 1), p = std::min(m, n);
+  const auto shape = BatchShape(b);
+  if (p < 1 || !Fit(shape, {m, n}, b) || !Fit(shape, {m, p}, *u) || !Fit(shape, {p}, *s) || !Fit(shape, {n, p}, *v)) return Misfit();
   SvdBatch<T> batch(SizeFromEnd(b, 2), SizeFromEnd(b, 1), b.typed_data(), u->typed_data(), s->typed_data(), v->typed_data(),
                     fill_failures != 0);
   return Run(pool, BatchShape(b), &batch);
@@ -164,6 +127,10 @@ ffi::Error RunSvd(ffi::ThreadPool pool, ffi::Buffer<kType> b, ffi::ResultBuffer<
 template <ffi::DataType kType, ffi::DataType, typename T>
 ffi::Error RunBalance(ffi::ThreadPool pool, ffi::Buffer<kType> matrix, ffi::ResultBuffer<ffi::DataType::S32> left,
                       ffi::ResultBuffer<ffi::DataType::S32> right, int64_t similarity) {
+  const int64_t m = SizeFromEnd(matrix, 2), n = SizeFromEnd(matrix, 1);
+  const auto shape = BatchShape(matrix);
+  if (m < 1 || n < 1 || (similarity != 0 && m != n) || !Fit(shape, {m, n}, matrix)) return Misfit();
+  if (!Fit(shape, {m}, *left) || !Fit(shape, {n}, *right)) return Misfit();
   BalanceBatch<T> batch(SizeFromEnd(matrix, 2), SizeFromEnd(matrix, 1), similarity != 0, matrix.typed_data(), left->typed_data(),
                         right->typed_data());
   return Run(pool, BatchShape(matrix), &batch);
@@ -173,6 +140,7 @@ ffi::Error RunCheck(ffi::Buffer<ffi::DataType::PRED> failing, ffi::Buffer<ffi::D
                     ffi::ResultBuffer<ffi::DataType::PRED> failed, std::string_view text) {
   const auto dimensions = failing.dimensions();
   const std::vector<int64_t> shape(dimensions.begin(), dimensions.end());
+  if (!HasShape(got, shape) || !HasShape(*failed, shape)) return Misfit();
   const std::string problem = complaint(std::string(text), shape, failing.typed_data(), got.typed_data());
   if (!problem.empty()) return ffi::Error(ffi::ErrorCode::kInvalidArgument, problem);
   std::copy_n(failing.typed_data(), Count(shape), failed->typed_data());
