@@ -182,7 +182,7 @@ def run(count, seed, prepare, xla):
                 outcomes["ran"] += 1
             except Exception as error:
                 outcomes[type(error).__name__] += 1
-        signal.alarm(0)
+    signal.alarm(0)
     return outcomes
 
 

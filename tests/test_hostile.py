@@ -7,6 +7,7 @@ import pytest
 import raw_ops
 import tensorflow as tf
 from raw_ops import MODES, OPS
+from tensorflow.compiler.tf2xla.ops.gen_xla_ops import xla_call_module
 
 from tfqz._backends import library, native
 
@@ -206,3 +207,34 @@ def test_rules_that_there_are_none_of():
         attached = library.load()[0].tfqz_attach([x], [x], rule="Nonsense")
     with pytest.raises(LookupError, match="`rule` must be the name of a rule; got 'Nonsense'"):
         tape.gradient(attached, x)
+
+
+def module(rows, results):
+    """A program of XLA that calls the handler of `Tfqz>Schur` without the op."""
+    operand, result = (f"tensor<{'x'.join(map(str, shape))}xf64>" for shape in (rows, results))
+    return f"""module @m {{ func.func public @main(%a: {operand}) -> ({result}, {result}) {{
+      %0:2 = stablehlo.custom_call @tfqz_schur_double(%a) {{api_version = 4 : i32, backend_config = {{fill_failures = 0 : i64}}}}
+        : ({operand}) -> ({result}, {result})
+      return %0#0, %0#1 : {result}, {result} }} }}"""
+
+
+@pytest.mark.parametrize("shape, results", [((400, 400), (1,)), ((3, 3), (2, 3, 3)), ((3,), (3,)), ((2, 3), (2, 3)), ((3, 3), (3, 3))])
+def test_handlers_called_by_others(shape, results):
+    def run(x):
+        return xla_call_module(
+            [x],
+            version=9,
+            module=module(shape, results),
+            Sout=[results] * 2,
+            Tout=[tf.float64] * 2,
+            platforms=["CPU"],
+            disabled_checks=["custom_call:tfqz_schur_double"],
+        )
+
+    call = tf.function(run, jit_compile=True)
+    if shape == results == (3, 3):
+        found = call(tf.eye(3, dtype=tf.float64))
+        np.testing.assert_array_equal(found[0], np.eye(3))
+        return
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a handler of tfqz must be those that its ops give it"):
+        call(tf.zeros(shape, tf.float64))
