@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(native.why_not() is not None, reason="the op lib
     [
         (200, []),
         pytest.param(1000, [], marks=pytest.mark.slow),
-        pytest.param(100, ["--xla"], marks=pytest.mark.slow),
+        pytest.param(40, ["--xla"], marks=pytest.mark.slow),
         pytest.param(50, ["--loaded"], marks=pytest.mark.slow),
     ],
 )
