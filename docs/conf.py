@@ -22,7 +22,15 @@ version = release = tfqz.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinxcontrib.mermaid"]
 root_doc = "README"
-include_patterns = ["README.md", "docs/**.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "cc/README.md", "examples/serving/README.md"]
+include_patterns = [
+    "README.md",
+    "docs/**.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "cc/README.md",
+    "examples/serving/README.md",
+]
 exclude_patterns = [".*", "build"]
 source_suffix = {".md": "markdown"}
 smartquotes = False

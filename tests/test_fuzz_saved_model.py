@@ -1,11 +1,13 @@
 """Saved models from strangers, in a process of their own: tests/fuzz_saved_model.py, which tells how to run more of it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import tfqz
 from tfqz._backends import native
 
 SCRIPT = Path(__file__).resolve().parent / "fuzz_saved_model.py"
@@ -22,7 +24,8 @@ pytestmark = pytest.mark.skipif(native.why_not() is not None, reason="the op lib
     ],
 )
 def test_mutations(count, options):
-    done = subprocess.run([sys.executable, SCRIPT, str(count), "0", *options], capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": str(Path(tfqz.__file__).resolve().parent.parent)}  # this tfqz, whichever is installed
+    done = subprocess.run([sys.executable, SCRIPT, str(count), "0", *options], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, (done.stdout.splitlines()[-1], done.stderr[-2000:])
     last = done.stdout.splitlines()[-1]
     assert last.startswith(f"{count} mutations from 0 on") and "'ran'" in last and "'InvalidArgumentError'" in last
