@@ -65,6 +65,7 @@ def test_sensitivity_at_equal_eigenvalues(cluster, rng):
         assert float(near.amplification[0]) == pytest.approx(1 / float(near.dif[0]))
 
 
+@pytest.mark.slow
 def test_sensitivity_of_small_ones_and_batches(rng):
     for n in (0, 1):
         assert tfqz.sensitivity(np.eye(n), np.eye(n)).dif.shape == (0,)

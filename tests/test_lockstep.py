@@ -135,6 +135,7 @@ def assert_parts_are_those_of_the_whole(a, b):
                 assert np.allclose(part, whole[i], rtol=0, atol=4 * a.shape[-1] * eps * scale, equal_nan=True)
 
 
+@pytest.mark.slow_if("regular", "complex64")
 @pytest.mark.parametrize("kind", ["regular", "infinite", "undetermined"])
 @pytest.mark.parametrize("dtype", cases.ALL)
 def test_what_nothing_uses(dtype, kind, simd, rng):

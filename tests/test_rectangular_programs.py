@@ -31,6 +31,7 @@ def of_weights(rng, function, a, b):
     return lambda a, b: inner(weights, function(a, b))
 
 
+@pytest.mark.slow_if("complex128")
 @pytest.mark.parametrize("m, n, rank", [(3, 5, None), (5, 3, None), (4, 5, 2)])
 def test_batches(m, n, rank, dtype, rng, backend):
     """Broadcast as of square pencils; each element has its own factors and gradient, which for a single one of many add up."""
@@ -90,6 +91,7 @@ def test_compiled(case, rank, dtype, rng, backend, request):
     assert compiled.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.slow
 @needs_native
 def test_second_derivative_compiled(rng):
     a, b = map(tf.constant, Rectangular(3, 5, 0, 1)("float64"))
@@ -191,6 +193,7 @@ def test_keras_shapes_and_files(tmp_path, rng):
         assert all(np.array_equal(x, y) for x, y in zip(tf.nest.flatten(loaded([a, b])), outputs))
 
 
+@pytest.mark.slow_if("True")
 @needs_native
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_keras_training(jit_compile, rng):
@@ -237,7 +240,7 @@ class Saved(tf.Module):
         return tape.gradient(value, [a, b, self.factor])
 
 
-@pytest.mark.slow_if("graph")
+@pytest.mark.slow_if("graph", "None")
 @pytest.mark.parametrize("rank", [None, 2])
 @pytest.mark.parametrize("backend", ["native", "graph"], indirect=True)
 def test_saved_model(rank, backend, tmp_path, rng):

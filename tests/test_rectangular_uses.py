@@ -314,6 +314,7 @@ def test_derivative_of_an_eigenvalue(wide, dtype, rng, backend):
             assert np.linalg.norm(got - exact) < 1e-11 * np.linalg.norm(exact)
 
 
+@pytest.mark.slow
 @pytest.mark.slow_if("complex128", "5-6-3", "6-3-None")
 @pytest.mark.parametrize("m, n, rank", SHAPES)
 def test_second_derivative_of_eigenvalues(m, n, rank, dtype, rng):

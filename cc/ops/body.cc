@@ -109,8 +109,11 @@ absl::Status CheckCalls(const FunctionDefLibrary& functions) {
                std::to_string(kMostNodes) + " nodes");
 }
 
-bool Same(const google::protobuf::RepeatedPtrField<tensorflow::OpDef::ArgDef>& arguments, const tensorflow::DataTypeVector& types) {
-  return std::equal(arguments.begin(), arguments.end(), types.begin(), types.end(), [](const auto& argument, tensorflow::DataType type) {
+using Arguments = google::protobuf::RepeatedPtrField<tensorflow::OpDef::ArgDef>;
+
+bool BeginWith(const Arguments& arguments, const tensorflow::DataTypeVector& types) {
+  if (static_cast<std::size_t>(arguments.size()) < types.size()) return false;
+  return std::equal(types.begin(), types.end(), arguments.begin(), [](tensorflow::DataType type, const auto& argument) {
     return argument.type() == type && argument.type_attr().empty() && argument.number_attr().empty() && argument.type_list_attr().empty();
   });
 }
@@ -131,7 +134,9 @@ absl::Status ReadBody(const std::string& body, const tensorflow::DataTypeVector&
     return Wrong(std::to_string(body.size()) + " bytes of something else");
   }
   const tensorflow::OpDef& signature = functions->function().rbegin()->signature();
-  if (!Same(signature.input_arg(), inputs) || !Same(signature.output_arg(), outputs)) {
+  // Bodies also return what would be an error elsewhere.
+  if (static_cast<std::size_t>(signature.input_arg_size()) != inputs.size() || !BeginWith(signature.input_arg(), inputs) ||
+      !BeginWith(signature.output_arg(), outputs)) {
     return Wrong("a last one that isn't from (" + tensorflow::DataTypeSliceString(inputs) + ") to (" +
                  tensorflow::DataTypeSliceString(outputs) + ")");
   }

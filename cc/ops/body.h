@@ -15,7 +15,7 @@ namespace tfqz {
 
 // `body`: a FunctionDefLibrary in zlib's format. It may come from strangers: what it inflates to is bounded, and so is what its functions
 // do once their calls of one another are written out. InvalidArgument beyond these bounds, if functions call themselves, and unless the
-// last one takes and returns tensors of these dtypes.
+// last one takes tensors of these dtypes and returns such, and whatever else behind them.
 absl::Status ReadBody(const std::string& body, const tensorflow::DataTypeVector& inputs, const tensorflow::DataTypeVector& outputs,
                       tensorflow::FunctionDefLibrary* functions);
 

@@ -105,13 +105,13 @@ void standardize_blocks(const P& group) {
   }
 }
 
-// Whether some lane has an eigenvalue 0/0.
+// The lanes that have an eigenvalue 0/0.
 template <typename T>
-bool any_undetermined(const Group<T>& group) {
-  for (int j = 0; j < group.n; ++j) {
-    if (any(is_zero(group.S(j, j)) & is_zero(group.T_(j, j)))) return true;
-  }
-  return false;
+Mask<Real<T>> undetermined(const Group<T>& group) {
+  const Lanes<Real<T>> nothing = all_lanes(Real<T>(0));
+  Mask<Real<T>> found = nothing < nothing;
+  for (int j = 0; j < group.n; ++j) found = found | (is_zero(group.S(j, j)) & is_zero(group.T_(j, j)));
+  return found;
 }
 
 // |x|, and x / |x|, 1 for 0.

@@ -20,8 +20,8 @@ class LockstepQz {
   virtual ~LockstepQz() = default;
 
   // Decomposes `count` pencils, at least one and at most as many as there are lanes; `a[i]` and `b[i]` are row-major and finite. What
-  // comes out for a pencil depends neither on the others nor on its place. Bit i of the result: pencil i didn't converge, or something of
-  // it is not finite, and its factors mean nothing.
+  // comes out for a pencil depends neither on the others nor on its place. Bit i of the result: pencil i didn't converge, has an
+  // eigenvalue 0/0, or something of it is not finite, and its factors mean nothing.
   virtual std::uint64_t operator()(const T* const* a, const T* const* b, const Factors<T>* factors, int count) = 0;
 };
 

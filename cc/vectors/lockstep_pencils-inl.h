@@ -23,11 +23,9 @@ class Lockstep : public LockstepQz<T> {
   explicit Lockstep(int n) : n_(n), space_(n) {}
 
   std::uint64_t operator()(const T* const* a, const T* const* b, const Factors<T>* factors, int count) override {
-    const Parts parts = wanted(factors[0]);
-    Decomposed done = decompose(a, b, count, parts);
-    // The phases of S and T are Q's where an eigenvalue is 0/0.
-    if (parts == Parts::kAllButQ && any_undetermined(done.group)) done = decompose(a, b, count, Parts::kAll);
-    return space_.write(done.group, done.of_a, done.of_b, done.failed, factors, count);
+    const Decomposed done = decompose(a, b, count, wanted(factors[0]));
+    // Where an eigenvalue is 0/0 small ones of LAPACK's may still be something, and the phases of S and T are Q's.
+    return space_.write(done.group, done.of_a, done.of_b, done.failed | undetermined(done.group), factors, count);
   }
 
  private:
