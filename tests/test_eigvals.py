@@ -151,6 +151,7 @@ def test_a_complex_pair_between_members_of_a_defective_cluster(dtype, rng):
     assert along(gradient(f, a, b), directions[0]) == pytest.approx(np.real((1 - 2j) * expected), rel=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("infinite", [False, True], ids=["finite", "infinite"])
 def test_second_derivatives_between_members_of_a_defective_cluster(infinite, rng):
     """Against differences of first ones; in forward mode too."""

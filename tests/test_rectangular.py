@@ -224,6 +224,7 @@ def test_in_graphs(case, dtype, known, rng, backend):
             np.testing.assert_allclose(got, expected, atol=1e-11 * max(1, np.abs(expected).max()))
 
 
+@pytest.mark.slow_if("complex128")
 @pytest.mark.parametrize("m, n, rank", [(3, 5, None), (5, 3, None), (4, 6, 2), (5, 5, 3)])
 def test_diagnosis(m, n, rank, dtype, rng):
     """That of the triangular blocks. A basis of the complement that its rows determine is no fault of a loss."""

@@ -218,7 +218,7 @@ def test_programs(program, backend):
         assert_close(tf.function(gradient(dotted(gradient(made))))(A), gradient(dotted(gradient(plain)))(A), 1e-8)
 
 
-@pytest.mark.slow_if("graph", "scipy")
+@pytest.mark.slow
 def test_saved_and_loaded(backend, tmp_path):
     """A loaded function has first and second derivatives, by tapes and accumulators."""
     if backend == "scipy":

@@ -61,6 +61,7 @@ def assert_close(got, expected, dtype):
         assert np.max(error / size) < 1e4 * np.finfo(dtype).eps
 
 
+@pytest.mark.slow_if("complex64")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("m, n", SIZES)
 @pytest.mark.parametrize("infinite", [0, 1, 2])
