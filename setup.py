@@ -147,10 +147,10 @@ class BuildLibraries(build_ext):
 
     def copy_extensions_to_source(self):
         """Libraries for other minor versions stay, if they are built from the same sources."""
-        (record,) = {wanted for wanted in super().get_output_mapping().values() for wanted in [beside(wanted)]}
+        mapping = super().get_output_mapping()
+        (built,), (record,) = ({beside(path) for path in paths} for paths in (mapping, mapping.values()))
         before = json.loads(Path(record).read_text()) if Path(record).exists() else {}
         super().copy_extensions_to_source()
-        (built,) = {beside(built) for built in super().get_output_mapping()}
         now = json.loads(Path(built).read_text())
         if before.get("sources") == now["sources"]:
             now["tensorflow"] = before["tensorflow"] | now["tensorflow"]

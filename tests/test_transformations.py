@@ -4,8 +4,7 @@ in functions, recomputation, saved models. Each against the plain way, or centra
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.framework import op_def_pb2
-from tensorflow.python.client import pywrap_tf_session
+from stored_model import ops
 from tensorflow.python.ops.parallel_for import pfor
 
 import tfqz
@@ -126,9 +125,8 @@ def test_every_op_has_a_converter():
     """None runs in a loop."""
     if native.why_not() is not None:
         pytest.skip(native.why_not())
-    listed = pywrap_tf_session.TF_GetBuffer(pywrap_tf_session.TF_GetAllOpList())
-    ops = {op.name for op in op_def_pb2.OpList.FromString(listed).op if op.name.startswith("Tfqz>")}
-    assert len(ops) > 10 and ops <= set(pfor._pfor_converter_registry)
+    names = set(ops())
+    assert len(names) > 10 and names <= set(pfor._pfor_converter_registry)
 
 
 @pytest.mark.slow_if("graph", "scipy", "vectors", "schur", "projector", "alpha", "-qz")

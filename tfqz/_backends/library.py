@@ -69,7 +69,7 @@ def _openblas_version():
 
 
 def _minor(version):
-    """ "2.21" of "2.21.0"."""
+    """Of "2.21.0" what comes before the second point."""
     return ".".join(version.split(".")[:2])
 
 

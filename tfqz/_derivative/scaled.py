@@ -15,6 +15,7 @@ import tensorflow as tf
 from tfqz._form import blocks, powers
 
 _NONE = -(10**6)  # the exponent of a cotangent that is 0
+_OF_VECTORS = {"u": "s", "v": "t", "U": "S", "V": "T"}  # the matrices that scale as these do
 
 
 def near_one(layout):
@@ -35,8 +36,8 @@ def near_one(layout):
             shifts = {kind: -e for kind, e in of.items()} | {"F": -common} | {kind.upper(): e - common for kind, e in of.items()}
 
             def moved(kind, x):
-                if kind in "uvUV":
-                    return powers.times(x, shifts["tsTS"["vuVU".index(kind)]][..., 0])
+                if kind in _OF_VECTORS:
+                    return powers.times(x, shifts[_OF_VECTORS[kind]][..., 0])
                 return powers.times(x, shifts[kind]) if kind in shifts else x
 
             found = pullback(*map(moved, kinds, tensors), **options)

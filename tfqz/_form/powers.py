@@ -88,8 +88,9 @@ def _in_two(exponents, dtype):
 
 def up_to(x):
     """The largest power of 2 up to x > 0, by its exponent's bits; 1 for 0 and what is not a number. Without a derivative."""
-    integer, mask = (tf.int32, 0x7F800000) if x.dtype == tf.float32 else (tf.int64, 0x7FF0000000000000)
-    power = tf.bitcast(tf.bitwise.bitwise_and(tf.bitcast(x, integer), tf.constant(mask, integer)), x.dtype)
+    bits, integer, bias = _FORMATS[x.dtype]
+    of_exponent = tf.constant(2**bits * (2 * bias + 1), integer)
+    power = tf.bitcast(tf.bitwise.bitwise_and(tf.bitcast(x, integer), of_exponent), x.dtype)
     return tf.where((power > 0) & tf.math.is_finite(power), power, tf.ones_like(x))
 
 
