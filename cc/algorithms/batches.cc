@@ -15,8 +15,8 @@ namespace tfqz {
 namespace {
 
 // Up to here two pencils in lockstep take no longer than one after the other, and a full vector of them a third to a half of that; up to
-// kLargestQzInLockstep a full vector takes less. Up to kLargestAlike (batch.h) one goes in lockstep as well.
-constexpr int kLargestTwoInLockstep = 32;
+// the larger size a full vector takes less. Up to kLargestAlike (batch.h) one goes in lockstep as well.
+constexpr int kLargestTwoInLockstep = 32, kLargestInLockstep = 64;
 // From here on two threads gain for one pencil.
 constexpr int kSmallestForked = 128;
 
@@ -47,7 +47,7 @@ QzBatch<T>::QzBatch(int n, int64_t elements, const T* a, const T* b, std::vector
   simd_ = simd;
   if (simd == nullptr) return;
   in_lockstep_ =
-      n <= kLargestAlike || (n <= kLargestTwoInLockstep && elements > 1) || (n <= kLargestQzInLockstep && elements >= lanes<T>(*simd));
+      n <= kLargestAlike || (n <= kLargestTwoInLockstep && elements > 1) || (n <= kLargestInLockstep && elements >= lanes<T>(*simd));
   if (in_lockstep_) simd_ = narrowest_for<T>(elements, simd);
 }
 

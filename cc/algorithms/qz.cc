@@ -109,19 +109,6 @@ Outcome QzSolver<T>::call_driver(bool blocked, Parts parts, LapackInt lwork) {
   return {blocked ? Lapack<T>::gges3_name : Lapack<T>::gges_name, info};
 }
 
-// False if interrupted.
-template <typename T>
-bool QzSolver<T>::call_driver_apart(bool blocked, Parts parts, Outcome* outcome) {
-  const std::shared_ptr<QzSolver> self = this->weak_from_this().lock();
-  if (self == nullptr || n_ < kSmallestApart) {
-    *outcome = call_driver(blocked, parts, lwork_);
-    return true;
-  }
-  if (!do_apart([self, blocked, parts] { self->outcome_ = self->call_driver(blocked, parts, self->lwork_); })) return false;
-  *outcome = outcome_;
-  return true;
-}
-
 // As xGGES. False if it doesn't converge.
 template <typename T>
 bool QzSolver<T>::iterate(Parts parts) {
@@ -210,7 +197,8 @@ Outcome QzSolver<T>::decompose(const T* a, const T* b, Parts parts) {
   for (const bool blocked : {true, false}) {
     if (blocked && n_ <= kLargestUnblocked) continue;
     read_near_one(a, b);
-    if (!call_driver_apart(blocked, parts, &outcome)) return kLeftAlone;
+    const auto call = [blocked, parts](QzSolver* self) { return self->call_driver(blocked, parts, self->lwork_); };
+    if (!call_apart(this, n_, call, &outcome)) return kLeftAlone;
     if (outcome.info != 0) return outcome;
     if (drop_below_diagonal()) break;
   }

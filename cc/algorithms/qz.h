@@ -14,9 +14,6 @@
 
 namespace tfqz {
 
-// Up to here several pencils may go in lockstep (batches.h). The eigenvalues of one come in the same order unless rounding decides it.
-constexpr int kLargestQzInLockstep = 64;
-
 struct Simd;
 template <typename T>
 class QzIteration;
@@ -48,7 +45,6 @@ class QzSolver : public std::enable_shared_from_this<QzSolver<T>> {
   void read_near_one(const T* a, const T* b);
   bool iterate(Parts parts);
   Outcome call_driver(bool blocked, Parts parts, LapackInt lwork);
-  bool call_driver_apart(bool blocked, Parts parts, Outcome* outcome);
   bool all_finite_of(Parts parts) const;
   bool drop_below_diagonal();
   void drop_negligible_betas(const T* a, const T* b);
@@ -61,7 +57,6 @@ class QzSolver : public std::enable_shared_from_this<QzSolver<T>> {
   std::unique_ptr<T[]> vectors_;          // beta, and alpha of complex dtypes
   std::unique_ptr<T[]> work_;
   LapackInt lwork_;
-  Outcome outcome_ = {};                       // of a call apart
   std::unique_ptr<QzIteration<T>> iteration_;  // none: LAPACK's driver
 };
 

@@ -9,7 +9,7 @@ namespace {
 
 template <typename T, typename R>
 void multiply(const T* from, std::size_t count, PowerOfTwo<R> power, T* to) {
-  for (std::size_t k = 0; k < count; ++k) to[k] = from[k] * power.first * power.second;
+  for (std::size_t k = 0; k < count; ++k) to[k] = power.times(from[k]);
 }
 
 template <typename T>

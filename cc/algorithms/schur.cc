@@ -32,26 +32,13 @@ Outcome SchurSolver<T>::call_driver(LapackInt lwork) {
   return {Lapack<T>::gees_name, info};
 }
 
-// False if interrupted.
-template <typename T>
-bool SchurSolver<T>::call_driver_apart(Outcome* outcome) {
-  const std::shared_ptr<SchurSolver> self = this->weak_from_this().lock();
-  if (self == nullptr || n_ < kSmallestApart) {
-    *outcome = call_driver(lwork_);
-    return true;
-  }
-  if (!do_apart([self] { self->outcome_ = self->call_driver(self->lwork_); })) return false;
-  *outcome = outcome_;
-  return true;
-}
-
 template <typename T>
 Outcome SchurSolver<T>::operator()(const T* a, const SchurFactors<T>& factors) {
   read(a, T_);
   // xGEES scales very large and very small ones by other numbers than powers of two.
   const double scale = normalize(T_);
   Outcome outcome = {};
-  if (!call_driver_apart(&outcome)) return kLeftAlone;
+  if (!call_apart(this, n_, [](SchurSolver* self) { return self->call_driver(self->lwork_); }, &outcome)) return kLeftAlone;
   if (outcome.info == 0) canonicalize_schur(T_, Z_);
   multiply(T_, scale);
   if (outcome.info == 0 && !(all_finite(T_) && all_finite(Z_))) outcome.info = Outcome::kNotFinite;

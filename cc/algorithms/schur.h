@@ -29,7 +29,6 @@ class SchurSolver : public std::enable_shared_from_this<SchurSolver<T>> {
 
  private:
   Outcome call_driver(LapackInt lwork);
-  bool call_driver_apart(Outcome* outcome);
 
   int n_;
   Matrices<T> matrices_;
@@ -38,7 +37,6 @@ class SchurSolver : public std::enable_shared_from_this<SchurSolver<T>> {
   std::unique_ptr<Real<T>[]> real_work_;  // of complex dtypes
   std::unique_ptr<T[]> work_;
   LapackInt lwork_;
-  Outcome outcome_ = {};  // of a call apart
 };
 
 }  // namespace tfqz

@@ -61,17 +61,16 @@ bool SvdSolver<T>::decompose(bool by_halves, T* u, Real<T>* s, LapackInt* info) 
     const auto lwork = static_cast<LapackInt>(solver->work_.size());
     return by_halves ? solver->divide_and_conquer(u, s, lwork) : solver->iterate(u, s, lwork);
   };
-  const std::shared_ptr<SvdSolver> self = this->weak_from_this().lock();
-  if (self == nullptr || p_ < kSmallestApart || interruption() == nullptr) {
+  if (p_ < kSmallestApart || interruption() == nullptr) {
     *info = call(this, u, s);
     return true;
   }
   u_.resize(static_cast<std::size_t>(m_) * p_);
   s_.resize(p_);
-  if (!do_apart([self, call] { self->info_ = call(self.get(), self->u_.data(), self->s_.data()); })) return false;
+  const auto into_own = [call](SvdSolver* self) { return call(self, self->u_.data(), self->s_.data()); };
+  if (!call_apart(this, p_, into_own, info)) return false;
   std::copy(u_.begin(), u_.end(), u);
   std::copy(s_.begin(), s_.end(), s);
-  *info = info_;
   return true;
 }
 

@@ -35,7 +35,6 @@ class SvdSolver : public std::enable_shared_from_this<SvdSolver<T>> {
   // Of a call apart.
   std::vector<T> u_;
   std::vector<Real<T>> s_;
-  LapackInt info_ = 0;
 };
 
 }  // namespace tfqz

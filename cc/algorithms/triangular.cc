@@ -223,7 +223,7 @@ void TriangularSolver<T>::scale_right_hand_sides(int i_begin, int i_end, int j_b
   if (exponent_ == 0) return;
   const PowerOfTwo<R> power(-exponent_);
   const auto multiply = [&](T* x, int count) {
-    for (int k = 0; k < count; ++k) x[k] = x[k] * power.first * power.second;
+    for (int k = 0; k < count; ++k) x[k] = power.times(x[k]);
   };
   for (int i = i_begin; i < i_end; ++i) multiply(in_rows(first_rows_, i), columns);
   for (int j = j_begin; j < j_end; ++j) multiply(in_columns(second_columns_, j), rows);
@@ -231,8 +231,7 @@ void TriangularSolver<T>::scale_right_hand_sides(int i_begin, int i_end, int j_b
 
 template <typename T>
 T TriangularSolver<T>::factor_of_unknowns(R norm) const {
-  const PowerOfTwo<R> power(exponent_);
-  return T((adjoint_ ? 1 / norm : R(1)) * power.first * power.second);
+  return T(PowerOfTwo<R>(exponent_).times(adjoint_ ? 1 / norm : R(1)));
 }
 
 template <typename T>

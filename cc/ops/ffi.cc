@@ -40,10 +40,10 @@ ffi::Error RunQz(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> 
   const int64_t n = SizeFromEnd(a, 1);
   const auto shape = BatchShape(a);
   if (n < 1 || !Fit(shape, {n, n}, a, b, *s, *t, *q, *z) || !Fit(shape, {n}, *alpha, *beta)) return Misfit();
-  QzBatch<T> batch(static_cast<int>(a.dimensions().back()), Count(BatchShape(a)), a.typed_data(), b.typed_data(), {}, {},
+  QzBatch<T> batch(static_cast<int>(n), Count(shape), a.typed_data(), b.typed_data(), {}, {},
                    {s->typed_data(), t->typed_data(), q->typed_data(), z->typed_data(), alpha->typed_data(), beta->typed_data()},
                    fill_failures != 0, ForkOf(pool));
-  return Run(pool, BatchShape(a), &batch);
+  return Run(pool, shape, &batch);
 }
 
 template <ffi::DataType kType, ffi::DataType kComplexType, typename T>
@@ -55,12 +55,12 @@ ffi::Error RunReorder(ffi::ThreadPool pool, ffi::Buffer<kType> s, ffi::Buffer<kT
   const auto shape = BatchShape(s);
   if (n < 1 || !Fit(shape, {n, n}, s, t, q, z, *s_reordered, *t_reordered, *q_reordered, *z_reordered)) return Misfit();
   if (!Fit(shape, {n}, labels, *alpha, *beta)) return Misfit();
-  ReorderBatch<T> batch(static_cast<int>(s.dimensions().back()), Count(BatchShape(s)),
-                        {s.typed_data(), t.typed_data(), q.typed_data(), z.typed_data()}, labels.typed_data(),
+  ReorderBatch<T> batch(static_cast<int>(n), Count(shape), {s.typed_data(), t.typed_data(), q.typed_data(), z.typed_data()},
+                        labels.typed_data(),
                         {s_reordered->typed_data(), t_reordered->typed_data(), q_reordered->typed_data(), z_reordered->typed_data(),
                          alpha->typed_data(), beta->typed_data()},
                         fill_failures != 0);
-  return Run(pool, BatchShape(s), &batch);
+  return Run(pool, shape, &batch);
 }
 
 template <ffi::DataType kType, ffi::DataType, typename T>
@@ -80,10 +80,10 @@ ffi::Error RunCompress(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<k
   const auto shape = BatchShape(a);
   if (p < 1 || rank < -1 || rank > p || !Fit(shape, {m, n}, a, b) || !Fit(shape, {l, p}, *x) || !Fit(shape, {}, *ranks)) return Misfit();
   if (!Fit(shape, {adjoint != 0 ? p : m, adjoint != 0 ? n : p}, *a_inner, *b_inner)) return Misfit();
-  CompressBatch<T> batch(SizeFromEnd(a, 2), SizeFromEnd(a, 1), Count(BatchShape(a)), static_cast<int>(rank), adjoint != 0, a.typed_data(),
+  CompressBatch<T> batch(SizeFromEnd(a, 2), SizeFromEnd(a, 1), Count(shape), static_cast<int>(rank), adjoint != 0, a.typed_data(),
                          b.typed_data(), {}, {}, {x->typed_data(), ranks->typed_data(), a_inner->typed_data(), b_inner->typed_data()},
                          fill_failures != 0);
-  return Run(pool, BatchShape(a), &batch);
+  return Run(pool, shape, &batch);
 }
 
 template <ffi::DataType kType, ffi::DataType, typename T>
@@ -92,9 +92,8 @@ ffi::Error RunComplement(ffi::ThreadPool pool, ffi::Buffer<kType> x, ffi::Result
   const int64_t l = SizeFromEnd(x, 2), p = SizeFromEnd(x, 1), d = l - p;
   const auto shape = BatchShape(x);
   if (p < 0 || d < 1 || !Fit(shape, {l, p}, x) || !Fit(shape, {l, d}, *basis) || !Fit(shape, {d}, *rows)) return Misfit();
-  ComplementBatch<T> batch(SizeFromEnd(x, 2), SizeFromEnd(x, 1), Count(BatchShape(x)), x.typed_data(), basis->typed_data(),
-                           rows->typed_data());
-  return Run(pool, BatchShape(x), &batch);
+  ComplementBatch<T> batch(SizeFromEnd(x, 2), SizeFromEnd(x, 1), Count(shape), x.typed_data(), basis->typed_data(), rows->typed_data());
+  return Run(pool, shape, &batch);
 }
 
 template <ffi::DataType kType, ffi::DataType, typename T>
@@ -110,7 +109,7 @@ ffi::Error RunExtend(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kTy
   ExtendBatch<T> batch(SizeFromEnd(a, 2), SizeFromEnd(a, 1), adjoint != 0, a.typed_data(), {}, x.typed_data(), beside.typed_data(),
                        {s.typed_data(), t.typed_data(), q.typed_data(), z.typed_data()},
                        {s_out->typed_data(), t_out->typed_data(), q_out->typed_data(), z_out->typed_data(), nullptr, nullptr});
-  return Run(pool, BatchShape(a), &batch);
+  return Run(pool, shape, &batch);
 }
 
 template <ffi::DataType kType, ffi::DataType, typename T>
@@ -121,7 +120,7 @@ ffi::Error RunSvd(ffi::ThreadPool pool, ffi::Buffer<kType> b, ffi::ResultBuffer<
   if (p < 1 || !Fit(shape, {m, n}, b) || !Fit(shape, {m, p}, *u) || !Fit(shape, {p}, *s) || !Fit(shape, {n, p}, *v)) return Misfit();
   SvdBatch<T> batch(SizeFromEnd(b, 2), SizeFromEnd(b, 1), b.typed_data(), u->typed_data(), s->typed_data(), v->typed_data(),
                     fill_failures != 0);
-  return Run(pool, BatchShape(b), &batch);
+  return Run(pool, shape, &batch);
 }
 
 template <ffi::DataType kType, ffi::DataType, typename T>
@@ -133,7 +132,7 @@ ffi::Error RunBalance(ffi::ThreadPool pool, ffi::Buffer<kType> matrix, ffi::Resu
   if (!Fit(shape, {m}, *left) || !Fit(shape, {n}, *right)) return Misfit();
   BalanceBatch<T> batch(SizeFromEnd(matrix, 2), SizeFromEnd(matrix, 1), similarity != 0, matrix.typed_data(), left->typed_data(),
                         right->typed_data());
-  return Run(pool, BatchShape(matrix), &batch);
+  return Run(pool, shape, &batch);
 }
 
 ffi::Error RunCheck(ffi::Buffer<ffi::DataType::PRED> failing, ffi::Buffer<ffi::DataType::S32> got,

@@ -30,6 +30,11 @@ struct PowerOfTwo {
     first = std::ldexp(R(1), exponent / 2);
     second = std::ldexp(R(1), exponent - exponent / 2);
   }
+
+  template <typename T>
+  T times(T x) const {
+    return x * first * second;
+  }
 };
 
 template <typename R>
