@@ -72,7 +72,7 @@ def program(weights, rank, backend):
 XLA = [*[(Rectangular(m, n, 0, lacks), None) for m, n in ((3, 5), (5, 3)) for lacks in (0, 1)], (Rectangular(4, 5), 2)]
 
 
-@pytest.mark.slow_if("graph", "3x5-0-1", "5x3-0-1")
+@pytest.mark.slow_if("graph", "3x5-0-1", "5x3-0-1", "float64-native-5x3", "complex128-native-3x5", "complex128-native-4x5")
 @pytest.mark.parametrize("case, rank", XLA, ids=lambda x: str(x))
 @pytest.mark.parametrize("backend", ["native", "graph"], indirect=True)
 def test_compiled(case, rank, dtype, rng, backend, request):

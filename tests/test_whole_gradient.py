@@ -90,6 +90,7 @@ def test_elements_that_failed(m, n, dtype, rng):
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize("m, n", [(3, 5), (5, 3)])
+@pytest.mark.slow_if("3-5-complex128", "5-3-float64")
 def test_in_programs_of_xla_and_for_iterations(m, n, dtype, rng):
     a, b = map(tf.constant, pencil(rng, (3,), m, n, dtype, 0))
     weights = [tf.constant(deviates(rng, x.shape, dtype)) for x in tfqz.qz(a, b)]

@@ -102,8 +102,8 @@ def test_new_values_take_no_compilation(on_failure, rng):
     [
         ("float32", "values", "qz"),
         ("complex128", "values", "qz"),
-        ("float32", "values", "ordqz"),
-        ("complex64", "gradient", "ordqz"),
+        pytest.param("float32", "values", "ordqz", marks=pytest.mark.slow),
+        pytest.param("complex64", "gradient", "ordqz", marks=pytest.mark.slow),
         *(
             pytest.param(dtype, order, name, marks=pytest.mark.slow)
             for dtype in ("float32", "complex128")
