@@ -52,6 +52,6 @@ def test_each_allocation(names, library):
 @pytest.mark.slow
 def test_address_space():
     """RLIMIT_AS: of the same calls some fail, in TensorFlow's own allocations too, and some don't."""
-    fixed = {name: "65536" for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")}  # what is freed is given back
+    fixed = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), "65536")  # what is freed is given back
     (result,) = results_of("address_space", **fixed).values()
     assert set(result["raised"]) == {"ResourceExhaustedError", "nothing"} and result["same"]

@@ -56,11 +56,9 @@ def test_eager(names):
 @pytest.mark.slow
 def test_graphs():
     """The same graphs in all threads, and one that each of them traces by itself."""
-    jobs = {}
-    for name, (f, xs) in CALLS.items():
-        jobs[name] = lambda call=tf.function(with_gradient(f)), xs=xs: call(*xs)
-    f, xs = CALLS["qz"]
-    jobs["traced"] = lambda: tf.function(with_gradient(f))(*xs)
+    graphs = {name: tf.function(with_gradient(f)) for name, (f, _) in CALLS.items()}
+    jobs = {name: lambda name=name: graphs[name](*CALLS[name][1]) for name in CALLS}
+    jobs["traced"] = lambda: tf.function(with_gradient(tfqz.qz))(*CALLS["qz"][1])
     assert together(jobs, rounds=3) == []
 
 
