@@ -11,7 +11,7 @@ from tfqz._derivative import equations as triangular
 
 DTYPES = "float32", "float64", "complex64", "complex128"
 SIZES = {"native": (1, 2, 5, 10, 16, 17, 40, 100), "scipy": (1, 2, 5, 10, 16, 17, 40, 100), "graph": (1, 2, 5, 10, 16, 17)}
-LARGE, LARGE_TYPES = (300, 1000), (17, 21, 26)
+LARGE = {300: (17, 21, 26), 1000: (26,)}
 SEPARATIONS = [10.0**-k for k in range(11)]
 
 
@@ -54,8 +54,8 @@ def of_factors(backend, quick):
                 note(kind, a[i], b[i], [x[i] for x in together])
                 if backend == "native":
                     note(kind, a[i], b[i], [x.numpy() for x in tfqz.qz(a[i], b[i], on_failure="nan")])
-        for n in () if quick or backend != "native" else LARGE:
-            for kind in LARGE_TYPES:
+        for n, kinds in (LARGE if backend == "native" and not quick else {}).items():
+            for kind in kinds:
                 a, b = drges.pencil(kind, n, dtype, np.random.default_rng([kind, n]))
                 note(kind, a, b, [x.numpy() for x in tfqz.qz(a, b, on_failure="nan")])
         found.append(worst)

@@ -1,6 +1,7 @@
 """Run by test_forks.py as a program: `python forking.py unused` or `used` forks itself, before it has called anything or after, and prints
 which calls end in the child, a line of JSON for each."""
 
+import functools
 import json
 import multiprocessing
 import os
@@ -37,8 +38,11 @@ CALLS = {
     "gradient": (gradient, pair(150, 150)),
     "apart": (lambda a, _: tfqz.schur(a), pair(420, 420)),  # LAPACK in a thread of its own
     "rectangular": (tfqz.qz, pair(90, 100)),
+    "order": (lambda a, b: tfqz.ordqz(a, b, "lhp"), pair(3, 8, 8)),
+    "eigvals": (tfqz.eigvals, pair(8, 8)),
 }
-FUNCTIONS = {"function": (tf.function(tfqz.qz), pair(8, 8)), "jit": (tf.function(tfqz.qz, jit_compile=True), pair(8, 8))}
+CALLS |= {"jit": (tf.function(tfqz.qz, jit_compile=True), pair(8, 8))}
+WITH_THREADS = {"function": (tf.function(tfqz.qz), pair(8, 8)), "scipy": (functools.partial(tfqz.eigvals, backend="scipy"), pair(8, 8))}
 
 
 def in_child(work):
@@ -100,7 +104,7 @@ def main(used):
     expected = {name: arrays(*call) if used else None for name, call in CALLS.items()}
     results = {name: in_child(lambda name=name: equal(name, expected[name])) for name in CALLS}
     if not used:
-        results |= {name: in_child(lambda call=call: arrays(*call)) for name, call in FUNCTIONS.items()}
+        results |= {name: in_child(lambda call=call: arrays(*call)) for name, call in WITH_THREADS.items()}
         with multiprocessing.get_context("fork").Pool(2) as pool:
             found = pool.map_async(eigenvalues, [np.diag([1.0, 2, 3])] * 4).get(PATIENCE)
         results["pool"] = 0 if np.allclose(np.sort(np.real(found), axis=-1), [1, 2, 3]) else 2

@@ -12,7 +12,10 @@ import every_call
 import tensorflow as tf
 from every_call import with_gradient
 
-CALLS = every_call.calls() | {"control": (tf.linalg.qr, every_call.calls()["schur"][1])}
+SIZES = range(3, 9)
+CALLS = {n: every_call.calls(n) for n in SIZES}
+for calls in CALLS.values():
+    calls["control"] = tf.linalg.inv, calls["schur"][1]
 
 
 def resident():
@@ -23,21 +26,29 @@ def resident():
 
 
 def growth(call, count):
-    """Bytes for each of so many calls, after half as many: of the last half of these, and of the whole."""
-    sizes = []
-    for part in range(3):
-        for i in range(count // 2):
-            call(part * (count // 2) + i)
-        sizes.append(resident())
-    return [(sizes[2] - size) / (count // 2) / parts for size, parts in ((sizes[1], 1), (sizes[0], 2))]
+    """Bytes for each of so many calls, after twice as many: caches of TensorFlow's fill in the first hundreds."""
+    for i in range(2 * count):
+        call(i)
+    before = resident()
+    for i in range(count):
+        call(i)
+    return (resident() - before) / count
+
+
+def in_graph(name):
+    """Calls of one graph for all sizes, which change from one to the next."""
+    f, xs = CALLS[SIZES[0]][name]
+    specs = [tf.TensorSpec([None] * x.shape.rank, x.dtype) for x in xs]
+    graph = tf.function(lambda *xs: with_gradient(f)(*xs), input_signature=specs)
+    return lambda i: graph(*CALLS[SIZES[i % len(SIZES)]][name][1])
 
 
 def main():
     count = int(sys.argv[1])
-    for name in sys.argv[2:] or CALLS:
-        f, xs = CALLS[name]
-        call = with_gradient(f)
-        print(json.dumps({"name": name, "eager": growth(lambda _: call(*xs), count)}), flush=True)
+    for name in sys.argv[2:] or CALLS[SIZES[0]]:
+        f, xs = CALLS[5][name]
+        result = {"name": name, "eager": growth(lambda _, f=f, xs=xs: with_gradient(f)(*xs), count), "graph": growth(in_graph(name), count)}
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":
