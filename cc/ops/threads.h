@@ -52,7 +52,8 @@ inline void ParallelFor(const Threads& threads, int64_t total, int64_t cost, int
     }
   };
   try {
-    for (int64_t i = 1; i < std::min(count, (total + chunk - 1) / chunk); ++i) threads.schedule(drain);
+    // All of them, though the calling one works too: one may take long to wake.
+    for (int64_t i = 0; i < std::min(count, (total - 1) / chunk); ++i) threads.schedule(drain);
   } catch (const std::bad_alloc&) {  // with those that there are
   }
   drain();
