@@ -55,6 +55,7 @@ docs/gallery
 docs/api
 docs/performance
 docs/reliability
+docs/accuracy
 ```
 
 ```{toctree}

@@ -69,3 +69,20 @@ def test_tables(tmp_path):
         assert 10_000 < figure.stat().st_size < 120_000
     else:
         assert "matplotlib is not installed" in done.stdout
+
+
+@pytest.mark.slow
+def test_accuracy(tmp_path):
+    """What takes no minutes of it."""
+    file = tmp_path / "accuracy.json"
+    done = subprocess.run(
+        [sys.executable, FOLDER / "accuracy.py", "order", "equations", "--quick", "--json", file], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads(file.read_text())
+    for row in results["order"]:
+        assert row["scipy"][0] == 20 and row["native"][0] == row["graph"][0] == 0
+        assert max(row["native"][1], row["graph"][1]) < 30
+    assert len(results["equations"]) == 8 and all(row["error"][0] < 1 for row in results["equations"])
+    done = subprocess.run([sys.executable, FOLDER / "accuracy.py", "speed"], capture_output=True, text=True)
+    assert done.returncode != 0 and "tables are factors, gradients, equations, order; got speed" in done.stderr

@@ -1,5 +1,6 @@
 #include "algorithms/apart.h"
 
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <condition_variable>
 #include <csignal>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <system_error>
@@ -50,8 +52,19 @@ void prepare_for_the_end() {
   sigaction(SIGBUS, &action, &before_of_bus);
 }
 
+// They are not in a child process.
+void forget_left_alone() {
+  for (ThreadId& left : left_alone) left = 0;
+}
+
+int prepare() {
+  const int forked = pthread_atfork(nullptr, nullptr, forget_left_alone);
+  return forked != 0 ? forked : std::atexit(prepare_for_the_end);
+}
+
 struct Running {
   std::function<void()> work;
+  std::exception_ptr thrown;
   std::mutex mutex;
   std::condition_variable ended;
   bool done = false;
@@ -63,7 +76,11 @@ struct Running {
       const std::lock_guard<std::mutex> lock(mutex);
       id = this_thread();
     }
-    work();
+    try {
+      work();
+    } catch (...) {
+      thrown = std::current_exception();
+    }
     work = nullptr;  // and what it owns, before anybody takes it for done
     const std::lock_guard<std::mutex> lock(mutex);
     done = true;
@@ -73,7 +90,7 @@ struct Running {
 
   // With the mutex locked. False if too many are.
   bool leave_alone() {
-    static const int prepared = std::atexit(prepare_for_the_end);
+    static const int prepared = prepare();
     if (prepared != 0 || id == 0) return false;
     for (ThreadId& place : left_alone) {
       int nobody = 0;
@@ -98,7 +115,6 @@ bool do_apart(std::function<void()> work) {
     std::thread([running] { running->run(); }).detach();
   } catch (const std::system_error&) {  // no thread to be had
     running->run();
-    return true;
   }
   std::unique_lock<std::mutex> lock(running->mutex);
   while (!running->done) {
@@ -106,6 +122,7 @@ bool do_apart(std::function<void()> work) {
     running->ended.wait_until(lock, std::chrono::system_clock::now() + kPatience);
     if (!running->done && interrupted() && running->leave_alone()) return false;
   }
+  if (running->thrown != nullptr) std::rethrow_exception(running->thrown);
   return true;
 }
 

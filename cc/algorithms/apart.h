@@ -16,7 +16,7 @@ constexpr int kSmallestApart = 400;
 inline constexpr Outcome kLeftAlone = {"", 1};
 
 // Does `work`. Where this thread's work may be interrupted another thread does it, and false says that this happened before the end: then
-// `work` goes on, so it must own all that it uses. It must not throw.
+// `work` goes on, so it must own all that it uses. What it throws is thrown here.
 bool do_apart(std::function<void()> work);
 
 // call(solver) for a solver of n rows, apart where std::shared_ptr owns it and n is large. False if interrupted; then the solver is of no

@@ -2,40 +2,15 @@
 
 #include <algorithm>
 #include <functional>
+#include <new>
 #include <numeric>
 #include <utility>
 
 #include "pencil/interruption.h"
-
-#if defined(__SSE__)
-#include <xmmintrin.h>
-#endif
+#include "pencil/underflow.h"
 
 namespace tfqz {
 namespace {
-
-// TensorFlow's threads flush denormals to zero, and LAPACK's rotations rely on gradual underflow: without it badly scaled
-// float32 pencils come out with Q and Z far from unitary.
-class GradualUnderflow {
- public:
-#if defined(__SSE__)
-  GradualUnderflow() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ & ~(kFlushToZero | kDenormalsAreZero)); }
-  ~GradualUnderflow() { _mm_setcsr(saved_); }
-
- private:
-  static constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
-  const unsigned saved_;
-#elif defined(__aarch64__)
-  GradualUnderflow() {
-    asm volatile("mrs %0, fpcr" : "=r"(saved_));
-    asm volatile("msr fpcr, %0" : : "r"(saved_ & ~(uint64_t{1} << 24)));
-  }
-  ~GradualUnderflow() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
-
- private:
-  uint64_t saved_;
-#endif
-};
 
 // In nanoseconds of `cost_per_element`: less is over before anybody could wish it were. The estimates are high for large matrices.
 constexpr double kLong = 1e8;
@@ -89,6 +64,15 @@ void Batch::watch(int64_t elements, std::function<bool()> cancelled) {
 bool Batch::interrupted() const { return interruption_ != nullptr && interruption_->happened(); }
 
 void Batch::run(int64_t begin, int64_t end) {
+  // Who calls it, in whatever thread, can't do anything about it.
+  try {
+    run_elements(begin, end);
+  } catch (const std::bad_alloc&) {
+    out_of_memory_ = true;
+  }
+}
+
+void Batch::run_elements(int64_t begin, int64_t end) {
   if (!refusal_.empty()) return;
   const Interruptible interruptible(interruption_.get());
   const GradualUnderflow gradual_underflow;
@@ -97,7 +81,7 @@ void Batch::run(int64_t begin, int64_t end) {
   for (int64_t first = begin; first < end; first += group_size()) {
     const int64_t count = std::min(group_size(), end - first);
     worker(first, count, problems.data());
-    if (interrupted()) return;
+    if (interrupted() || out_of_memory_) return;
     for (int64_t i = 0; i < count; ++i) {
       if (problems[i].empty()) continue;
       if (fill_failures_) {

@@ -4,6 +4,7 @@
 #define TFQZ_BATCH_H_
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -39,6 +40,9 @@ std::string said(const Outcome& outcome);
 // What an op that was interrupted says.
 inline constexpr char kInterrupted[] = "interrupted, by SIGINT or whoever cancelled it";
 
+// What an op says that had no room for what it works in.
+inline constexpr char kOutOfMemory[] = "out of memory: no room for the workspace";
+
 // How many elements a thread should take at once: few enough to balance, all that it can for one set of workspaces, and whole
 // groups.
 inline int64_t range_size(int64_t elements, int64_t threads, int64_t group) {
@@ -59,7 +63,10 @@ class TFQZ_INTERFACE Batch {
   // Whether that has happened. Then the results mean nothing.
   bool interrupted() const;
 
-  // Does the elements in [begin, end). Disjoint ranges may run at once.
+  // Whether there was no room for a workspace. Then the results mean nothing either.
+  bool out_of_memory() const { return out_of_memory_; }
+
+  // Does the elements in [begin, end). Disjoint ranges may run at once. Throws nothing.
   void run(int64_t begin, int64_t end);
 
   // What went wrong, in the failing element of lowest index, whichever thread met it first; empty if nothing.
@@ -92,11 +99,14 @@ class TFQZ_INTERFACE Batch {
   virtual void fill_with_nan(int64_t index) const = 0;
 
  private:
+  void run_elements(int64_t begin, int64_t end);
+
   const bool fill_failures_;
   std::mutex mutex_;
   int64_t failing_index_ = std::numeric_limits<int64_t>::max();
   std::string problem_;
   std::string refusal_;
+  std::atomic<bool> out_of_memory_{false};
   std::shared_ptr<const Interruption> interruption_;
 };
 

@@ -8,6 +8,7 @@
 #include "algorithms/choose_simd.h"
 #include "algorithms/factors_of_batches.h"
 #include "algorithms/isolation.h"
+#include "pencil/as_here.h"
 #include "vectors/lockstep.h"
 #include "vectors/lockstep_gradient.h"
 
@@ -40,7 +41,7 @@ QzBatch<T>::QzBatch(int n, int64_t elements, const T* a, const T* b, std::vector
       a_indices_(std::move(a_indices)),
       b_indices_(std::move(b_indices)),
       factors_(factors),
-      fork_(elements == 1 && n >= kSmallestForked ? std::move(fork) : one_after_the_other()) {
+      fork_(elements == 1 && n >= kSmallestForked ? as_here(std::move(fork)) : one_after_the_other()) {
   std::string problem;
   const Simd* simd = choose_simd(&problem);
   if (!problem.empty()) refuse(problem);
@@ -171,7 +172,7 @@ QzGradientBatch<T>::QzGradientBatch(int n, int64_t elements, bool apart, const C
       factors_(factors),
       cotangents_(cotangents),
       pencils_(pencils),
-      fork_(elements == 1 && n >= kSmallestGradientForked ? std::move(fork) : one_after_the_other()) {
+      fork_(elements == 1 && n >= kSmallestGradientForked ? as_here(std::move(fork)) : one_after_the_other()) {
   std::string problem;
   const Simd* simd = choose_simd(&problem);
   if (!problem.empty()) refuse(problem);

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "algorithms/substitution.h"
-#include "pencil/interruption.h"
 #include "pencil/products.h"
 #include "vectors/convention-inl.h"
 
@@ -45,7 +44,7 @@ QzGradient<T>::QzGradient(int n, bool apart, Fork fork)
     : n_(n),
       apart_(apart),
       size_(static_cast<std::size_t>(n) * n),
-      fork_(interruptible(std::move(fork))),
+      fork_(std::move(fork)),
       scaled_(n, n),
       solver_(n, /*adjoint=*/true, /*ordinary=*/false),
       buffer_(new T[6 * size_]),

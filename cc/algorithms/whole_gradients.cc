@@ -11,6 +11,7 @@
 #include "algorithms/gradient.h"
 #include "algorithms/scaled_gradient.h"
 #include "algorithms/whole_gradient.h"
+#include "pencil/as_here.h"
 #include "vectors/lockstep_gradient.h"
 
 namespace tfqz {
@@ -110,7 +111,7 @@ WholeGradientBatch<T>::WholeGradientBatch(int m, int n, int64_t elements, const 
       cotangents_(cotangents),
       rows_(rows),
       pencils_(pencils),
-      fork_(elements == 1 && std::max(m, n) >= kSmallestGradientForked ? std::move(fork) : Fork()) {
+      fork_(elements == 1 && std::max(m, n) >= kSmallestGradientForked ? as_here(std::move(fork)) : Fork()) {
   std::string problem;
   const Simd* simd = choose_simd(&problem);
   if (!problem.empty()) this->refuse(problem);

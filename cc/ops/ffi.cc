@@ -2,15 +2,18 @@
 #include <algorithm>
 #include <complex>
 #include <cstdint>
+#include <functional>
 #include <iterator>
+#include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "algorithms/balance.h"
 #include "algorithms/batches.h"
 #include "algorithms/frames.h"
 #include "ops/ffi_shapes.h"
-#include "ops/ffi_threads.h"
+#include "ops/threads.h"
 #include "xla/ffi/api/ffi.h"
 
 // Every TensorFlow exports this function, and few the plain C one of the same purpose. Its header, xla/ffi/ffi_api.h, brings a second
@@ -24,11 +27,18 @@ namespace {
 
 namespace ffi = xla::ffi;
 
+Threads ThreadsOf(ffi::ThreadPool& pool) {
+  return {pool.num_threads(), [&pool](std::function<void()> work) { pool.Schedule(std::move(work)); }};
+}
+
+ffi::Error OutOfMemory() { return ffi::Error(ffi::ErrorCode::kResourceExhausted, kOutOfMemory); }
+
 ffi::Error Run(ffi::ThreadPool& pool, const std::vector<int64_t>& batch_shape, Batch* batch) {
   batch->watch(Count(batch_shape), {});
-  ParallelFor(pool, Count(batch_shape), batch->cost_per_element(), batch->group_size(),
+  ParallelFor(ThreadsOf(pool), Count(batch_shape), batch->cost_per_element(), batch->group_size(),
               [&](int64_t begin, int64_t end) { batch->run(begin, end); });
   if (batch->interrupted()) return ffi::Error(ffi::ErrorCode::kCancelled, kInterrupted);
+  if (batch->out_of_memory()) return OutOfMemory();
   const std::string failure = batch->failure(batch_shape);
   return failure.empty() ? ffi::Error::Success() : ffi::Error(ffi::ErrorCode::kInvalidArgument, failure);
 }
@@ -42,7 +52,7 @@ ffi::Error RunQz(ffi::ThreadPool pool, ffi::Buffer<kType> a, ffi::Buffer<kType> 
   if (n < 1 || !Fit(shape, {n, n}, a, b, *s, *t, *q, *z) || !Fit(shape, {n}, *alpha, *beta)) return Misfit();
   QzBatch<T> batch(static_cast<int>(n), Count(shape), a.typed_data(), b.typed_data(), {}, {},
                    {s->typed_data(), t->typed_data(), q->typed_data(), z->typed_data(), alpha->typed_data(), beta->typed_data()},
-                   fill_failures != 0, ForkOf(pool));
+                   fill_failures != 0, ForkOf(ThreadsOf(pool)));
   return Run(pool, shape, &batch);
 }
 
@@ -258,9 +268,23 @@ auto BindBalance() {
       .template Attr<int64_t>("similarity");
 }
 
+// XLA catches nothing.
+template <auto kRun>
+struct Catching;
+template <typename... Operands, ffi::Error (*kRun)(Operands...)>
+struct Catching<kRun> {
+  static ffi::Error Run(Operands... operands) {
+    try {
+      return kRun(std::move(operands)...);
+    } catch (const std::bad_alloc&) {
+      return OutOfMemory();
+    }
+  }
+};
+
 template <ffi::DataType kType, ffi::DataType kComplexType, typename T>
 struct Handlers {
-#define TFQZ_HANDLER(op, Op) XLA_FFI_DEFINE_HANDLER(op, (Run##Op<kType, kComplexType, T>), (Bind##Op<kType, kComplexType>()))
+#define TFQZ_HANDLER(op, Op) XLA_FFI_DEFINE_HANDLER(op, (Catching<Run##Op<kType, kComplexType, T>>::Run), (Bind##Op<kType, kComplexType>()))
   TFQZ_HANDLER(qz, Qz);
   TFQZ_HANDLER(reorder, Reorder);
   TFQZ_HANDLER(schur, Schur);

@@ -17,21 +17,20 @@ namespace tfqz {
 namespace {
 
 using tensorflow::MatMulBCast;
-using tensorflow::OpKernel;
 using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
 using tensorflow::Tensor;
 using tensorflow::TensorShape;
 
 template <typename T>
-class CompressKernel : public OpKernel {
+class CompressKernel : public BatchKernel {
  public:
-  explicit CompressKernel(OpKernelConstruction* context) : OpKernel(context), fill_failures_(FillFailures(context)) {
+  explicit CompressKernel(OpKernelConstruction* context) : BatchKernel(context), fill_failures_(FillFailures(context)) {
     OP_REQUIRES_OK(context, context->GetAttr("rank", &rank_));
     OP_REQUIRES_OK(context, context->GetAttr("adjoint", &adjoint_));
   }
 
-  void Compute(OpKernelContext* context) override {
+  void Work(OpKernelContext* context) override {
     const Tensor& a = context->input(0);
     const Tensor& b = context->input(1);
     OP_REQUIRES_OK(context, CheckRectangularShapes(a.shape(), b.shape(), rank_));
@@ -63,11 +62,11 @@ class CompressKernel : public OpKernel {
 };
 
 template <typename T>
-class ComplementKernel : public OpKernel {
+class ComplementKernel : public BatchKernel {
  public:
-  using OpKernel::OpKernel;
+  using BatchKernel::BatchKernel;
 
-  void Compute(OpKernelContext* context) override {
+  void Work(OpKernelContext* context) override {
     const Tensor& x = context->input(0);
     OP_REQUIRES_OK(context, CheckFrameShape(x.shape()));
     const int64_t l = x.dim_size(x.dims() - 2), p = x.dim_size(x.dims() - 1);
@@ -86,11 +85,13 @@ class ComplementKernel : public OpKernel {
 };
 
 template <typename T>
-class ExtendKernel : public OpKernel {
+class ExtendKernel : public BatchKernel {
  public:
-  explicit ExtendKernel(OpKernelConstruction* context) : OpKernel(context) { OP_REQUIRES_OK(context, context->GetAttr("adjoint", &left_)); }
+  explicit ExtendKernel(OpKernelConstruction* context) : BatchKernel(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("adjoint", &left_));
+  }
 
-  void Compute(OpKernelContext* context) override {
+  void Work(OpKernelContext* context) override {
     std::vector<TensorShape> shapes;
     for (int i = 0; i < context->num_inputs(); ++i) shapes.push_back(context->input(i).shape());
     OP_REQUIRES_OK(context, CheckExtendShapes(shapes, left_));
@@ -115,11 +116,11 @@ class ExtendKernel : public OpKernel {
 };
 
 template <typename T>
-class SvdKernel : public OpKernel {
+class SvdKernel : public BatchKernel {
  public:
-  explicit SvdKernel(OpKernelConstruction* context) : OpKernel(context), fill_failures_(FillFailures(context)) {}
+  explicit SvdKernel(OpKernelConstruction* context) : BatchKernel(context), fill_failures_(FillFailures(context)) {}
 
-  void Compute(OpKernelContext* context) override {
+  void Work(OpKernelContext* context) override {
     const Tensor& b = context->input(0);
     OP_REQUIRES_OK(context, CheckRectangularShape("b", b.shape()));
     const int64_t m = b.dim_size(b.dims() - 2), n = b.dim_size(b.dims() - 1), p = std::min(m, n);
@@ -142,13 +143,13 @@ class SvdKernel : public OpKernel {
 };
 
 template <typename T>
-class BalanceKernel : public OpKernel {
+class BalanceKernel : public BatchKernel {
  public:
-  explicit BalanceKernel(OpKernelConstruction* context) : OpKernel(context) {
+  explicit BalanceKernel(OpKernelConstruction* context) : BatchKernel(context) {
     OP_REQUIRES_OK(context, context->GetAttr("similarity", &similarity_));
   }
 
-  void Compute(OpKernelContext* context) override {
+  void Work(OpKernelContext* context) override {
     const Tensor& matrix = context->input(0);
     OP_REQUIRES_OK(context, CheckBalanceShape(matrix.shape(), similarity_));
     const int64_t m = matrix.dim_size(matrix.dims() - 2), n = matrix.dim_size(matrix.dims() - 1);
@@ -174,11 +175,11 @@ class BalanceKernel : public OpKernel {
 };
 
 template <typename T>
-class WholeGradientKernel : public OpKernel {
+class WholeGradientKernel : public BatchKernel {
  public:
-  using OpKernel::OpKernel;
+  using BatchKernel::BatchKernel;
 
-  void Compute(OpKernelContext* context) override {
+  void Work(OpKernelContext* context) override {
     std::vector<TensorShape> shapes;
     for (int i = 0; i < context->num_inputs(); ++i) shapes.push_back(context->input(i).shape());
     OP_REQUIRES_OK(context, CheckWholeGradientShapes(shapes));

@@ -42,11 +42,11 @@ absl::Status AllocateFactors(OpKernelContext* context, const TensorShape& batch_
 }
 
 template <typename T>
-class QzKernel : public OpKernel {
+class QzKernel : public BatchKernel {
  public:
-  explicit QzKernel(OpKernelConstruction* context) : OpKernel(context), fill_failures_(FillFailures(context)) {}
+  explicit QzKernel(OpKernelConstruction* context) : BatchKernel(context), fill_failures_(FillFailures(context)) {}
 
-  void Compute(OpKernelContext* context) override {
+  void Work(OpKernelContext* context) override {
     const Tensor& a = context->input(0);
     const Tensor& b = context->input(1);
     OP_REQUIRES_OK(context, CheckShapes(a.shape(), b.shape()));
@@ -66,11 +66,11 @@ class QzKernel : public OpKernel {
 };
 
 template <typename T>
-class ReorderKernel : public OpKernel {
+class ReorderKernel : public BatchKernel {
  public:
-  explicit ReorderKernel(OpKernelConstruction* context) : OpKernel(context), fill_failures_(FillFailures(context)) {}
+  explicit ReorderKernel(OpKernelConstruction* context) : BatchKernel(context), fill_failures_(FillFailures(context)) {}
 
-  void Compute(OpKernelContext* context) override {
+  void Work(OpKernelContext* context) override {
     const TensorShape& matrix = context->input(0).shape();
     const TensorShape& vector = context->input(4).shape();
     OP_REQUIRES_OK(context,
@@ -92,11 +92,11 @@ class ReorderKernel : public OpKernel {
 };
 
 template <typename T>
-class SchurKernel : public OpKernel {
+class SchurKernel : public BatchKernel {
  public:
-  explicit SchurKernel(OpKernelConstruction* context) : OpKernel(context), fill_failures_(FillFailures(context)) {}
+  explicit SchurKernel(OpKernelConstruction* context) : BatchKernel(context), fill_failures_(FillFailures(context)) {}
 
-  void Compute(OpKernelContext* context) override {
+  void Work(OpKernelContext* context) override {
     const Tensor& a = context->input(0);
     OP_REQUIRES_OK(context, CheckShape(a.shape()));
     Tensor *t, *z;
@@ -115,11 +115,11 @@ class SchurKernel : public OpKernel {
 };
 
 template <typename T>
-class BasisKernel : public OpKernel {
+class BasisKernel : public BatchKernel {
  public:
-  using OpKernel::OpKernel;
+  using BatchKernel::BatchKernel;
 
-  void Compute(OpKernelContext* context) override {
+  void Work(OpKernelContext* context) override {
     const Tensor& x = context->input(0);
     const Tensor& counts = context->input(1);
     OP_REQUIRES_OK(context, CheckBasisShapes(x.shape(), counts.shape()));
@@ -136,14 +136,14 @@ class BasisKernel : public OpKernel {
 };
 
 template <typename T>
-class SolveTriangularKernel : public OpKernel {
+class SolveTriangularKernel : public BatchKernel {
  public:
-  explicit SolveTriangularKernel(OpKernelConstruction* context) : OpKernel(context) {
+  explicit SolveTriangularKernel(OpKernelConstruction* context) : BatchKernel(context) {
     OP_REQUIRES_OK(context, context->GetAttr("adjoint", &adjoint_));
     OP_REQUIRES_OK(context, context->GetAttr("ordinary", &ordinary_));
   }
 
-  void Compute(OpKernelContext* context) override {
+  void Work(OpKernelContext* context) override {
     const TensorShape& shape = context->input(0).shape();
     OP_REQUIRES_OK(context, CheckEqualShapes({"s", "t", "first", "second"},
                                              {shape, context->input(1).shape(), context->input(2).shape(), context->input(3).shape()}));
@@ -164,14 +164,14 @@ class SolveTriangularKernel : public OpKernel {
 };
 
 template <typename T>
-class SolveBlockKernel : public OpKernel {
+class SolveBlockKernel : public BatchKernel {
  public:
-  explicit SolveBlockKernel(OpKernelConstruction* context) : OpKernel(context) {
+  explicit SolveBlockKernel(OpKernelConstruction* context) : BatchKernel(context) {
     OP_REQUIRES_OK(context, context->GetAttr("adjoint", &adjoint_));
     OP_REQUIRES_OK(context, context->GetAttr("ordinary", &ordinary_));
   }
 
-  void Compute(OpKernelContext* context) override {
+  void Work(OpKernelContext* context) override {
     std::vector<TensorShape> shapes;
     for (int i = 0; i < 6; ++i) shapes.push_back(context->input(i).shape());
     OP_REQUIRES_OK(context, CheckBlockShapes(shapes));
@@ -198,13 +198,13 @@ class SolveBlockKernel : public OpKernel {
 };
 
 template <typename T>
-class QzGradientKernel : public OpKernel {
+class QzGradientKernel : public BatchKernel {
  public:
-  explicit QzGradientKernel(OpKernelConstruction* context) : OpKernel(context) {
+  explicit QzGradientKernel(OpKernelConstruction* context) : BatchKernel(context) {
     OP_REQUIRES_OK(context, context->GetAttr("apart", &apart_));
   }
 
-  void Compute(OpKernelContext* context) override {
+  void Work(OpKernelContext* context) override {
     std::vector<TensorShape> shapes;
     for (int i = 0; i < context->num_inputs(); ++i) shapes.push_back(context->input(i).shape());
     OP_REQUIRES_OK(context, CheckGradientShapes(shapes));

@@ -1,21 +1,40 @@
-// What the CPU kernels share: how a batch runs on TensorFlow's threads.
+// What the CPU kernels share: how a batch runs on TensorFlow's threads, and what becomes of its failures.
 #ifndef TFQZ_OPS_RUN_H_
 #define TFQZ_OPS_RUN_H_
 
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <new>
 #include <string>
+#include <utility>
 
-#include "absl/synchronization/notification.h"
 #include "algorithms/batch.h"
 #include "ops/shapes.h"
+#include "ops/threads.h"
 #include "pencil/fork.h"
 #include "tensorflow/core/framework/cancellation.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/util/work_sharder.h"
 
 namespace tfqz {
+
+// One that may run out of memory in what it does itself: TensorFlow catches nothing.
+class BatchKernel : public tensorflow::OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(tensorflow::OpKernelContext* context) final {
+    try {
+      Work(context);
+    } catch (const std::bad_alloc&) {
+      context->CtxFailure(absl::ResourceExhaustedError(kOutOfMemory));
+    }
+  }
+
+ protected:
+  virtual void Work(tensorflow::OpKernelContext* context) = 0;
+};
 
 inline bool FillFailures(tensorflow::OpKernelConstruction* context) {
   std::string on_failure;
@@ -24,30 +43,23 @@ inline bool FillFailures(tensorflow::OpKernelConstruction* context) {
   return on_failure == "nan";
 }
 
-// How to do two things at once, on TensorFlow's threads.
-inline Fork ForkOf(tensorflow::OpKernelContext* context) {
-  auto* const workers = context->device()->tensorflow_cpu_worker_threads()->workers;
-  return [workers](const std::function<void()>& one, const std::function<void()>& other) {
-    absl::Notification done;
-    workers->Schedule([&] {
-      one();
-      done.Notify();
-    });
-    other();
-    done.WaitForNotification();
-  };
+// TensorFlow's, as many as whoever runs the op allows.
+inline Threads ThreadsOf(tensorflow::OpKernelContext* context) {
+  const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
+  const auto schedule = [pool = workers.workers](std::function<void()> work) { pool->Schedule(std::move(work)); };
+  return {std::min(workers.num_threads, tensorflow::GetPerThreadMaxParallelism()), schedule};
 }
 
+inline Fork ForkOf(tensorflow::OpKernelContext* context) { return ForkOf(ThreadsOf(context)); }
+
 inline absl::Status Run(tensorflow::OpKernelContext* context, const tensorflow::TensorShape& batch_shape, Batch* batch) {
-  const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
-  // Shard makes ranges as short as pay for a thread; each would set up workspaces of its own.
   const int64_t elements = batch_shape.num_elements();
-  const int64_t size = range_size(elements, workers.num_threads, batch->group_size());
   tensorflow::CancellationManager* const manager = context->cancellation_manager();
   batch->watch(elements, [manager] { return manager != nullptr && manager->IsCancelled(); });
-  tensorflow::Shard(workers.num_threads, workers.workers, (elements + size - 1) / size, size * batch->cost_per_element(),
-                    [&](int64_t begin, int64_t end) { batch->run(begin * size, std::min(elements, end * size)); });
+  ParallelFor(ThreadsOf(context), elements, batch->cost_per_element(), batch->group_size(),
+              [&](int64_t begin, int64_t end) { batch->run(begin, end); });
   if (batch->interrupted()) return absl::CancelledError(kInterrupted);
+  if (batch->out_of_memory()) return absl::ResourceExhaustedError(kOutOfMemory);
   const std::string failure = batch->failure(Sizes(batch_shape));
   return failure.empty() ? absl::OkStatus() : absl::InvalidArgumentError(failure);
 }

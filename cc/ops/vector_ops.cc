@@ -14,7 +14,6 @@
 namespace tfqz {
 namespace {
 
-using tensorflow::OpKernel;
 using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
 using tensorflow::Tensor;
@@ -76,14 +75,14 @@ body: Empty, or a function of the inputs, [batch, n, n] and [batch, n], with thi
 )doc");
 
 template <typename T>
-class EigenvectorsKernel : public OpKernel {
+class EigenvectorsKernel : public BatchKernel {
  public:
-  explicit EigenvectorsKernel(OpKernelConstruction* context) : OpKernel(context) {
+  explicit EigenvectorsKernel(OpKernelConstruction* context) : BatchKernel(context) {
     OP_REQUIRES_OK(context, context->GetAttr("left", &left_));
     OP_REQUIRES_OK(context, context->GetAttr("right", &right_));
   }
 
-  void Compute(OpKernelContext* context) override {
+  void Work(OpKernelContext* context) override {
     std::vector<TensorShape> shapes;
     for (int i = 0; i < 4; ++i) shapes.push_back(context->input(i).shape());
     OP_REQUIRES_OK(context, CheckEqualShapes({"s", "t", "q", "z"}, shapes));
@@ -108,13 +107,13 @@ class EigenvectorsKernel : public OpKernel {
 };
 
 template <typename T>
-class SolveBorderedKernel : public OpKernel {
+class SolveBorderedKernel : public BatchKernel {
  public:
-  explicit SolveBorderedKernel(OpKernelConstruction* context) : OpKernel(context) {
+  explicit SolveBorderedKernel(OpKernelConstruction* context) : BatchKernel(context) {
     OP_REQUIRES_OK(context, context->GetAttr("adjoint", &adjoint_));
   }
 
-  void Compute(OpKernelContext* context) override {
+  void Work(OpKernelContext* context) override {
     std::vector<TensorShape> shapes;
     for (int i = 0; i < 6; ++i) shapes.push_back(context->input(i).shape());
     OP_REQUIRES_OK(context, CheckBorderedShapes(shapes));

@@ -1,5 +1,7 @@
 #include "pencil/interruption.h"
 
+#include <pthread.h>
+
 #include <csignal>
 #include <mutex>
 #include <utility>
@@ -54,7 +56,22 @@ class Watchers {
 
   void remove() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (--count_ > 0 || !installed_) return;
+    if (--count_ == 0) put_back();
+  }
+
+  // A child process has this thread alone, and nobody watches there.
+  void before_fork() { mutex_.lock(); }
+  void after_fork() { mutex_.unlock(); }
+  void in_child() {
+    if (count_ > 0) put_back();
+    count_ = 0;
+    mutex_.unlock();
+  }
+
+ private:
+  // The handler that the program had, unless it has another by now.
+  void put_back() {
+    if (!installed_) return;
     struct sigaction now;
     if (sigaction(SIGINT, nullptr, &now) != 0) return;
     installed_ = false;
@@ -66,7 +83,6 @@ class Watchers {
     }
   }
 
- private:
   std::mutex mutex_;
   int count_ = 0;
   bool installed_ = false, in_front_ = false;
@@ -75,6 +91,9 @@ class Watchers {
 
 Watchers& watchers() {
   static Watchers* const watchers = new Watchers;  // for threads that outlive main
+  // Another thread may fork in the middle of add(): nobody in the child would unlock it.
+  [[maybe_unused]] static const int prepared =
+      pthread_atfork([] { watchers->before_fork(); }, [] { watchers->after_fork(); }, [] { watchers->in_child(); });
   return *watchers;
 }
 
@@ -102,19 +121,5 @@ Interruptible::~Interruptible() { of_this_thread = outer_; }
 const Interruption* interruption() { return of_this_thread; }
 
 bool interrupted() { return of_this_thread != nullptr && of_this_thread->happened(); }
-
-Fork interruptible(Fork fork) {
-  return [fork = std::move(fork)](const std::function<void()>& one, const std::function<void()>& other) {
-    const Interruption* const here = of_this_thread;
-    if (here == nullptr) return fork(one, other);
-    const auto with = [here](const std::function<void()>& work) {
-      return [here, &work] {
-        const Interruptible scope(here);
-        work();
-      };
-    };
-    fork(with(one), with(other));
-  };
-}
 
 }  // namespace tfqz

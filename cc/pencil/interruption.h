@@ -6,8 +6,6 @@
 #include <atomic>
 #include <functional>
 
-#include "pencil/fork.h"
-
 namespace tfqz {
 
 // While there is one SIGINT is noticed, where the program has a handler for it, which is called all the same.
@@ -43,9 +41,6 @@ const Interruption* interruption();
 
 // Whether this thread's work should end. From then on nobody uses what it computes.
 bool interrupted();
-
-// The same for what is done in other threads.
-Fork interruptible(Fork fork);
 
 }  // namespace tfqz
 

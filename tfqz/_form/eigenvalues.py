@@ -10,6 +10,9 @@ from tfqz._form import blocks, tolerances
 from tfqz._form.blocks import following, preceding
 from tfqz._form.products import matvec
 
+# TensorFlow keeps each Python number that it made a tensor of, to find it again by equality: what isn't equal to itself must be the same.
+_NAN, _INFINITY = complex("nan"), complex("inf")
+
 
 def alpha_beta(S, T, differentiable=True):
     """alpha, [..., n], complex; beta, [..., n], of T's dtype with real values >= 0. `differentiable`: a Python bool."""
@@ -34,7 +37,7 @@ def quotient(alpha, beta):
     # NaN where pencils failed, of which no derivative must be taken.
     known = tf.math.is_finite(beta)
     alpha, beta = blocks.masked(known, alpha), blocks.masked(known, beta)
-    without_beta = tf.where(tf.equal(alpha, 0), *(tf.constant(complex(x), alpha.dtype) for x in ("nan", "inf")))
+    without_beta = tf.where(tf.equal(alpha, 0), tf.constant(_NAN, alpha.dtype), tf.constant(_INFINITY, alpha.dtype))
     return tf.where(tf.equal(beta, 0), without_beta, tf.math.divide_no_nan(alpha, blocks.to_complex(beta)))
 
 
