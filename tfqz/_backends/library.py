@@ -65,8 +65,8 @@ def _openblas():
 
 
 def _is_whole(library):
-    """Whether the file has all that the dynamic linker maps of it: where it hasn't, the process ends by SIGBUS, and nobody says why. True for
-    what isn't there, or is no library at all, of which the linker says so."""
+    """Whether the file has all that the dynamic linker maps of it: where it hasn't, the process ends by SIGBUS, and nobody says why. True
+    for what isn't there, or is no library at all, of which the linker says so."""
     if not library.exists():
         return True
     with library.open("rb") as file:
