@@ -137,10 +137,10 @@ std::vector<T> matrices(Bytes& bytes, int count, int m, int n, Numbers numbers) 
 }
 
 inline int any_size(Bytes& bytes) {
-  const int code = bytes.byte();
-  return code < 208 ? 1 + code % 8 : code < 248 ? 9 + code % 24 : 33 + 5 * (code - 248);
+  const int code = bytes.byte();  // large ones take most of the time
+  return code < 240 ? 1 + code % 8 : code < 254 ? 9 + 2 * (code - 240) : 40 + 30 * (code - 254);
 }
-inline int any_count(Bytes& bytes, int n) { return 1 + bytes.below(n <= 8 ? 20 : n <= 32 ? 9 : 2); }
+inline int any_count(Bytes& bytes, int n) { return 1 + bytes.below(n <= 8 ? 20 : n <= 18 ? 9 : 2); }
 
 // Results of `count` pencils, in arrays that end where they should.
 template <typename T>
