@@ -130,7 +130,8 @@ void fuzz_gradient(Bytes& bytes) {
   Results<T> factors(n, count), bars(n, count);
   const auto& f = factors.factors;
   if (!run(tfqz::QzBatch<T>(n, count, a.data(), b.data(), {}, {}, f, false), count).empty()) return;
-  const bool eigenvalues = (options & 1) != 0, apart = (options & 2) != 0, products = (options & 12) == 0 && n <= 5 && !eigenvalues && !apart;
+  const bool eigenvalues = (options & 1) != 0, apart = (options & 2) != 0,
+             products = (options & 12) == 0 && n <= 5 && !eigenvalues && !apart;
   const auto c = matrix(any_numbers(bytes)), d = matrix(any_numbers(bytes));
   if (products) {
     bars = cotangents_of_products(factors, c, d, count);

@@ -173,8 +173,8 @@ bool TriangularSolver<T>::coincide(C s_i, C t_i, C s_j, C t_j) const {
   return squared(determinant) <= equal_ * equal_ * length_i * length_j || length_i <= zero || length_j <= zero;
 }
 
-// One element's 2 x 2 system; where its eigenvalues are equal, the minimum-norm solution. What is 0/0 up to rounding counts as 0/0 there: by
-// rounding nothing is divided, which products of its inverses would take out of the range.
+// One element's 2 x 2 system; where its eigenvalues are equal, the minimum-norm solution. What is 0/0 up to rounding counts as 0/0 there:
+// by rounding nothing is divided, which products of its inverses would take out of the range.
 template <typename T>
 template <typename C>
 void TriangularSolver<T>::solve_scalar(C s_i, C t_i, C s_j, C t_j, C* first, C* second) const {

@@ -256,7 +256,8 @@ class RealEquations {
       }
     }
     const V m = neg_mul_add(t_j, centre_[i], centre_[j] * t_i), m2 = m * m;
-    const V y_m = kTwoColumns ? t_i * y_[j] : zeros<V>(), y_n = kTwoRows ? t_j * y_[top] : zeros<V>(), sum = y_n + y_m, difference = y_n - y_m;
+    const V y_m = kTwoColumns ? t_i * y_[j] : zeros<V>(), y_n = kTwoRows ? t_j * y_[top] : zeros<V>(), sum = y_n + y_m,
+            difference = y_n - y_m;
     const V over = inverse_or_zero(mul_add(sum, sum, m2));
     V M[kColumns][kColumns], N[kRows][kRows];
     V of_same = constant<V>(1), of_m = zeros<V>();
