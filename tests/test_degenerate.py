@@ -30,6 +30,16 @@ def test_gradients_of_pencils_of_rank_one_are_finite(n, dtype, backend):
             assert np.isfinite(g).all()
 
 
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+def test_the_gradient_of_a_pencil_that_is_zero_is_finite(n, dtype, backend, rng):
+    a = np.zeros((n, n), dtype)
+    bars = cotangents(rng, a)
+    for select in ([1, 1, 1, 1], [1, 1, 0, 0]):
+        for g in gradient(linear([bar * used for bar, used in zip(bars, select)], backend), a, a):
+            assert np.isfinite(g).all()
+
+
 @pytest.mark.parametrize("a, b", cases.pencils(*cases.DOUBLE, slow=False, singular_pencil=False, extreme=False, largest=8))
 def test_second_derivatives_are_finite_everywhere(a, b, rng):
     bars, directions = cotangents(rng, a), [deviates(rng, a.shape, a.dtype) for _ in "ab"]
