@@ -7,7 +7,7 @@ TENSORFLOW ?= tensorflow>=2.21,<2.22
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 CXX_FILES = $(wildcard release/*.h cc/*/*.h cc/*/*.cc tests/*.cc benchmarks/*.cc)
 
-.PHONY: demo test test-all bench docs lint format wheel test-wheel clean
+.PHONY: demo test test-all sanitize fuzz-core bench docs lint format wheel test-wheel clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/qz_gradient.py
@@ -18,6 +18,15 @@ test: $(VENV)/installed
 # In two runs: what TensorFlow and XLA keep of thousands of programs is given back between them.
 test-all: test
 	$(PYTEST) -m slow --durations=20
+
+# The C++ without TensorFlow under AddressSanitizer and UBSan, and what threads do at once under ThreadSanitizer.
+sanitize: $(VENV)/installed
+	$(PYTEST) tests/test_core.py tests/test_core_threads.py
+
+# Inputs that reach more and more of it, for so many seconds for each of seven targets; needs clang.
+SECONDS ?= 60
+fuzz-core: $(VENV)/installed
+	$(BIN)/python tests/core_fuzzing.py --seconds $(SECONDS)
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/run.py

@@ -14,10 +14,14 @@
 #include <vector>
 
 #include "algorithms/batches.h"
+#include "algorithms/choose_simd.h"
 #include "algorithms/eigenbases.h"
 #include "algorithms/qz.h"
 #include "core_test.h"
 #include "core_test_frames.h"
+#include "pencil/fork.h"
+#include "pencil/matrix.h"
+#include "vectors/qz_iteration.h"
 
 #ifdef FAKE_DRIVERS
 using tfqz::LapackInt;
@@ -175,6 +179,33 @@ void check(const char* dtype, int n) {
   report("schur", dtype, n, schur, a, of_one);
 }
 
+#ifndef FAKE_DRIVERS
+// The iteration of one pencil in vectors, which LAPACK stands in for where it errs. Nothing is said if it doesn't converge.
+template <typename T>
+void check_iteration(const char* dtype, int n) {
+  std::mt19937 generator(n);
+  std::normal_distribution<double> normal;
+  std::string problem;
+  const tfqz::Simd* const simd = tfqz::choose_simd(&problem);
+  const tfqz::Matrices<T> space(n, 4);
+  const auto S = space[0], T_ = space[1], Q = space[2], Z = space[3];
+  for (int j = 0; j < n; ++j) {
+    for (int i = 0; i < n; ++i) {
+      S(i, j) = static_cast<T>(normal(generator) / n), T_(i, j) = static_cast<T>(i <= j ? normal(generator) / n : 0);
+      Q(i, j) = Z(i, j) = T(i == j ? 1 : 0);
+    }
+  }
+  std::vector<T> a(n * n), b(a), s(a), t(a), q(a), z(a);
+  tfqz::write(S, a.data()), tfqz::write(T_, b.data());
+  const auto iteration = tfqz::make_iteration<T>(simd == nullptr ? tfqz::compiled_simds().back() : *simd, n, tfqz::one_after_the_other());
+  if (!(*iteration)(S, T_, Q, Z, 0, n - 1)) return;
+  tfqz::write(S, s.data()), tfqz::write(T_, t.data()), tfqz::write(Q, q.data()), tfqz::write(Z, z.data());
+  const double worst =
+      std::max(residual(n, n, a.data(), s.data(), q.data(), z.data()), residual(n, n, b.data(), t.data(), q.data(), z.data()));
+  std::printf("iteration %s %d residual: %.3g\n", dtype, n, worst);
+}
+#endif
+
 // Exchanges of blocks of all kinds, for which LAPACK isn't needed: the second form has, if it is real, some of 2 x 2.
 template <typename T>
 void check_exchanges(const char* dtype, int n) {
@@ -214,6 +245,12 @@ int main() {
   for (const auto& [m, n] : {std::pair(7, 7), std::pair(5, 9)}) {
     check_balance<float>("float32", m, n, m == n);
     check_balance<double>("float64", m, n, m == n);
+  }
+  for (int n : {7, 40}) {
+    check_iteration<float>("float32", n);
+    check_iteration<double>("float64", n);
+    check_iteration<std::complex<float>>("complex64", n);
+    check_iteration<std::complex<double>>("complex128", n);
   }
 #endif
   for (int n : {5, 70}) {  // on either side of the change of drivers

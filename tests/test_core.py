@@ -1,39 +1,19 @@
 """The C++ mathematics by itself: compiled without TensorFlow, run with LAPACK and with drivers that fail, under sanitizers."""
 
-import concurrent.futures
 import functools
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
+import zipfile
 
 import pytest
-import scipy_openblas32
+from core_build import CHEAP_FOR_VECTORS, IN_VECTORS, OTHERS, ROOT, compile_all, link
 
-ROOT = Path(__file__).resolve().parent.parent
-SOURCES = [path for folder in ("pencil", "vectors", "algorithms") for path in sorted((ROOT / "cc" / folder).glob("*.cc"))]
-EXTERNAL = Path(importlib.util.find_spec("tensorflow").origin).parent / "include/external"
-HIGHWAY = [f"-isystem{EXTERNAL / name}" for name in ("com_google_highway", "highway") if (EXTERNAL / name).exists()]
-FLAGS = ["-std=c++17", "-O1", "-Wall", "-Werror", f"-I{ROOT / 'cc'}", *HIGHWAY]
 SANITIZERS = "-fsanitize=address,undefined"
 LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 
 pytestmark = [pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler"), pytest.mark.slow]
-
-
-def compile_all(folder, sources, *flags):
-    """The object files."""
-    objects = [folder / f"{path.stem}{flags[-1]}.o" for path in sources]
-
-    def compile_one(path, to):
-        done = subprocess.run(["g++", *FLAGS, *flags, "-c", path, "-o", to], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(compile_one, sources, objects))
-    return objects
 
 
 @pytest.fixture(scope="module")
@@ -41,28 +21,22 @@ def build(tmp_path_factory):
     """From `driver`, a flag for the test program, and whether anything `converges` in vectors, to the program: linked with a static
     library of what knows nothing of TensorFlow, and with LAPACK."""
     folder = tmp_path_factory.mktemp("core")
-    iterating = [path for path in SOURCES if path.name.startswith(("lockstep_", "qz_iteration_"))]
-    common = compile_all(folder, [path for path in SOURCES if path not in iterating], SANITIZERS)
+    common = compile_all(folder, OTHERS, SANITIZERS)
 
     @functools.cache
     def archive(converges):
-        # What compiles in seconds; with the other sanitizer, or optimised, vectors take minutes.
-        in_vectors = compile_all(folder, iterating, "-O0", "-fsanitize=address", *([] if converges else ["-DTFQZ_SWEEPS=0"]))
+        in_vectors = compile_all(folder, IN_VECTORS, *CHEAP_FOR_VECTORS, *([] if converges else ["-DTFQZ_SWEEPS=0"]))
         library = folder / f"libtfqz_core_{converges}.a"
         subprocess.run(["ar", "rcs", library, *common, *in_vectors], check=True)
         return library
 
-    def link(driver="-DLAPACK", converges=True, source="core_test"):
-        program = folder / f"{source}{driver}{converges}"
+    def program(driver="-DLAPACK", converges=True, source="core_test"):
         main = compile_all(folder, [ROOT / f"tests/{source}.cc"], SANITIZERS, driver)
         # All of it, whether the program calls it or not: the linker finds everything in LAPACK.
         core = ["-Wl,--whole-archive", archive(converges), "-Wl,--no-whole-archive"]
-        libraries = scipy_openblas32.get_lib_dir()
-        openblas = [f"-L{libraries}", "-lscipy_openblas", f"-Wl,-rpath,{libraries}"]
-        subprocess.run(["g++", SANITIZERS, *main, *core, "-o", program, *openblas], check=True)
-        return program
+        return link(folder / f"{source}{driver}{converges}", SANITIZERS, [*main, *core])
 
-    return link
+    return program
 
 
 def run(program, *arguments, **environment):
@@ -71,7 +45,8 @@ def run(program, *arguments, **environment):
     return done.stdout.splitlines()
 
 
-def assert_right(lines, count=4 + 24 + 12 + 60 + 80):
+# Those of vectors by themselves are left out where nothing converges.
+def assert_right(lines, count=4 + 8 + 24 + 12 + 60 + 80):
     assert len(lines) == count
     for line in lines:
         assert float(re.fullmatch(r"\w+ \w+ \d+ residual: (.*)", line).group(1)) < 30, line
@@ -82,7 +57,7 @@ def test_under_sanitizers(build):
     program = build()
     unknown = run(program, TFQZ_SIMD="?")
     names = re.search(r"must be one of (.*) on this machine; got '\?'", "\n".join(unknown)).group(1)
-    assert names.startswith("'") and names.endswith("'none'")
+    assert names.startswith("'") and names.endswith("'baseline', 'none'")
     for name in re.findall(r"'(\w+)'", names):
         assert_right(run(program, TFQZ_SIMD=name))
 
@@ -94,8 +69,18 @@ def test_garbage(build):
         assert run(program, "300", "0", **({"TFQZ_SIMD": simd} if simd else {})) == ["300 rounds"]
 
 
+def test_inputs_that_a_fuzzer_found(build, tmp_path):
+    """Those that reach what no other reaches, for each target of core_fuzz.cc: `make fuzz-core` finds more."""
+    program = build(source="core_fuzz")
+    with zipfile.ZipFile(ROOT / "tests/data/core_fuzz.zip") as archive:
+        archive.extractall(tmp_path)
+    for folder in sorted(tmp_path.iterdir()):
+        files = sorted(folder.iterdir())
+        assert run(program, folder.name, *files) == [f"{folder.name}: {len(files)} inputs"]
+
+
 def test_what_does_not_converge_in_vectors_goes_to_lapack(build):
-    assert_right(run(build(converges=False)))
+    assert_right(run(build(converges=False)), 4 + 24 + 12 + 60 + 80)
 
 
 def test_failures_carry_routine_and_info(build):

@@ -19,6 +19,27 @@ def test_gradients_are_finite_everywhere(a, b, rng):
             assert np.isfinite(g).all()
 
 
+@pytest.mark.parametrize("n, dtype", [(12, "float32"), (12, "complex64"), (18, "float64"), (18, "complex128")])
+def test_gradients_of_pencils_of_rank_one_are_finite(n, dtype, backend):
+    """All eigenvalues but one are 0/0, by rounding errors of rounding errors: the products of their inverses leave any range."""
+    rows = np.arange(n) % 3 - 1
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        a, b = (np.outer(rows, rng.uniform(-1, 1, n)).astype(dtype) for _ in "ab")
+        for g in gradient(linear(cotangents(rng, a), backend), a, b):
+            assert np.isfinite(g).all()
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+def test_the_gradient_of_a_pencil_that_is_zero_is_finite(n, dtype, backend, rng):
+    a = np.zeros((n, n), dtype)
+    bars = cotangents(rng, a)
+    for select in ([1, 1, 1, 1], [1, 1, 0, 0]):
+        for g in gradient(linear([bar * used for bar, used in zip(bars, select)], backend), a, a):
+            assert np.isfinite(g).all()
+
+
 @pytest.mark.parametrize("a, b", cases.pencils(*cases.DOUBLE, slow=False, singular_pencil=False, extreme=False, largest=8))
 def test_second_derivatives_are_finite_everywhere(a, b, rng):
     bars, directions = cotangents(rng, a), [deviates(rng, a.shape, a.dtype) for _ in "ab"]

@@ -284,6 +284,21 @@ def test_library_that_does_not_load(elsewhere):
     assert f"the op library {library.path().name} doesn't load (" in reason and "file too short" in reason
 
 
+@pytest.mark.skipif(native.why_not() is not None, reason="the op library doesn't load")
+@pytest.mark.parametrize("which", ["libtfqz_core.so", library.path().name])
+@pytest.mark.parametrize("part", [0.001, 0.5])
+def test_library_that_was_cut_off(elsewhere, which, part):
+    """In its middle, where the dynamic linker would end the process. (Less than a header it refuses by itself.)"""
+    for path in (Path(tfqz.__file__).parent).glob("libtfqz_*.so"):
+        os.symlink(path, elsewhere / path.name)
+    (elsewhere / "built.json").write_text(json.dumps({"tensorflow": {".".join(tf.__version__.split(".")[:2]): tf.__version__}}))
+    whole = (elsewhere / which).read_bytes()
+    (elsewhere / which).unlink()
+    (elsewhere / which).write_bytes(whole[: int(len(whole) * part)])
+    reason = library.load()[1]
+    assert f"the file {elsewhere / which} ends before the library does" in reason and "-m pip install" in reason
+
+
 def test_no_openblas(monkeypatch, elsewhere):
     (elsewhere / "built.json").write_text(json.dumps({"tensorflow": {".".join(tf.__version__.split(".")[:2]): tf.__version__}}))
     monkeypatch.setattr(library, "_openblas_version", lambda: None)

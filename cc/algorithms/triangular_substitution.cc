@@ -1,5 +1,6 @@
 // The substitution, entry by entry, in small blocks of the equations of triangular.h.
 #include <type_traits>
+#include <utility>
 
 #include "algorithms/arithmetic.h"
 #include "algorithms/triangular.h"
@@ -172,15 +173,18 @@ bool TriangularSolver<T>::coincide(C s_i, C t_i, C s_j, C t_j) const {
   return squared(determinant) <= equal_ * equal_ * length_i * length_j || length_i <= zero || length_j <= zero;
 }
 
-// One element's 2 x 2 system; where its eigenvalues are equal, the minimum-norm solution.
+// One element's 2 x 2 system; where its eigenvalues are equal, the minimum-norm solution. What is 0/0 up to rounding counts as 0/0 there:
+// by rounding nothing is divided, which products of its inverses would take out of the range.
 template <typename T>
 template <typename C>
 void TriangularSolver<T>::solve_scalar(C s_i, C t_i, C s_j, C t_j, C* first, C* second) const {
   const C p = *first, r = *second;
-  const R length_i = squared(s_i) + squared(t_i), length_j = squared(s_j) + squared(t_j);
   const C determinant = product(s_j, t_i) - product(t_j, s_i);
   if (coincide(s_i, t_i, s_j, t_j)) {
-    const R square = ordinary_ ? squared(t_i) + squared(t_j) : length_i + length_j;
+    for (const auto& [s, t] : {std::pair(&s_i, &t_i), std::pair(&s_j, &t_j)}) {
+      if (squared(*s) + squared(*t) <= zero_ * zero_) *s = *t = C(0);
+    }
+    const R by_t = squared(t_i) + squared(t_j), square = ordinary_ ? by_t : by_t + squared(s_i) + squared(s_j);
     const C by_s = ordinary_ ? C(0) : C(1);
     const R factor = square > 0 ? 1 / square : R(0);
     if (adjoint_) {

@@ -37,6 +37,7 @@ bool Clusters<R>::near(int i, int j) const {
 
 template <typename R>
 bool Clusters<R>::alone(int j) const {
+  if (length_[j] == 0) return false;  // 0/0, by itself too
   for (int i = 0; i < static_cast<int>(alpha_.size()); ++i) {
     if (i != j && near(i, j)) return false;
   }
@@ -95,12 +96,13 @@ typename Clusters<R>::Moves Clusters<R>::moves(bool runs_only) const {
     moves.distance[j] = j > 0 && pair_[j - 1] ? moves.distance[j - 1] : distance;  // a pair moves as one
     if (moves.distance[j] == 0) continue;
     moves.any = true;
-    const R x = std::abs(alpha_[j]), y = beta_[j], step = moves.distance[j] * (x * x + y * y);
+    // By quotients: the squares of what is next to 0/0 are 0.
+    const R x = std::abs(alpha_[j]), y = beta_[j], distance_of_j = moves.distance[j];
     const bool finite = y > 0 && (100 * y >= x || pair_[j] || (j > 0 && pair_[j - 1]));
     if (finite) {
-      moves.of_s[j] = step / (y * y);
+      moves.of_s[j] = distance_of_j * (1 + (x / y) * (x / y));
     } else if (x > 0) {
-      moves.of_t[j] = step / (x * x);
+      moves.of_t[j] = distance_of_j * (1 + (y / x) * (y / x));
     }
   }
   return moves;

@@ -86,7 +86,7 @@ class Convention {
             continue;
           }
         }
-        Sb(i, j) = Tb(i, j) = N{};
+        Sb(i, j) = Tb(i, j) = zeros<N>();
       }
     }
   }
@@ -94,11 +94,11 @@ class Convention {
   // From cotangents of alpha and beta, n numbers each, those of S and T in the diagonal blocks. Of beta's the real part counts.
   void add_eigenvalues(const V* alphab_re, const V* alphab_im, const V* betab) {
     const V two = constant<V>(2);
-    decltype(is_zero(V{}) | is_zero(V{})) inside = is_zero(constant<V>(1));
+    decltype(is_zero(zeros<V>()) | is_zero(zeros<V>())) inside = is_zero(constant<V>(1));
     for (int j = 0; j < n_; ++j) {
       if constexpr (kIsComplex) {
         Sb(j, j) = Sb(j, j) + N{alphab_re[j], alphab_im[j]};
-        Tb(j, j) = Tb(j, j) + N{betab[j], V{}};
+        Tb(j, j) = Tb(j, j) + N{betab[j], zeros<V>()};
       } else {
         const auto start = j + 1 < n_ ? starts(j) : is_zero(constant<V>(1));
         Sb(j, j) = Sb(j, j) + masked(!(start | inside), alphab_re[j]);
@@ -169,7 +169,7 @@ class Convention {
   // The largest rounding error of an entry of P and R.
   V largest_noise() const {
     using std::max;
-    V largest{};
+    V largest = zeros<V>();
     for (int j = 0; j < n_; ++j) largest = max(largest, noise_[j]);
     return largest;
   }
@@ -186,9 +186,9 @@ class Convention {
 
   void measure_maxima(Field<const N> X, V* columns, V* rows) {
     using std::max;
-    for (int j = 0; j < n_; ++j) columns[j] = V{};
+    for (int j = 0; j < n_; ++j) columns[j] = zeros<V>();
     for (int i = 0; i < n_; ++i) {
-      V row{};
+      V row = zeros<V>();
       for (int j = 0; j < n_; ++j) {
         const V x = size(X(i, j));
         row = max(row, x);
@@ -211,7 +211,7 @@ class Convention {
     };
     products(S, Sb);
     products(T_, Tb);
-    norm_t_ = V{};
+    norm_t_ = zeros<V>();
     for (int j = 0; j < n_; ++j) norm_t_ = max(norm_t_, rows[j]);
     for (int j = 0; j < n_; ++j) noise_[j] = noise_[j] * cancellation();
   }
@@ -226,7 +226,7 @@ class Convention {
   // Complex dtypes: the diagonal of W - Y, from t_jj being real, or s_jj where t_jj = 0.
   void add_phase(int j) {
     const V s = real(S(j, j)), t = real(T_(j, j)), g = significant(imag(G_W(j, j)), noise_[j]);
-    const N c_a{V{}, divide(masked(is_zero(t), g), s)}, c_b{V{}, divide(masked(!zero_beta(j), g), t)};
+    const N c_a{zeros<V>(), divide(masked(is_zero(t), g), s)}, c_b{zeros<V>(), divide(masked(!zero_beta(j), g), t)};
     Sb(j, j) = Sb(j, j) + c_a;
     Tb(j, j) = Tb(j, j) + c_b;
     for (int l = 0; l <= j; ++l) G_W(j, l) = G_W(j, l) - c_a * conj(S(l, j)) - c_b * conj(T_(l, j));
@@ -235,17 +235,17 @@ class Convention {
 
   // Complex dtypes: the diagonal of W and Y together, from the largest entry z_kj of column j of Z being real.
   void add_largest_entry(int j) {
-    V largest{};
+    V largest = zeros<V>();
     using std::max;
     for (int k = 0; k < n_; ++k) largest = max(largest, modulus(Z(k, j)));
     const V reach = largest * constant<V>(1 - 1024 * kEpsilon);
     const V g = imag(G_W(j, j)) + imag(G_Y(j, j));
-    decltype(is_zero(V{}) & is_zero(V{})) missing = is_zero(V{});
+    decltype(is_zero(zeros<V>()) & is_zero(zeros<V>())) missing = is_zero(zeros<V>());
     for (int k = 0; k < n_; ++k) {
       const auto here = missing & (reach <= modulus(Z(k, j)));
       if (!any(here)) continue;
       missing = missing & !(reach <= modulus(Z(k, j)));
-      const N weight{V{}, -masked(here, divide(g, real(Z(k, j))))};
+      const N weight{zeros<V>(), -masked(here, divide(g, real(Z(k, j))))};
       for (int l = 0; l < n_; ++l) {
         if (l != j) G_Y(l, j) = G_Y(l, j) + weight * conj(Z(k, l));
       }
@@ -280,7 +280,7 @@ class Convention {
   }
 
   const int n_;
-  V norm_t_{};
+  V norm_t_ = zeros<V>();
   V *const noise_, *const maxima_;
 };
 

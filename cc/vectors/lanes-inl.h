@@ -2,7 +2,8 @@
 // matrices as it has lanes, so every lane does what a scalar program would do for its own matrix. Masks take the place of
 // branches. Compiled once for each width of vectors that a machine may have, by what includes it (hwy/foreach_target.h).
 //
-// Lanes<T> is a number of type T in each lane: a vector for real T, two (re, im) for complex T.
+// Lanes<T> is a number of type T in each lane: a vector for real T, two (re, im) for complex T. `Lanes<T>{}` is no zero: what it holds is
+// Highway's to say, zeros for x86 and anything for NEON. With -DTFQZ_LANES_BEGIN_AS_NAN, in tests, it holds NaN everywhere.
 #if defined(TFQZ_LANES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TFQZ_LANES_INL_H_
 #undef TFQZ_LANES_INL_H_
@@ -12,6 +13,7 @@
 
 #include <complex>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -37,6 +39,10 @@ inline constexpr int kLanes = static_cast<int>(hn::MaxLanes(Tag<Real<T>>()));
 
 template <typename T>
 struct Lanes {
+#ifdef TFQZ_LANES_BEGIN_AS_NAN
+  HWY_INLINE Lanes() : v(hn::Set(Tag<T>(), std::numeric_limits<T>::quiet_NaN())) {}
+  HWY_INLINE Lanes(hn::Vec<Tag<T>> x) : v(x) {}
+#endif
   hn::Vec<Tag<T>> v;
 };
 

@@ -42,7 +42,7 @@ struct RightHandSides {
   HWY_INLINE void set(N P, N R) {
     p = P;
     r = -R;
-    q = u = N{};
+    q = u = zeros<N>();
   }
   HWY_INLINE void subtract_row(N e, N s, N f, N t) {
     p = neg_mul_add(e, conj(s), p);
@@ -123,9 +123,9 @@ class RealEquations {
     bool blocks = false;
     for (int k = 0; k < n_; ++k) {
       centre_[k] = S(k, k);
-      half_[k] = y_[k] = V{};
+      half_[k] = y_[k] = zeros<V>();
       scale_[k] = over_scale_[k] = constant<V>(1);
-      E(k, k) = F(k, k) = V{};
+      E(k, k) = F(k, k) = zeros<V>();
     }
     for (int k = 0; k + 1 < n_; ++k) {
       const Mask<R> start = starts(k);
@@ -179,7 +179,8 @@ class RealEquations {
   template <bool kTwoColumns>
   HWY_INLINE void solve_column(int j, Mask<R> first, Mask<R> second) const {
     const Mask<R> nowhere = is_zero(constant<V>(1));
-    Sides sides[2] = {};  // of rows i - 1 and i
+    const V none = zeros<V>();
+    Sides sides[2] = {{{none, none}, {none, none}}, {{none, none}, {none, none}}};  // of rows i - 1 and i
     for (int i = j + 1; i < n_; ++i) {
       const Mask<R> row_first = starts(i), row_second = i > j + 1 ? starts(i - 1) : nowhere;
       sides[0] = sides[1];
@@ -255,10 +256,11 @@ class RealEquations {
       }
     }
     const V m = neg_mul_add(t_j, centre_[i], centre_[j] * t_i), m2 = m * m;
-    const V y_m = kTwoColumns ? t_i * y_[j] : V{}, y_n = kTwoRows ? t_j * y_[top] : V{}, sum = y_n + y_m, difference = y_n - y_m;
+    const V y_m = kTwoColumns ? t_i * y_[j] : zeros<V>(), y_n = kTwoRows ? t_j * y_[top] : zeros<V>(), sum = y_n + y_m,
+            difference = y_n - y_m;
     const V over = inverse_or_zero(mul_add(sum, sum, m2));
     V M[kColumns][kColumns], N[kRows][kRows];
-    V of_same = constant<V>(1), of_m = V{};
+    V of_same = constant<V>(1), of_m = zeros<V>();
     if constexpr (kTwoColumns) {
       M[0][0] = t_i * half_[j], M[0][1] = t_i * S(j + 1, j), M[1][0] = t_i * S(j, j + 1), M[1][1] = -M[0][0];
       const V distance = mul_add(difference, difference, m2), divisor = select(is_zero(distance), constant<V>(1), distance);

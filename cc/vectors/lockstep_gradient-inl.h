@@ -112,7 +112,7 @@ class GradientInLockstep : public LockstepGradient<T> {
       betas[lane] = reinterpret_cast<const R*>(c.beta);
     }
     bool imaginary = false;
-    auto zero = is_zero(V{});
+    auto zero = is_zero(zeros<V>());
     to_lanes(alphas, 2 * n_, [&](V x) HWY_ATTR {
       zero = zero & is_zero(x);
       *(imaginary ? im : re)++ = x;
@@ -135,8 +135,8 @@ class GradientInLockstep : public LockstepGradient<T> {
   };
 
   Largest measure(bool eigenvalues) const {
-    Largest largest{};
-    V z_bar{};
+    V z_bar = zeros<V>();
+    Largest largest = {z_bar, z_bar, z_bar, z_bar, z_bar};
     const auto add = [&](int i, std::size_t k, V* most) HWY_ATTR { *most = max(*most, HWY_NAMESPACE::size(fields_[i * size_ + k])); };
     for (std::size_t k = 0; k < size_; ++k) {
       add(0, k, &largest.s);
@@ -230,7 +230,7 @@ class GradientInLockstep : public LockstepGradient<T> {
         beta[j] = c.T_(j, j).re * norms[1];
       } else {
         re[j] = c.S(j, j) * norms[0];
-        im[j] = V{};
+        im[j] = zeros<V>();
         beta[j] = c.T_(j, j) * norms[1];
       }
     }

@@ -37,7 +37,13 @@ HWY_INLINE Lanes<std::complex<R>> add_product(Lanes<std::complex<R>> x, Lanes<st
 // Some rows and columns of a product, in registers: sums that don't wait for one another, and entries that are loaded once for all.
 template <typename T, int kRows, int kColumns>
 struct Tile {
-  Lanes<T> x[kRows][kColumns] = {};
+  Lanes<T> x[kRows][kColumns];
+
+  HWY_INLINE Tile() {
+    for (auto& row : x) {
+      for (Lanes<T>& entry : row) entry = number<T>(0);
+    }
+  }
 
   // Adds sum_k a_rk b_kc: a points to a_00, entries with r + 1 and k + 1 are so many further; and so does b.
   template <Adjoint kAdjoint>

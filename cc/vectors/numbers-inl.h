@@ -86,6 +86,20 @@ HWY_INLINE V constant(double x) {
   return number;
 }
 
+// 0 of any of these types: N{} is 0 for plain numbers only.
+template <typename N>
+struct Zeros {
+  static HWY_INLINE N value() { return N(0); }
+};
+template <typename T>
+struct Zeros<Lanes<T>> {
+  static HWY_INLINE Lanes<T> value() { return number<T>(0); }
+};
+template <typename N>
+HWY_INLINE N zeros() {
+  return Zeros<N>::value();
+}
+
 // x / y, and 0 where x = 0 or y = 0.
 template <typename V>
 HWY_INLINE V divide(V x, V y) {

@@ -76,7 +76,7 @@ void sweep(const OnePencil<T>& pencil, const Windows<T>& windows) {
     pencil.QH.rows->add(lefts, steps, begin);
     pencil.ZT.rows->add(rights, steps, begin);
     int whole = steps;
-    for (const Reflector<T, kSize> nothing = {}; whole % kLanes<T> != 0; ++whole) lefts[whole] = nothing;
+    for (const Reflector<T, kSize> nothing = identity<T, kSize>(); whole % kLanes<T> != 0; ++whole) lefts[whole] = nothing;
     turn_rows(lefts, whole, S, begin, end_column, right_end);
     turn_rows(lefts, whole, T_, begin, end_column, right_end);
   }
@@ -87,7 +87,7 @@ template <typename T>
 void reduce_column(const OnePencil<T>& pencil, int j, Reflector<T, 2>* lefts, Reflector<T, 2>* rights) {
   const LinesMatrix<T, false> S = pencil.S, T_ = pencil.T_;
   const int n = pencil.n;
-  const Reflector<T, 2> nothing = {};
+  const Reflector<T, 2> nothing = identity<T, 2>();
   static_assert(kSteps % kLanes<T> == 0, "only the last part may be filled up");
   const auto whole = [&](int count, Reflector<T, 2>* H) HWY_ATTR {
     for (; count % kLanes<T> != 0; ++count) H[count] = nothing;

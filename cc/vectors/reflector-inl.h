@@ -88,6 +88,15 @@ HWY_INLINE Reflector<T, kSize> reflector(Lanes<T> (&x)[kSize], Mask<Real<T>> mas
   return H;
 }
 
+// That of tau = 0.
+template <typename T, int kSize>
+HWY_INLINE Reflector<T, kSize> identity() {
+  Reflector<T, kSize> H;
+  H.tau = all_lanes(Real<T>(0));
+  for (int i = 0; i < kSize - 1; ++i) H.scaled[i] = H.adjoint[i] = number<T>(0);
+  return H;
+}
+
 // For columns: y H with y in place of x.
 template <typename T, int kSize>
 HWY_INLINE Reflector<T, kSize> conj(const Reflector<T, kSize>& H) {

@@ -8,8 +8,8 @@
 //    memory; the latter has too few independent operations between its dependent ones, and g++ spills registers. Machines with AVX-512 run
 //    their 32 byte code.
 //  - Code without explicit vectors (triangular_substitution.cc, eigenvectors.cc, exchange.cc) is compiled for all three by the compiler,
-//    except by clang, which has no `flatten` beside `target_clones`, and under AddressSanitizer, which is not initialised when the loader
-//    chooses.
+//    except by clang, which has no `flatten` beside `target_clones`, and under AddressSanitizer and ThreadSanitizer, which are not
+//    initialised when the loader chooses.
 #ifndef TFQZ_VECTORS_WIDTHS_H_
 #define TFQZ_VECTORS_WIDTHS_H_
 
@@ -31,7 +31,7 @@
 #define HWY_COMPILE_ALL_ATTAINABLE
 
 // One machine code of a function for each width, chosen when the library is loaded.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define TFQZ_FOR_EACH_VECTOR_WIDTH __attribute__((flatten, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define TFQZ_FOR_EACH_VECTOR_WIDTH

@@ -6,6 +6,7 @@ import functools
 import importlib.metadata
 import json
 import shlex
+import struct
 import sys
 import urllib.parse
 from pathlib import Path
@@ -42,8 +43,12 @@ def load():
         return None, f"the op library was built against TensorFlow {built}, and TensorFlow {tf.__version__} is running; {_remedy()}"
     if _openblas_version() is None:
         return None, f"{_OPENBLAS}, which has LAPACK, is not installed; run `{_pip()} install {_OPENBLAS}`"
+    for library in (FOLDER / "libtfqz_core.so", path(), _openblas()):
+        if not _is_whole(library):
+            return None, f"the file {library} ends before the library does: it was cut off when it was copied; {_remedy()}"
     try:
-        _load_openblas()
+        # Known by its soname: in an editable install the core's own search path, relative to itself, doesn't reach it.
+        ctypes.CDLL(str(_openblas()))
         module = tf.load_op_library(str(path()))
     except (tf.errors.NotFoundError, OSError, ImportError) as error:
         return None, f"the op library {path().name} doesn't load ({str(error).strip()}); {_remedy()}"
@@ -52,12 +57,36 @@ def load():
     return module, None
 
 
-def _load_openblas():
-    """Makes OpenBLAS known to the dynamic linker by its soname: in an editable install the core's own search path,
-    relative to itself, doesn't reach it."""
+def _openblas():
+    """Where OpenBLAS is."""
     import scipy_openblas32
 
-    ctypes.CDLL(str(Path(scipy_openblas32.get_lib_dir()) / "libscipy_openblas.so"))
+    return Path(scipy_openblas32.get_lib_dir()) / "libscipy_openblas.so"
+
+
+def _is_whole(library):
+    """Whether the file has all that the dynamic linker maps of it: where it hasn't, the process ends by SIGBUS, and nobody says why. True
+    for what isn't there, or is no library at all, of which the linker says so."""
+    if not library.exists():
+        return True
+    with library.open("rb") as file:
+        header = file.read(64)
+        if len(header) < 64 or header[:6] != b"\x7fELF\x02\x01":  # 64 bits, little-endian
+            return True
+        start, size, count = struct.unpack_from("<Q", header, 32) + struct.unpack_from("<HH", header, 54)
+        file.seek(start)
+        segments = file.read(size * count)
+        length = library.stat().st_size
+    if len(segments) < size * count:
+        return False
+    ends = [_end_of_segment(segments[i * size :]) for i in range(count)]
+    return max(ends, default=0) <= length
+
+
+def _end_of_segment(segment):
+    """Of a segment, as ELF describes it, that is mapped: where it ends in the file; else 0."""
+    kind, _, offset, _, _, size = struct.unpack_from("<IIQQQQ", segment)
+    return offset + size if kind == 1 else 0
 
 
 def _openblas_version():

@@ -245,8 +245,9 @@ def _inverses(v, lower, n, adjoint, ordinary):
     distance = tolerances.equal_eigenvalues(v.dtype, n)
     s, t = _both(v)
     swapped = tf.stack([-t, s])
-    singular = tf.stack([tf.zeros_like(s), t]) if ordinary else v
-    square = tf.abs(t) ** 2 if ordinary else length**2
+    # What is 0/0 up to rounding counts as 0/0: by rounding nothing is divided, which products of its inverses would take out of the range.
+    singular = blocks.masked(~zero, tf.stack([tf.zeros_like(s), t]) if ordinary else v)
+    square = tf.reduce_sum(tf.abs(singular) ** 2, axis=0)
 
     def inverse(I, J):
         def pair(x):
