@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 # Any version and flavour of README.md's table.
 TENSORFLOW ?= tensorflow>=2.21,<2.22
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
-CXX_FILES = $(wildcard release/*.h cc/*/*.h cc/*/*.cc tests/*.cc benchmarks/*.cc)
+CXX_FILES = $(wildcard release/*.h cc/*/*.h cc/*/*.cc tests/*.h tests/*.cc benchmarks/*.cc)
 
 .PHONY: demo test test-all sanitize fuzz-core bench docs lint format wheel test-wheel clean
 

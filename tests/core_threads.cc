@@ -161,11 +161,11 @@ void left_alone() {
 
 // One thread by itself for the one, another one for the other.
 tfqz::Fork two_threads() {
-  return tfqz::interruptible([](const std::function<void()>& one, const std::function<void()>& other) {
+  return [](const std::function<void()>& one, const std::function<void()>& other) {
     std::thread thread(one);
     other();
     thread.join();
-  });
+  };
 }
 
 template <typename T>
