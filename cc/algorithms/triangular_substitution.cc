@@ -172,7 +172,7 @@ bool TriangularSolver<T>::coincide(C s_i, C t_i, C s_j, C t_j) const {
   return squared(determinant) <= equal_ * equal_ * length_i * length_j || length_i <= zero || length_j <= zero;
 }
 
-// One element's 2 x 2 system; where its eigenvalues are equal, the minimum-norm solution.
+// One element's 2 x 2 system; where its eigenvalues are equal, the minimum-norm solution: 0 where all coefficients are 0 up to rounding.
 template <typename T>
 template <typename C>
 void TriangularSolver<T>::solve_scalar(C s_i, C t_i, C s_j, C t_j, C* first, C* second) const {
@@ -182,7 +182,7 @@ void TriangularSolver<T>::solve_scalar(C s_i, C t_i, C s_j, C t_j, C* first, C* 
   if (coincide(s_i, t_i, s_j, t_j)) {
     const R square = ordinary_ ? squared(t_i) + squared(t_j) : length_i + length_j;
     const C by_s = ordinary_ ? C(0) : C(1);
-    const R factor = square > 0 ? 1 / square : R(0);
+    const R factor = square > zero_ * zero_ ? 1 / square : R(0);
     if (adjoint_) {
       *first = by_s * (product(s_j, p) + product(s_i, r)) * factor;
       *second = (product(t_j, p) + product(t_i, r)) * factor;

@@ -97,11 +97,9 @@ typename Clusters<R>::Moves Clusters<R>::moves(bool runs_only) const {
     moves.any = true;
     const R x = std::abs(alpha_[j]), y = beta_[j], step = moves.distance[j] * (x * x + y * y);
     const bool finite = y > 0 && (100 * y >= x || pair_[j] || (j > 0 && pair_[j - 1]));
-    if (finite) {
-      moves.of_s[j] = step / (y * y);
-    } else if (x > 0) {
-      moves.of_t[j] = step / (x * x);
-    }
+    const R move = step / (finite ? y * y : x * x);
+    if (!std::isfinite(move)) continue;  // 0/0, whose squares are 0, stays where it is
+    (finite ? moves.of_s : moves.of_t)[j] = move;
   }
   return moves;
 }

@@ -256,10 +256,10 @@ def _inverses(v, lower, n, adjoint, ordinary):
         determinant = s_i * t_j - s_j * t_i
         equal = (tf.abs(determinant) <= distance * length_i * length_j) | zero_i | zero_j
         by_determinant = 1 / tf.where(equal, tf.ones_like(determinant), determinant)
-        # A matrix of rank 1 has the pseudo-inverse k^H / |k|^2, k^H over its squared Frobenius norm.
+        # A matrix of rank 1 has the pseudo-inverse k^H / |k|^2, k^H over its squared Frobenius norm; one of rounding alone has 0.
         square_i, square_j = pair(square)
         by_square = tf.math.divide_no_nan(tf.ones_like(square_i), square_i + square_j)
-        by_square = tf.cast(by_square, v.dtype)
+        by_square = tf.cast(tf.where(zero_i & zero_j, tf.zeros_like(by_square), by_square), v.dtype)
         # Nothing is unknown within a diagonal block but what is strictly lower.
         unknown = tf.not_equal(I, J) | lower(I)
         # Entries [unknown, equation]: the first unknown's have the one of a pair, the second one's the other.
