@@ -7,7 +7,12 @@ TENSORFLOW ?= tensorflow>=2.21,<2.22
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 CXX_FILES = $(wildcard release/*.h cc/*/*.h cc/*/*.cc tests/*.cc benchmarks/*.cc)
 
-.PHONY: demo test test-all bench docs lint format wheel test-wheel clean
+# Of `make fuzz`: how long, the first seed, and words that descriptions of cases must have.
+SECONDS = 60
+SEED = 0
+ONLY =
+
+.PHONY: demo test test-all fuzz bench docs lint format wheel test-wheel clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/qz_gradient.py
@@ -18,6 +23,10 @@ test: $(VENV)/installed
 # In two runs: what TensorFlow and XLA keep of thousands of programs is given back between them.
 test-all: test
 	$(PYTEST) -m slow --durations=20
+
+# Random pencils through all functions: tests/fuzz_values.
+fuzz: $(VENV)/installed
+	PYTHONPATH=tests $(BIN)/python -m fuzz_values --seconds $(SECONDS) --seed $(SEED) --only "$(ONLY)"
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/run.py
