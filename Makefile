@@ -7,7 +7,12 @@ TENSORFLOW ?= tensorflow>=2.21,<2.22
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 CXX_FILES = $(wildcard release/*.h cc/*/*.h cc/*/*.cc tests/*.h tests/*.cc benchmarks/*.cc)
 
-.PHONY: demo test test-all sanitize fuzz-core bench docs lint format wheel test-wheel clean
+# Of `make fuzz` and `make fuzz-core`: how long; and of the former the first seed, and words that descriptions of cases must have.
+SECONDS = 60
+SEED = 0
+ONLY =
+
+.PHONY: demo test test-all sanitize fuzz fuzz-core bench docs lint format wheel test-wheel clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/qz_gradient.py
@@ -24,9 +29,12 @@ sanitize: $(VENV)/installed
 	$(PYTEST) tests/test_core.py tests/test_core_threads.py
 
 # Inputs that reach more and more of it, for so many seconds for each of seven targets; needs clang.
-SECONDS ?= 60
 fuzz-core: $(VENV)/installed
 	$(BIN)/python tests/core_fuzzing.py --seconds $(SECONDS)
+
+# Random pencils through all functions: tests/fuzz_values.
+fuzz: $(VENV)/installed
+	PYTHONPATH=tests $(BIN)/python -m fuzz_values --seconds $(SECONDS) --seed $(SEED) --only "$(ONLY)"
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/run.py

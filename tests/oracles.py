@@ -102,18 +102,18 @@ def canonical(s, t, q, z):
             t[k, k + 1] = t[k + 1, k] = 0
     for j in range(n):
         largest = _largest(z[:, j])
-        phase = z[largest, j] / abs(z[largest, j])
+        phase = _phase(z[largest, j])
         for x in (s, t, z):
             x[:, j] = x[:, j] / phase
         z[largest, j] = abs(z[largest, j])
     for j in range(n):
         if t[j, j] != 0:
-            phase = t[j, j] / abs(t[j, j])
+            phase = _phase(t[j, j])
         elif s[j, j] != 0:
-            phase = s[j, j] / abs(s[j, j])
+            phase = _phase(s[j, j])
         else:
             largest = _largest(q[:, j])
-            phase = np.conj(q[largest, j]) / abs(q[largest, j])
+            phase = _phase(np.conj(q[largest, j]))
         q[:, j] = q[:, j] * phase
         s[j, :] = s[j, :] / phase
         t[j, :] = t[j, :] / phase
@@ -121,6 +121,14 @@ def canonical(s, t, q, z):
             s[j, j] = abs(s[j, j])
         t[j, j] = abs(t[j, j])
     return s, t, q, z
+
+
+def _phase(x):
+    """x / |x|, of numbers near the ends of the range as well, where NumPy's complex division leaves it."""
+    if isinstance(x, np.generic):
+        x = x.item()
+        x = x / max(abs(x.real), abs(x.imag))
+    return x / abs(x)
 
 
 def _largest(column):

@@ -14,7 +14,7 @@ namespace {
 template <typename R>
 constexpr R kEpsilon = std::numeric_limits<R>::epsilon();
 
-// tfqz/_form/tolerances.py: longest_vectors, length.
+// tfqz/_form/tolerances.py: longest_vectors, length; zero_pair below.
 template <typename R>
 R longest_vectors() {
   return 1 / std::sqrt(std::sqrt(kEpsilon<R>));
@@ -70,6 +70,11 @@ bool Eigenvectors<T>::split(const EigenvalueCotangents<R>& cotangents, Unit* uni
   of_s *= norm_s_, of_t *= norm_t_;
   const Complex s = unit->s;
   const R t = unit->t.real(), square = std::norm(s) + t * t;
+  const R zero_pair = 4 * kEpsilon<R> * n_;
+  if (!(square > zero_pair * zero_pair)) {  // 0/0, which has no vectors: all is left to the coupled equations
+    unit->of_ratio = 0, unit->of_length = 1;
+    return true;
+  }
   if (t > 4 * kEpsilon<R> * n_) of_t -= Complex(0, product(std::conj(s), of_s).imag() / t);
   const Complex d = product(std::conj(s), of_s) + t * of_t;
   unit->of_ratio = (t * of_s - product(s, of_t)) / square;

@@ -42,6 +42,24 @@ inline void add_rows(int count, const std::complex<R> (&a)[2], const std::comple
   }
 }
 
+// h = M^-1 h by elimination with complete pivoting, as LAPACK's xLALN2: of a nearly singular M the determinant has few digits, with which
+// Cramer's rule leaves a residual. Pivots below `smallest` count as that.
+template <typename R>
+void solve_block(const std::complex<R> (&m)[2][2], R smallest, std::complex<R>* h) {
+  int row = 0, column = 0;
+  for (int i = 0; i < 2; ++i) {
+    for (int k = 0; k < 2; ++k) {
+      if (std::abs(m[i][k]) > std::abs(m[row][column])) row = i, column = k;
+    }
+  }
+  const auto at_least = [&](std::complex<R> x) { return std::abs(x) < smallest ? std::complex<R>(smallest) : x; };
+  const std::complex<R> first = at_least(m[row][column]), beside = m[row][1 - column], factor = quotient(m[1 - row][column], first);
+  const std::complex<R> second = at_least(m[1 - row][1 - column] - product(factor, beside));
+  const std::complex<R> x = quotient(h[1 - row] - product(factor, h[row]), second), y = quotient(h[row] - product(beside, x), first);
+  h[column] = y;
+  h[1 - column] = x;
+}
+
 }  // namespace
 
 template <typename T>
@@ -121,15 +139,17 @@ typename VectorSubstitution<T>::Unit VectorSubstitution<T>::unit_at(int begin, c
       const T *s = factors_.s + here, *t = factors_.t + here;
       const auto block = HWY_NAMESPACE::balanced(true, s[0] / norm_s_, s[1] / norm_s_, s[n_] / norm_s_, s[n_ + 1] / norm_s_, t[0] / norm_t_,
                                                  t[n_ + 1] / norm_t_);
-      // (p - x) v_1 + q v_2 = 0, and w_1 (p - x) + r w_2 = 0, of the balanced block.
-      const Complex x((block.s - block.p) / 2, block.y);
+      // (p - x) v_1 + q v_2 = 0, and w_1 (p - x) + r w_2 = 0, of the balanced block. Of a pair that is nearly real y is rounding in part:
+      // one and the same for the eigenvalue and for its vectors.
+      const R y = unit.s.imag();
+      const Complex x((block.s - block.p) / 2, y);
       const R root = std::sqrt(block.rho), size = std::abs(x);
       const R right = std::max(std::abs(block.q), size), left = std::max(std::abs(block.r), size);
       unit.right[0] = block.q / right * root;
       unit.right[1] = x / right / root;
       unit.left[0] = block.r / left * root;
       unit.left[1] = std::conj(x) / left / root;
-      unit.product = product(Complex(0, 2 * block.y / left), x / right);
+      unit.product = product(Complex(0, 2 * y / left), x / right);
     }
   }
   return unit;
@@ -217,12 +237,7 @@ void VectorSubstitution<T>::solve(const Unit& block, const Unit& unit, const T* 
   } else {
     const Complex q = coefficient<kLeft>(unit, j, j + 1), r = coefficient<kLeft>(unit, j + 1, j),
                   u = coefficient<kLeft>(unit, j + 1, j + 1);
-    Complex determinant = product(p, u) - product(q, r);
-    const Complex first = product(u, h[0]) - product(q, h[1]);
-    const R bound = smallest * std::max({std::abs(p), std::abs(q), std::abs(r), std::abs(u), smallest});
-    if (std::abs(determinant) < bound) determinant = bound;
-    h[1] = quotient(product(p, h[1]) - product(r, h[0]), determinant);
-    h[0] = quotient(first, determinant);
+    solve_block({{p, q}, {r, u}}, smallest, h);
   }
   for (int i = 0; i < block.size; ++i) set_entry(h[i], unit.size, vectors + static_cast<std::size_t>(j + i) * n_ + unit.column);
   shorten(unit, std::max(std::abs(h[0]), std::abs(h[block.size - 1])), vectors);

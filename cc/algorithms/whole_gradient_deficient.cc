@@ -67,6 +67,19 @@ void WholeGradient<T>::solve_deficient(const InnerGradient<T>& inner, R scale) {
   // H^H, of which one triangle counts.
   multiply<T>(Form::kAsIs, p_, p_, p_, constant(rows_of_v_), s_, product);
   add(constant(product), p_, p_, h_);
+  // Where s_jj is 0 up to rounding as well the pencil is singular, and all that counts is what is finite.
+  R largest_s = 0, largest_v = 0;
+  for (int i = 0; i < p_; ++i) {
+    for (int k = 0; k < p_; ++k) {
+      largest_s = std::max(largest_s, std::abs(s_.row(i)[k]));
+      largest_v = std::max(largest_v, std::abs(rows_of_v_.row(i)[k]));
+    }
+  }
+  const R rounding = 4 * std::numeric_limits<R>::epsilon() * p_ * largest_s * largest_v;
+  for (int i = 0; i < p_; ++i) {
+    T& entry = h_.row(i)[i];
+    if (infinite_[i] != 0 && std::abs(entry) <= rounding) entry = scale;
+  }
   copy_adjoint(constant(h_), p_, p_, product);
   left_ ? solve<false>(p_, d_, constant(product), f) : solve<true>(p_, d_, constant(product), f);
 

@@ -99,11 +99,9 @@ typename Clusters<R>::Moves Clusters<R>::moves(bool runs_only) const {
     // By quotients: the squares of what is next to 0/0 are 0.
     const R x = std::abs(alpha_[j]), y = beta_[j], distance_of_j = moves.distance[j];
     const bool finite = y > 0 && (100 * y >= x || pair_[j] || (j > 0 && pair_[j - 1]));
-    if (finite) {
-      moves.of_s[j] = distance_of_j * (1 + (x / y) * (x / y));
-    } else if (x > 0) {
-      moves.of_t[j] = distance_of_j * (1 + (y / x) * (y / x));
-    }
+    const R ratio = finite ? x / y : y / x, move = distance_of_j * (1 + ratio * ratio);
+    if (!std::isfinite(move)) continue;  // 0/0 stays where it is
+    (finite ? moves.of_s : moves.of_t)[j] = move;
   }
   return moves;
 }

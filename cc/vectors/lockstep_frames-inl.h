@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "pencil/scale.h"
+#include "vectors/lanes_canonical-inl.h"
 #include "vectors/lanes_memory-inl.h"
 #include "vectors/lockstep_frames.h"
 
@@ -85,9 +86,10 @@ class Frames : public LockstepFrames<T> {
       Lanes<R> rest = zero;
       for (int i = j + 1; i < rows; ++i) rest = rest + abs2(load<T>(at(i, j)));
       const Lanes<T> alpha = load<T>(at(j, j));
-      const Lanes<R> size2 = abs2(alpha), size = sqrt(size2), norm = sqrt(size2 + rest);
+      Lanes<R> size;
+      const Lanes<T> phase = HWY_NAMESPACE::phase(alpha, &size);  // of modulus 1 also where the square of alpha has few digits
+      const Lanes<R> norm = sqrt(abs2(alpha) + rest);
       good = good & (zero < norm);
-      const Lanes<T> phase = select(zero < size, divided(alpha, select(zero < size, size, one)), number<T>(1));
       const Lanes<R> safe = select(zero < norm, norm, one), weight = one / (safe * (safe + size));
       const Lanes<T> head = alpha + safe * phase;
       store(head, at(j, j));

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfqz import _backends
 from tfqz._derivative import failed, rectangular
-from tfqz._form import blocks, canonical, checks
+from tfqz._form import blocks, canonical, checks, powers
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
 
@@ -65,7 +65,9 @@ class Compression(NamedTuple):
 @traced
 def canonical_form(S, T, Q, Z):
     """Long columns of Q and Z have other largest entries."""
-    return canonical.canonicalize(S, T, Q, Z)
+    (S, T), (of_s, of_t) = powers.near_one([S, T])
+    S, T, Q, Z = canonical.canonicalize(S, T, Q, Z)
+    return powers.gradually(S, of_s), powers.gradually(T, of_t), Q, Z
 
 
 def compress(a, b, rank, rank_of_b, backend, on_failure):
@@ -143,8 +145,16 @@ def _truncated(a, b, rank, backend, on_failure):
     p = None if m is None or n is None else min(m, n)
     U, s, V = _shaped([U, s, V], a, b, [m, p], [p], [n, p])
     left, right = U[..., :rank], V[..., :rank]
-    pencil = [matmul(matmul(left, A, adjoint_a=True), right), tf.linalg.diag(tf.cast(s[..., :rank], B.dtype))]
-    return Compression((a, b), pencil, [left, right], "Truncated", [U, s, V])
+    return Compression((a, b), _between(A, left, right, s[..., :rank]), [left, right], "Truncated", [U, s, V])
+
+
+@traced
+def _between(A, left, right, s):
+    """Q^H A Z, for frames Q and Z, and diag(s)."""
+    (A,), (scale,) = powers.near_one([A])
+    inside = powers.gradually(matmul(matmul(left, A, adjoint_a=True), right), scale)
+    diagonal = tf.linalg.diag(s)
+    return inside, tf.complex(diagonal, tf.zeros_like(diagonal)) if A.dtype.is_complex else diagonal
 
 
 def _within(name, rank, most, x, backend):
@@ -174,6 +184,8 @@ def whole_form(a, S, T, Q, Z, *frames, left, right):
     """S, T, [..., m, n], Q, [..., m, m], Z, [..., n, n], from factors of the square pencil, the frames and bases of their complements.
     `left`, `right`: Python bools, which of these there are."""
     frames = list(frames)
+    (a, T), (of_s, of_t) = powers.near_one([a, T])
+    S = powers.gradually(S, -of_s)
     Q, Z = (matmul(frames.pop(0), X) if there else X for X, there in ((Q, left), (Z, right)))
     S, T, Q, Z = canonical.canonicalize(S, T, Q, Z)
     good, nan = failed.succeeded(S)[..., None, None], tf.cast(float("nan"), S.dtype)
@@ -189,4 +201,4 @@ def whole_form(a, S, T, Q, Z, *frames, left, right):
             missing = tf.concat([tf.shape(top)[:-1], [tf.shape(S)[-1] - tf.shape(top)[-1]]], axis=0)
             top = tf.concat([top, tf.zeros(missing, top.dtype)], axis=-1)
         S, T, Q = tf.concat([top, S], -2), tf.concat([tf.where(good, tf.zeros_like(top), nan), T], -2), tf.concat([above, Q], -1)
-    return S, T, Q, Z
+    return powers.gradually(S, of_s), powers.gradually(T, of_t), Q, Z

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfqz._form import blocks, tolerances, turned, vectors
+from tfqz._form import blocks, powers, tolerances, turned, vectors
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
 
@@ -15,6 +15,7 @@ def in_ops(S, T, Q, Z, *, left, right):
     is 0 up to rounding, at coinciding eigenvalues, it counts as `tolerances.smallest_divisor`, as in LAPACK's xTGEVC. Where s_j = t_j = 0
     the column is that of Z.
     """
+    (S, T), _ = powers.near_one([S, T])
     factors = vectors.triangular(S, T, Q, Z)
     found = []
     if left:

@@ -55,7 +55,9 @@ def compress(a, b, rank, on_failure, left):
     def on_host(a, b):
         return frames_on_host.compress(np.asarray(a), np.asarray(b), rank, left, on_failure == "nan")
 
-    return _called(on_host, [a, b], [a.dtype, tf.int32, a.dtype, a.dtype])
+    pencil, scales = _near_one(a, b)
+    X, found, *inside = _called(on_host, pencil, [a.dtype, tf.int32, a.dtype, a.dtype])
+    return [X, found, *_scaled_back(*inside, *scales)]
 
 
 def complement(x):
@@ -66,7 +68,9 @@ def svd(b, on_failure):
     def on_host(b):
         return frames_on_host.svd(np.asarray(b), on_failure == "nan")
 
-    return _called(on_host, [b], [b.dtype, b.dtype.real_dtype, b.dtype])
+    (near,), (scale,) = _near_one(b)
+    U, s, V = _called(on_host, [near], [b.dtype, b.dtype.real_dtype, b.dtype])
+    return [U, _scaled_back(s[..., None], scale)[0][..., 0], V]
 
 
 def zeros(P, N, n, on_failure):
@@ -100,6 +104,13 @@ def _called(on_host, inputs, dtypes):
 def _near_one(*matrices):
     """As `powers.near_one`. (The host, which may run in a thread of TensorFlow's, would take denormals for 0.)"""
     return powers.near_one(matrices)
+
+
+@traced
+def _scaled_back(*matrices_and_scales):
+    """Matrices times powers of two, as many of these after them."""
+    half = len(matrices_and_scales) // 2
+    return [powers.gradually(x, scale) for x, scale in zip(matrices_and_scales[:half], matrices_and_scales[half:])]
 
 
 def _finish(factors, scales):

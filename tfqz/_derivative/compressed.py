@@ -37,7 +37,7 @@ import tensorflow as tf
 
 from tfqz._derivative import bases, convention
 from tfqz._derivative.attach import attach_gradient, register_rule
-from tfqz._form import blocks
+from tfqz._form import blocks, tolerances
 from tfqz._form.products import matmul, triangular_solve
 
 
@@ -155,13 +155,24 @@ def _moved(S, T, Q, Z, A, A1, B1, Zb, V, L, R, lower=False):
     any_beside = tf.shape(Z)[-2] > tf.shape(Z)[-1]
     X = blocks.masked(any_beside, _beside(Z, Zb + matmul(through_A, A1)))
     V = blocks.masked(any_beside, V)
-    rows = blocks.masked(convention.zero_beta(T)[..., :, None], V)
-    H = blocks.regular(T + matmul(rows, S))
+    infinite = convention.zero_beta(T)
+    rows = blocks.masked(infinite[..., :, None], V)
+    H = _regular(rows, S, T, infinite)
     F = _solved(tf.linalg.adjoint(H), tf.linalg.adjoint(X), lower=not lower)
     E = matmul(rows, F, adjoint_a=True)
     B1 = B1 - matmul(E, matmul(V, through_A, adjoint_b=True), adjoint_b=True)
     of_B, of_F = tf.split(matmul(blocks.masked(any_beside, L), tf.concat([B1, F], axis=-1)), [tf.shape(B1)[-1], tf.shape(F)[-1]], axis=-1)
     return E, F - of_F, B1 - matmul(of_B, R)
+
+
+def _regular(rows, S, T, infinite):
+    """H = T + rows S, with ones on its diagonal where that is 0: up to rounding where eigenvalues are `infinite`, of a singular pencil."""
+    H = T + matmul(rows, S)
+    sizes = [tf.reduce_max(tf.abs(X), axis=[-2, -1])[..., None] for X in (rows, S)]
+    rounding = tolerances.zero_pair(S.dtype, tf.shape(S)[-1]) * sizes[0] * sizes[1]
+    diagonal = tf.linalg.diag_part(H)
+    singular = infinite & (tf.abs(diagonal) <= rounding)
+    return blocks.regular(blocks.with_diagonal(H, tf.where(singular, tf.zeros_like(diagonal), diagonal)))
 
 
 def _solved(H, X, lower):

@@ -38,7 +38,8 @@ def quotient(alpha, beta):
     known = tf.math.is_finite(beta)
     alpha, beta = blocks.masked(known, alpha), blocks.masked(known, beta)
     without_beta = tf.where(tf.equal(alpha, 0), tf.constant(_NAN, alpha.dtype), tf.constant(_INFINITY, alpha.dtype))
-    return tf.where(tf.equal(beta, 0), without_beta, tf.math.divide_no_nan(alpha, blocks.to_complex(beta)))
+    infinite = tf.equal(beta, 0)
+    return tf.where(infinite, without_beta, blocks.over(alpha, tf.where(infinite, tf.ones_like(beta), beta)))
 
 
 def homogeneous(alpha, beta):

@@ -1,0 +1,139 @@
+"""What has to be true of gradients, whatever the pencil, and where a number says how much rounding may make of them."""
+
+import numpy as np
+import oracles
+import tensorflow as tf
+from functionals import deviates
+
+import tfqz
+from fuzz_values import properties
+
+
+def exponent(x):
+    """Of the largest entry."""
+    largest = max(np.abs(np.real(x)).max(initial=0), np.abs(np.imag(x)).max(initial=0))
+    return int(np.frexp(largest)[1]) if largest > 0 else 0
+
+
+def cotangents(c, call, a, b, outputs, failed):
+    """Random ones of the outputs that have a derivative, of such sizes that gradients are in the range; zeros for elements that failed.
+
+    With scales 2^i and 2^j of A and B, and cotangents 2^(k - i) of S and so on, the gradients are of the sizes 2^(k - i) and 2^(k - j): at
+    most 1 with the smaller one of i and j for k (or less, for cotangents of Q and Z in the range). What is too small for the range is 0.
+    """
+    rng = np.random.default_rng(c.seed)
+    bars = []
+    scales = [(exponent(x), exponent(y)) for x, y in zip(a, b)]
+    for (of_a, of_b), x in zip(call.degrees, outputs):
+        bar = deviates(rng, x.shape, x.dtype)
+        for place, (i, j) in enumerate(scales):
+            k = min(i, j, np.finfo(a.dtype).maxexp - 8) - of_a * i - of_b * j
+            bar[place] = 0 if failed[place] else properties.times(bar[place], k)
+        bars.append(bar)
+    return bars
+
+
+def gradient(f, a, b, bars):
+    """Cotangents of A and B, as arrays, from those of the first outputs of `f`; zeros where nothing depends on one."""
+    a, b = tf.constant(a), tf.constant(b)
+    with tf.GradientTape() as tape:
+        tape.watch([a, b])
+        outputs = list(f(a, b))[: len(bars)]
+    found = tape.gradient(outputs, [a, b], output_gradients=[tf.constant(x) for x in bars])
+    return [np.zeros(x.shape, x.dtype.as_numpy_dtype) if g is None else g.numpy() for g, x in zip(found, (a, b))]
+
+
+def finite(found, failed):
+    """Where nothing failed; and 0 where something did, whose cotangent was 0."""
+    good = all(np.isfinite(g[~failed]).all() and not np.any(g[failed]) for g in found)
+    return properties.holds(good)
+
+
+def distance(s, t, q, z):
+    """How far factors of one square pencil are from where they have no derivative: the smallest singular value of the equations (2), for S
+    and T of norm 1, and what else the convention divides by. 0 where something that is divided by may or may not count as 0."""
+    n = len(s)
+    s, t, _ = properties.over_norms(s, t)
+    eps = float(np.finfo(q.dtype).eps)
+    mask = np.tril(np.ones((n, n), bool), -1) & ~np.eye(n, k=-1).astype(bool)
+    mask |= (np.diag(np.diag(s, -1) == 0, -1)) & np.eye(n, k=-1).astype(bool) if n > 1 else False
+    places = np.argwhere(mask)
+    count = len(places)
+    if count == 0:
+        smallest = 1.0
+    else:
+        matrix = np.zeros((2 * count, 2 * count), s.dtype)
+        for column, (i, j) in enumerate(places):
+            for part, x in enumerate((s, t)):
+                left, right = np.zeros_like(x), np.zeros_like(x)
+                left[i] = x[j]  # unit @ x
+                right[:, j] = x[:, i]  # x @ unit
+                matrix[part * count : (part + 1) * count, column] = left[mask]
+                matrix[part * count : (part + 1) * count, count + column] = -right[mask]
+        smallest = np.linalg.svd(matrix, compute_uv=False)[-1]
+    others = [smallest]
+    for k, size in oracles.blocks(s):
+        if size == 2:
+            x, y = t[k, k].real, t[k + 1, k + 1].real
+            gap = (x - y) / (x + y)
+            others.append(gap if gap > 0 else 1.0)
+    diagonal = np.abs(np.diag(t))
+    if np.iscomplexobj(s):
+        others += [x for x in diagonal if x > 0]
+    else:
+        others += [1.0 if x == 0 or x > 1e3 * n * eps else 0.0 for x in diagonal]
+    return float(min(others, default=1.0))
+
+
+def functional(weights, c, backend):
+    """<C, Q S Z^H> + <D, Q T Z^H>, whose gradient is (C, D)."""
+
+    def f(a, b):
+        s, t, q, z = tfqz.qz(a, b, c.output, backend=backend)
+        products = [q @ x @ tf.linalg.adjoint(z) for x in (s, t)]
+        return [tf.add_n([tf.reduce_sum(tf.math.real(tf.math.conj(tf.cast(w, x.dtype)) * x)) for w, x in zip(weights, products)])]
+
+    return f
+
+
+def round_trip(c, backend, a, b, factors):
+    """The gradient of what A and B themselves are linear functionals of; None where rounding may make anything of it."""
+    n = len(a)
+    exponents = [exponent(x) for x in (a, b)]
+    if n > 8 or not all(abs(e) < 100 for e in exponents):
+        return None
+    scales = [2.0**-e for e in exponents]
+    relative = float(properties.precision(a.dtype, n)[0]) / max(distance(*factors), 1e-300) * n
+    if relative > 1e-2:
+        return None
+    rng = np.random.default_rng(c.seed)
+    weights = [(deviates(rng, x.shape, x.dtype) * scale).astype(x.dtype) for x, scale in zip((a, b), scales)]
+    found = gradient(functional(weights, c, backend), a, b, [np.ones((), a.real.dtype)])
+    size = np.sqrt(sum(np.linalg.norm(w / scale) ** 2 for w, scale in zip(weights, scales)))
+    error = np.sqrt(sum(np.linalg.norm((g - w) / scale) ** 2 for g, w, scale in zip(found, weights, scales)))
+    return properties.ratio(error, relative * size)
+
+
+def forward_mode(c, backend, a, b, factors, bars, found):
+    """<bars, derivative of the factors along a direction> by an accumulator is <gradient, direction>; None as above."""
+    n = len(a)
+    exponents = [exponent(x) for x in (a, b)]
+    if n > 8 or not all(abs(e) < 30 for e in exponents):
+        return None
+    scales = [2.0**e for e in exponents]
+    gap = max(distance(*factors), 1e-300)
+    relative = float(properties.precision(a.dtype, n)[0]) / gap**2 * n
+    if relative > 1e-2:
+        return None
+    rng = np.random.default_rng(c.seed + 1)
+    moves = [(deviates(rng, x.shape, x.dtype) * scale).astype(x.dtype) for x, scale in zip((a, b), scales)]
+    tensors = [tf.constant(x) for x in (a, b)]
+    with tf.autodiff.ForwardAccumulator(tensors, [tf.constant(x) for x in moves]) as accumulator:
+        outputs = tfqz.qz(*tensors, c.output, backend=backend)
+    changes = [accumulator.jvp(x).numpy() for x in outputs]
+    forward = sum(oracles.inner(bar.astype(complex), x) for bar, x in zip(bars, changes))
+    backward = sum(oracles.inner(g.astype(complex), x) for g, x in zip(found, moves))
+    weights = [1 if (i, j) == (0, 0) else scales[0] if i else scales[1] for i, j in ((1, 0), (0, 1), (0, 0), (0, 0))]
+    size = np.sqrt(sum((np.linalg.norm(bar.astype(complex)) * w) ** 2 for bar, w in zip(bars, weights)))
+    length = np.sqrt(sum((np.linalg.norm(x.astype(complex)) / scale) ** 2 for x, scale in zip(moves, scales)))
+    return properties.ratio(abs(forward - backward), relative * size * length)

@@ -1,0 +1,146 @@
+"""Numbers that are nothing, or nearly: 0/0 in gradients, denormals in TensorFlow ops, what rounding leaves of nearly real pairs; all of it
+found by the fuzzer of values, tests/fuzz_values."""
+
+import cases
+import numpy as np
+import pytest
+import tensorflow as tf
+from functionals import deviates, gradient, inner
+from fuzz_values import properties
+
+import tfqz
+from tfqz._backends import native as op_library
+from tfqz._derivative import equations
+
+NATIVE = pytest.mark.skipif(op_library.why_not() is not None, reason=str(op_library.why_not()))
+UNDETERMINED = {
+    "one": (np.zeros((1, 1)), np.zeros((1, 1))),
+    "all": (np.zeros((3, 3)), np.zeros((3, 3))),
+    "some": (np.diag([1.0, 0, 0, 2]), np.diag([1.0, 0, 0, 0])),
+    "denormal": (np.zeros((3, 3)), np.array([[0, 0, 0], [0.5, 0, 0], [0, 1e-45, 0]])),
+    "nilpotent": (np.eye(12)[::-1] + np.eye(12, k=-5)[::-1] / 200 + np.triu(np.ones((12, 12)), 7) / 200, np.zeros((12, 12))),
+}
+
+
+@pytest.mark.slow_if("graph", "scipy")
+@pytest.mark.parametrize("dtype", cases.ALL)
+@pytest.mark.parametrize("name", UNDETERMINED)
+def test_gradients_of_undetermined_eigenvalues_are_finite(name, dtype, backend, rng):
+    """Of alpha and beta, alone and with factors, and of eigenvectors."""
+    if backend != "native" and name == "denormal":
+        pytest.skip("in TensorFlow's ops denormals count as 0")
+    a, b = (x.astype(dtype) for x in UNDETERMINED[name])
+    n = len(a)
+    weights = [deviates(rng, (2, n), "complex128"), *(deviates(rng, (n, n), "complex128") for _ in range(2))]
+
+    def of_eigenvalues(a, b):
+        return inner(weights[:1], [tf.cast(tfqz.eigvals(a, b, True, backend=backend), tf.complex128)])
+
+    def of_ordered(a, b):
+        s, _, alpha, beta, q, _ = (tf.cast(x, tf.complex128) for x in tfqz.ordqz(a, b, backend=backend))
+        return inner([weights[0], *weights[1:]], [tf.stack([alpha, beta]), s, q])
+
+    def of_vectors(a, b):
+        return inner(weights, [tf.cast(x, tf.complex128) for x in tfqz.eig(a, b, True, True, True, backend=backend)])
+
+    for f in (of_eigenvalues, of_ordered, of_vectors):
+        assert all(np.isfinite(g).all() for g in gradient(f, a, b)), f
+
+
+@pytest.mark.parametrize("native", [False, pytest.param(True, marks=NATIVE)])
+@pytest.mark.parametrize("dtype", cases.ALL)
+def test_equations_of_what_rounding_leaves(dtype, native, rng):
+    """Two eigenvalues 0/0, whose squares leave the range."""
+    tiny = 1e-23 if np.finfo(dtype).bits == 32 else 1e-162
+    S, T = np.array([[1, 2, 3], [0, tiny, tiny], [0, 0, 15 * tiny]], dtype), np.diag([0.9, 0, 0]).astype(dtype)
+    M, N = (np.tril(deviates(rng, (3, 3), dtype), -1) for _ in "MN")
+    for solve in (equations.solve, equations.solve_adjoint):
+        assert all(np.isfinite(x).all() for x in solve(*map(tf.constant, (S, T, M, N)), native))
+
+
+@NATIVE
+@pytest.mark.parametrize("shape", [(6, 8), (8, 6)])
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_gradients_of_singular_rectangular_pencils_are_finite(dtype, shape, simd, rng):
+    """Of which S, where T has zeros, is rounding."""
+    a, b = np.ones(shape, dtype), np.zeros(shape, dtype)
+    b[3, 1] = 1
+    for output in ("real", "complex"):
+        weights = [deviates(rng, x.shape, x.dtype.as_numpy_dtype) for x in tfqz.qz(a, b, output, backend="native")]
+        for _ in range(3):
+            assert all(np.isfinite(g).all() for g in gradient(lambda a, b: inner(weights, tfqz.qz(a, b, output, backend="native")), a, b))
+            a = a * (1 + np.finfo(dtype).eps * rng.integers(-1, 2, shape)).astype(dtype)
+
+
+@pytest.mark.parametrize("exponent", [-540, 0, 500])
+def test_quotients_of_equal_sizes(exponent, backend, rng):
+    """alpha / beta where the square of beta leaves the range."""
+    a, b = (deviates(rng, (3, 3), "complex128") for _ in "ab")
+    scaled = [np.ldexp(x.real, exponent) + 1j * np.ldexp(x.imag, exponent) for x in (a, b)]
+    np.testing.assert_allclose(tfqz.eigvals(*scaled, backend=backend), tfqz.eigvals(a, b, backend=backend), rtol=1e-13)
+
+
+@pytest.mark.slow_if("graph", "scipy")
+@pytest.mark.parametrize("dtype", cases.ALL)
+def test_denormals_are_numbers(dtype, backend, rng):
+    """Entries next to the smallest normal number, or below, in all decompositions that TensorFlow ops have a part in."""
+    least = -130 if np.finfo(dtype).bits == 32 else -1030
+    for i, j in ((least, least), (0, least), (least, 0)):
+        for shape in ((4, 4), (3, 5), (5, 3)):
+            a, b = (properties.times(deviates(rng, shape, dtype), e) for e in (i, j))
+            relative, absolute = properties.precision(a.dtype, 5)
+            wide = properties.wide
+            s, t, q, z = (x.numpy() for x in tfqz.qz(a, b, rank=3, backend=backend))
+            error = properties.H(wide(q)) @ wide(a) @ wide(z) - wide(s)
+            assert properties.norm(error) <= relative * properties.norm(wide(a)) + absolute
+            rest = np.linalg.svd(((wide(b) - wide(q) @ wide(t) @ properties.H(wide(z))) / 2.0**j).astype(complex), compute_uv=False)
+            whole = np.linalg.svd((wide(b) / 2.0**j).astype(complex), compute_uv=False)
+            assert rest[0] <= (whole[3] if len(whole) > 3 else 0) + float(relative * whole[0] + absolute / 2.0**j)
+            if shape != (4, 4):
+                s, t, q, z = (x.numpy() for x in tfqz.qz(a, b, backend=backend))
+                assert properties.residual(a, q, s, z) <= 1 and properties.residual(b, q, t, z) <= 1
+            else:
+                left, right = (x.numpy() for x in tfqz.eig(a, b, True, True, backend=backend)[1:])
+                assert properties.vectors(a, b, right) <= 1 and properties.vectors(properties.H(a), properties.H(b), left) <= 1
+
+
+# A pair whose imaginary part is rounding.
+NEARLY_REAL = (
+    np.array([[0, 0, 0, 0], [0, 0, 0, 0], [0, -3.662109375e-05, -3.662109375e-05, 0], [0, 0, 0, 0.5]]),
+    np.array([[0, 0.00078125, 0.00078125, 0], [0.5, 0.125, 0, 0], [-0.5, 0.125, 0, 0], [0, 0.5, 0, 0]]),
+)
+
+
+@NATIVE
+def test_vectors_of_nearly_real_pairs(simd, rng):
+    """Are those of a pencil nearby."""
+    a, b = NEARLY_REAL
+    for _ in range(20):
+        q, z = (np.linalg.qr(rng.standard_normal(a.shape))[0] for _ in "qz")
+        assert_vectors(q @ a @ z, q @ b @ z)
+
+
+@NATIVE
+def test_vectors_behind_nearly_double_pairs(simd, rng):
+    """Where all eigenvalues are near one another the 2 x 2 systems of pairs are nearly singular."""
+    for _ in range(60):
+        b = rng.standard_normal((6, 6))
+        assert_vectors(1.3 * b + 1e-4 * rng.standard_normal((6, 6)), b)
+
+
+def assert_vectors(a, b):
+    left, right = (v.numpy() for v in tfqz.eig(a, b, True, True, backend="native")[1:])
+    assert properties.vectors(a, b, right) <= 1 and properties.vectors(a.T, b.T, left) <= 1
+
+
+@NATIVE
+@pytest.mark.parametrize("dtype", cases.ALL)
+def test_frames_of_columns_with_small_entries(dtype, simd):
+    """In a batch: a first entry whose square has few digits, with a real or a complex phase."""
+    least = 5e-23 if np.finfo(dtype).bits == 32 else 5e-162
+    for small in (least, least * (1 + 2j) if np.dtype(dtype).kind == "c" else -least):
+        b = np.array([[[small], [1]], [[1], [small]], [[2], [0]]], dtype)
+        for a in (np.zeros_like(b), np.ones_like(b)):
+            for x, y, *factors in zip(a, b, *(x.numpy() for x in tfqz.qz(a, b, backend="native"))):
+                s, t, q, z = factors
+                assert max(properties.unitarity(q), properties.residual(x, q, s, z), properties.residual(y, q, t, z)) <= 1
