@@ -90,6 +90,24 @@ def test_values_are_scipys(dtype, rng):
             assert relative_error([SOLVERS[kind](*given)], [solve(*given)]) < 1e-12
 
 
+@pytest.mark.parametrize("dtype", cases.DOUBLE)
+@pytest.mark.parametrize("kind", ["continuous-e", "discrete-e"])
+def test_ill_conditioned_coefficients(kind, dtype, backend, rng):
+    """The residual is rounding, where solving by the one after the other would leave their condition numbers' product of that."""
+
+    def nearly_singular(smallest):
+        u, s, v = np.linalg.svd(deviates(rng, (6, 6), dtype))
+        s[-1] *= smallest
+        return u * s @ v
+
+    for _ in range(5):
+        m, p, q = nearly_singular(1e-6), nearly_singular(1e-8), deviates(rng, (6, 6), dtype)
+        a, e = (m, p) if kind == "continuous-e" else ((m + p) / 2, (p - m) / 2)
+        x = SOLVERS[kind](a, q, e, backend=backend).numpy()
+        terms = np.linalg.norm(x) * (np.linalg.norm(a) + np.linalg.norm(e)) ** 2 + np.linalg.norm(q)
+        assert np.linalg.norm(RESIDUALS[kind](x, a, q, e)) < 6 * np.finfo(dtype).eps * terms
+
+
 def functional(kind, weight, **options):
     return lambda *xs: inner([weight], [SOLVERS[kind](*xs, **options)])
 

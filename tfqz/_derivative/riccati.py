@@ -165,7 +165,7 @@ def _multiplier(S, T, Q, Z, X, a, b, r, e, s, Xb, discrete, native):
     """K, Ac and P."""
     K, Ac = gain(X, a, b, r, e, s, discrete, native)
     Xb = hermitian(Xb)
-    P = sylvester.lyapunov(*pencil(Ac, e, discrete), -Xb * (2 if discrete else 1), (S, T, Q, Z), native)
+    P = sylvester.lyapunov(*pencil(Ac, e, discrete), -Xb * (2 if discrete else 1), (S, T, Q, Z), native, refined=False)
     return K, Ac, P + _correction(P, Xb, Ac, e, S, T, Q, Z, discrete, native)
 
 

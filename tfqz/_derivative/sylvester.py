@@ -52,9 +52,16 @@ def policy(A, C, D, F, of_pencil, of_D, native, check=None):
     return _solution("Policy", [A, C, D, F], [*of_pencil, *of_D], _solve_policy, [F], native, check)[0]
 
 
-def lyapunov(A, E, F, factors, native, check=None):
-    """X of A X E^H + E X A^H = F. `factors`: (S, T, Q, Z); else as `sylvester`."""
-    return _solution("Lyapunov", [A, E, F], factors, solve_lyapunov, [F], native, check)[0]
+def lyapunov(A, E, F, factors, native, check=None, refined=True):
+    """X of A X E^H + E X A^H = F. `factors`: (S, T, Q, Z); else as `sylvester`. `refined`: whether what X leaves of the equation is solved
+    for as well: X comes from L by T^-1, and where S and T both are ill-conditioned that leaves more than rounding."""
+
+    def solve(*factors_and_F, native):
+        X, singular = solve_lyapunov(*factors_and_F, native=native)
+        left = _left_of_lyapunov(*map(tf.stop_gradient, (A, E, F, X)))
+        return X + solve_lyapunov(*factors_and_F[:-1], left, native=native)[0], singular
+
+    return _solution("Lyapunov", [A, E, F], factors, solve if refined else solve_lyapunov, [F], native, check)[0]
 
 
 def coupled(A, B, C, D, E, F, of_left, of_right, native, check=None):
@@ -116,6 +123,12 @@ def solve_lyapunov(S, T, Q, Z, F, *, native):
     (L, _), singular = equations.solve_block((turned.adjoint(S), turned.adjoint(T)), (-S, T), turned.columns(G), None, native)
     X = triangular_solve(blocks.regular(T), turned.columns(L), lower=False)
     return matmul(matmul(Z, X), Z, adjoint_b=True), singular
+
+
+@traced
+def _left_of_lyapunov(A, E, F, X):
+    """F - A X E^H - E X A^H."""
+    return F - matmul(A, matmul(X, E, adjoint_b=True)) - matmul(E, matmul(X, A, adjoint_b=True))
 
 
 @_guarded
