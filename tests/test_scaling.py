@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import tfqz
 from tfqz import _backends
+from tfqz._form import powers as powers_of_two
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
 
@@ -270,3 +271,15 @@ def test_residuals(backend, dtype, rng):
                 u, v, x, y = (m.astype("complex128") for m in (u, v, times(x, -e), times(y, -e)))
                 error = np.linalg.norm(u @ y @ np.conj(np.swapaxes(v, -1, -2)) - x) / np.linalg.norm(x)
                 assert error < 30 * n * np.finfo(dtype).eps, (n, i, j, error)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_powers_beyond_the_range(dtype, xla):
+    """Products by 2^e where 2^e isn't a number: TensorFlow's optimizer would multiply its parts first."""
+    most = np.finfo(dtype).maxexp - 28
+    x = np.full((3, 3), 1.5, dtype)
+    large, small = times(x, most), times(x, -most)
+    program = tf.function(powers_of_two.times, jit_compile=xla)
+    for given, exponent, expected in ((small, 2 * most, large), (large, -2 * most, small), (0 * x, 2 * most, 0 * x)):
+        assert np.array_equal(program(tf.constant(given), tf.constant([[exponent]])), expected)

@@ -32,11 +32,10 @@ def exponents(X, of_zero=0):
 
 def times(x, exponents):
     """x 2^exponents, of any dtype, for integers that broadcast; denormals may count as 0. In two steps: neither power leaves the range, and
-    what is between x and the product does only where one of these does."""
-    dtype = x.dtype.real_dtype
-    for power in _in_two(exponents, dtype):
-        x = x * blocks.of_dtype(power, x.dtype)
-    return x
+    what is between x and the product does only where one of these does. The second is a quotient, since TensorFlow's optimizer makes two
+    products one, by that of both powers, which may leave the range."""
+    product, quotient = _product_and_quotient(exponents, x.dtype.real_dtype)
+    return blocks.over(x * blocks.of_dtype(product, x.dtype), quotient)
 
 
 def gradually(x, exponents):
@@ -78,12 +77,12 @@ def _biased(magnitude, bits):
     return tf.cast(magnitude // 2**bits, tf.int32)
 
 
-def _in_two(exponents, dtype):
-    """Two powers of two, whose product is 2^exponents."""
+def _product_and_quotient(exponents, dtype):
+    """Two powers of two: 2^exponents is the first by the second."""
     most = 2 * (_FORMATS[dtype][2] - 1)
     exponents = tf.clip_by_value(exponents, -most, most)
     half = exponents // 2
-    return [of_two(part, dtype=dtype) for part in (half, exponents - half)]
+    return [of_two(part, dtype=dtype) for part in (half, half - exponents)]
 
 
 def up_to(x):
