@@ -142,3 +142,18 @@ def test_frames_of_columns_with_small_entries(dtype, simd):
             for x, y, *factors in zip(a, b, *(x.numpy() for x in tfqz.qz(a, b, backend="native"))):
                 s, t, q, z = factors
                 assert max(properties.unitarity(q), properties.residual(x, q, s, z), properties.residual(y, q, t, z)) <= 1
+
+
+@NATIVE
+@pytest.mark.parametrize("seed", [139, 191])
+def test_complements_of_frames_with_denormals(seed):
+    """Their phases have few digits."""
+    rng = np.random.default_rng(seed)
+
+    def matrix():
+        size = 10.0 ** rng.uniform(-290, 290, (12, 3))
+        real = rng.standard_normal((12, 3)) * size
+        return real + 1j * rng.standard_normal((12, 3)) * 10.0 ** rng.uniform(-290, 290, (12, 3))
+
+    q = tfqz.qz(matrix(), matrix(), backend="native").q.numpy()
+    assert np.abs(q.conj().T @ q - np.eye(12)).max() < 12 * properties.THRESHOLD * np.finfo(np.float64).eps

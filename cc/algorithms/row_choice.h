@@ -11,6 +11,7 @@
 
 #include "algorithms/arithmetic.h"
 #include "pencil/lapack.h"
+#include "pencil/phase.h"
 
 namespace tfqz {
 
@@ -47,8 +48,8 @@ void turn_row(T* x, int rows, int leading, int row, int first, int end, T* v, T*
   }
   const R length = std::sqrt(square), pivot = std::abs(v[first]);
   if (!(length > 0)) return;
-  const T phase = pivot > 0 ? v[first] / pivot : T(1);
-  v[first] += phase * length;
+  const T turn = phase(v[first]);
+  v[first] += turn * length;
   const R weight = 1 / (length * (length + pivot));
   std::fill_n(sum, rows, T(0));
   for (int j = first; j < end; ++j) {
@@ -62,7 +63,7 @@ void turn_row(T* x, int rows, int leading, int row, int first, int end, T* v, T*
     for (int i = 0; i < rows; ++i) y[i] -= product(factor, sum[i]);
   }
   T* y = column(first);
-  for (int i = 0; i < rows; ++i) y[i] = product(y[i], -phase);
+  for (int i = 0; i < rows; ++i) y[i] = product(y[i], -turn);
   y[row] = length;
   for (int j = first + 1; j < end; ++j) column(j)[row] = T(0);
 }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <limits>
 #include <memory>
 
 #include "pencil/scale.h"
@@ -76,6 +77,8 @@ class Frames : public LockstepFrames<T> {
   HWY_INLINE Mask<R> factor() const {
     const int rows = of_.rows, cols = of_.cols;
     const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1));
+    // A column whose square is smaller has denormals in it: its reflector would be as far from unitary as these have digits.
+    const Lanes<R> fewest = all_lanes(std::numeric_limits<R>::min() / std::numeric_limits<R>::epsilon());
     Lanes<R> longest = zero;
     Mask<R> good = measure(&longest);
     if (any(!good)) {
@@ -88,8 +91,8 @@ class Frames : public LockstepFrames<T> {
       const Lanes<T> alpha = load<T>(at(j, j));
       Lanes<R> size;
       const Lanes<T> phase = HWY_NAMESPACE::phase(alpha, &size);  // of modulus 1 also where the square of alpha has few digits
-      const Lanes<R> norm = sqrt(abs2(alpha) + rest);
-      good = good & (zero < norm);
+      const Lanes<R> square = abs2(alpha) + rest, norm = sqrt(square);
+      good = good & (fewest < square);
       const Lanes<R> safe = select(zero < norm, norm, one), weight = one / (safe * (safe + size));
       const Lanes<T> head = alpha + safe * phase;
       store(head, at(j, j));
