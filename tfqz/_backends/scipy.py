@@ -55,7 +55,8 @@ def compress(a, b, rank, on_failure, left):
     def on_host(a, b):
         return frames_on_host.compress(np.asarray(a), np.asarray(b), rank, left, on_failure == "nan")
 
-    pencil, scales = _near_one(a, b)
+    with tf.control_dependencies(graph.pencil_assertions(a, b, square=False)):
+        pencil, scales = _near_one(a, b)
     X, found, *inside = _called(on_host, pencil, [a.dtype, tf.int32, a.dtype, a.dtype])
     return [X, found, *_scaled_back(*inside, *scales)]
 
