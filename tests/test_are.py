@@ -130,6 +130,8 @@ def weighted(kind, given, backend=None):
     "discrete-real",
     "discrete-descriptor",
     "discrete-multiple",
+    "discrete-complex",
+    "discrete-defective",
     "continuous-indefinite",
 )
 @pytest.mark.parametrize("name", derivative_cases("continuous"))

@@ -29,7 +29,7 @@ def test_a_batch_is_its_pencils(dtype, backend, rng):
             assert equal(factor[index], pair[1], backend)
 
 
-@pytest.mark.slow_if("graph")
+@pytest.mark.slow_if("graph", "scipy")
 @pytest.mark.parametrize("shapes", [([3, 1], [2]), ([], [4]), ([2, 1, 3], [5, 1]), ([1], [1])])
 def test_batch_shapes_broadcast(shapes, backend, rng):
     """Values as of the broadcast arrays, gradients summed over what was broadcast."""
@@ -47,6 +47,7 @@ def test_batch_shapes_broadcast(shapes, backend, rng):
         assert got.shape == x.shape and np.allclose(got, summed, rtol=1e-12, atol=1e-12 * np.abs(wide).max())
 
 
+@pytest.mark.slow_if("graph")
 @pytest.mark.parametrize("shape", [(0, 0), (3, 0, 0), (0, 4, 4), (2, 0, 4, 4), (1, 1), (5, 1, 1)])
 @pytest.mark.parametrize("dtype", ["float64", "complex64"])
 def test_empty_and_tiny(shape, dtype, backend, rng):

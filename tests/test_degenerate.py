@@ -19,6 +19,7 @@ def test_gradients_are_finite_everywhere(a, b, rng):
             assert np.isfinite(g).all()
 
 
+@pytest.mark.slow_if("graph", "scipy")
 @pytest.mark.parametrize("n, dtype", [(12, "float32"), (12, "complex64"), (18, "float64"), (18, "complex128")])
 def test_gradients_of_pencils_of_rank_one_are_finite(n, dtype, backend):
     """All eigenvalues but one are 0/0, by rounding errors of rounding errors: the products of their inverses leave any range."""

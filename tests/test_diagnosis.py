@@ -143,6 +143,7 @@ def test_the_phase_at_an_infinite_eigenvalue(rng):
     assert residual(round_trip(weights[:2]), a, b) < 1e-12
 
 
+@pytest.mark.slow_if("xla")
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "xla"])
 def test_rotation_in_a_block_with_equal_entries(compiled, rng):
     """B = I and complex pairs: columns of z are seen, what knows no rotation isn't."""

@@ -96,6 +96,7 @@ def place(values, near):
     return int(np.argmin(np.where(np.isfinite(values), abs(values - near), np.inf)))
 
 
+@pytest.mark.slow_if("scipy", "graph")
 @pytest.mark.parametrize("infinite", [False, True], ids=["finite", "infinite"])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
 def test_between_members_of_a_defective_cluster(dtype, infinite, backend, rng):

@@ -79,6 +79,7 @@ def wrong_in_one_entry(c, backend, a, b):
     return s + tf.constant(wrong, s.dtype) * tf.reduce_max(tf.abs(s)).numpy(), t, q, z
 
 
+@pytest.mark.slow
 def test_an_injected_fault_is_found(monkeypatch):
     """Made as small as it can be, and printed as a test that fails as long as the fault is there."""
     large = [x for x in cases(60, call=["qz"], output=["real"]) if 4 <= x.a.shape[-1] <= 6 and 2 <= len(x.a) <= 6]

@@ -48,6 +48,7 @@ def test_linear_functional_in_lockstep(a, b, rng):
         assert not any(x[1].any() for x in found)
 
 
+@pytest.mark.slow_if("graph", "scipy")
 @pytest.mark.parametrize("a, b", cases.pencils("float32", "complex64", differentiable=True, largest=8))
 def test_single_precision(a, b, backend, rng):
     """Differences of single-precision factors need steps that change LAPACK's order: these are of 50 digits."""

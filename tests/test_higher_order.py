@@ -70,7 +70,7 @@ def only_native_eagerly(backend, in_graph):
         pytest.skip("half a minute for the derivatives that all backends share")
 
 
-@pytest.mark.slow_if("-graph]", "-scipy]")
+@pytest.mark.slow_if("-graph]", "-scipy]", "complex128-complex-eager")
 @pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
 @pytest.mark.parametrize("dtype, output", [("float64", "real"), ("complex128", "complex")])
 def test_derivatives(dtype, output, in_graph, backend):

@@ -212,6 +212,7 @@ def test_second_derivatives(rng):
         assert forward == pytest.approx(reverse, rel=1e-10)
 
 
+@pytest.mark.slow_if("graph")
 @pytest.mark.parametrize("environment", ["native", "graph"])
 @pytest.mark.parametrize("dtype, output", [("float64", "real"), ("float64", "complex"), ("complex64", "real")])
 def test_under_xla(dtype, output, environment, monkeypatch, rng):

@@ -63,7 +63,7 @@ def decompose(a, b, backend, on_failure="raise"):
     return [x.numpy() for x in _backends.choose(backend).factorize(tf.constant(a), tf.constant(b), on_failure)]
 
 
-@pytest.mark.slow_if("graph-complex64", "graph-float32")
+@pytest.mark.slow_if("graph-complex64", "graph-float32", "graph-float64")
 @pytest.mark.parametrize("dtype", cases.ALL)
 def test_all_is_sound(dtype, backend, rng):
     for a, b in structured(rng, dtype, {"native": 4000, "scipy": 100, "graph": 150}[backend]):

@@ -110,6 +110,7 @@ def test_batches_may_differ_in_dimension(backend, rng):
     assert np.allclose(whole[0][2, 0], sum(part))
 
 
+@pytest.mark.slow_if("graph")
 def test_dimension(backend, rng):
     """As many columns; another number of eigenvalues is an error that names the element, or NaN."""
     a = np.stack([np.diag([-1.0, -2, 3]), np.diag([-1.0, 2, 3])])
