@@ -10,7 +10,7 @@ def pencil(kind, n, dtype, rng):
     dtype = np.dtype(dtype)
     info = np.finfo(dtype)
     with np.errstate(over="ignore", under="ignore"):
-        big, small = float(info.max) * float(info.eps) / n, float(info.tiny) / float(info.eps) * n
+        big, small = float(info.max) * float(info.eps) / max(n, 1), float(info.tiny) / float(info.eps) * n
         a, b = _pencil(kind, n, dtype, rng, float(info.eps), big, small)
         return a.astype(dtype), b.astype(dtype)
 

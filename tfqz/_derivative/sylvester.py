@@ -58,7 +58,7 @@ def lyapunov(A, E, F, factors, native, check=None, refined=True):
 
     def solve(*factors_and_F, native):
         X, singular = solve_lyapunov(*factors_and_F, native=native)
-        left = _left_of_lyapunov(*map(tf.stop_gradient, (A, E, F, X)))
+        left = _left_of_lyapunov(A, E, F, X)
         return X + solve_lyapunov(*factors_and_F[:-1], left, native=native)[0], singular
 
     return _solution("Lyapunov", [A, E, F], factors, solve if refined else solve_lyapunov, [F], native, check)[0]
