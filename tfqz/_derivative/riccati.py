@@ -165,24 +165,20 @@ def _multiplier(S, T, Q, Z, X, a, b, r, e, s, Xb, discrete, native):
     """K, Ac and P."""
     K, Ac = gain(X, a, b, r, e, s, discrete, native)
     Xb = hermitian(Xb)
-    P = sylvester.lyapunov(*pencil(Ac, e, discrete), -Xb * (2 if discrete else 1), (S, T, Q, Z), native, refined=False)
-    return K, Ac, P + _correction(P, Xb, Ac, e, S, T, Q, Z, discrete, native)
+    P = sylvester.lyapunov(*pencil(Ac, e, discrete), -Xb * (2 if discrete else 1), (S, T, Q, Z), native, refined=not discrete)
+    return K, Ac, (P + _correction(P, Xb, Ac, e, S, T, Q, Z, native) if discrete else P)
 
 
-def _correction(P, Xb, Ac, e, S, T, Q, Z, discrete, native):
-    """What P has to be corrected by, a constant: QZ's factors are those of a pencil nearby, which is far away for small entries of a
-    graded closed loop; and in Ac - e and Ac + e the smaller one of both has lost what it is smaller by."""
+def _correction(P, Xb, Ac, e, S, T, Q, Z, native):
+    """What P of the discrete equation has to be corrected by, a constant. As `sylvester.lyapunov` does, but by the residual of that
+    equation itself: in Ac - e and Ac + e the smaller one of both has lost what it is smaller by."""
     P, Xb, Ac = map(tf.stop_gradient, (P, Xb, Ac))
     e = None if e is None else tf.stop_gradient(e)
 
     def between(X):
         return matmul(matmul(X, P), X, adjoint_b=True)
 
-    if discrete:
-        residual = 2 * (between(Ac) - (P if e is None else between(e)) + Xb)
-    else:
-        AcPe = matmul(Ac, P if e is None else matmul(P, e, adjoint_b=True))
-        residual = AcPe + tf.linalg.adjoint(AcPe) + Xb
+    residual = 2 * (between(Ac) - (P if e is None else between(e)) + Xb)
     return tf.stop_gradient(sylvester.solve_lyapunov(S, T, Q, Z, -residual, native=native)[0])
 
 

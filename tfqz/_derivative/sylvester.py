@@ -54,7 +54,8 @@ def policy(A, C, D, F, of_pencil, of_D, native, check=None):
 
 def lyapunov(A, E, F, factors, native, check=None, refined=True):
     """X of A X E^H + E X A^H = F. `factors`: (S, T, Q, Z); else as `sylvester`. `refined`: whether what X leaves of the equation is solved
-    for as well: X comes from L by T^-1, and where S and T both are ill-conditioned that leaves more than rounding."""
+    for as well: X comes from L by T^-1, which leaves more than rounding where S and T both are ill-conditioned, and for small entries of a
+    graded A the pencil nearby that the factors are of is far away."""
 
     def solve(*factors_and_F, native):
         X, singular = solve_lyapunov(*factors_and_F, native=native)
