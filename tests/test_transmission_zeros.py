@@ -35,14 +35,33 @@ def condition(a, b, c, d, e, zero):
     return np.linalg.norm(P) / abs(U[:, -1].conj() @ N @ Vh[-1].conj())
 
 
-@pytest.mark.parametrize("degree", [1, 2, 3, 4, 6])
+def transfer_function(poles):
+    """A state-space form, in which e is the identity, of (s + 1) (s - 2) / a polynomial with these roots."""
+    return (*scipy.signal.tf2ss(np.poly([-1.0, 2]), np.poly(poles)), np.eye(len(poles)))
+
+
+def check_zeros(system, degree, backend):
+    found = tfqz.transmission_zeros(*system, backend=backend).numpy()
+    assert found.shape == (2 + degree,) and np.count_nonzero(np.isposinf(found.real)) == degree
+    assert distance(found, [-1, 2]) < np.finfo("float64").eps * max(condition(*system, z) for z in (-1, 2))
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3, 4, 6, 12])
 def test_zeros_of_a_transfer_function(degree, backend, rng):
-    """Whatever the relative degree: of (s + 1) (s - 2) / a polynomial. As near as rounding errors of the entries allow."""
-    parts = scipy.signal.tf2ss(np.poly([-1.0, 2]), np.poly(-1 - np.arange(2.0 + degree) / 2))
-    for system in ((*parts, np.eye(2 + degree)), hidden(rng, *parts)):
-        found = tfqz.transmission_zeros(*system, backend=backend).numpy()
-        assert found.shape == (2 + degree,) and np.count_nonzero(np.isposinf(found.real)) == degree
-        assert distance(found, [-1, 2]) < np.finfo("float64").eps * max(condition(*system, z) for z in (-1, 2))
+    """Whatever the relative degree, and where the states' own coordinates can't be seen. As near as rounding errors of the entries allow."""
+    poles = rng.uniform(-1, 1, 2 + degree)
+    for system in (transfer_function(poles), hidden(rng, *transfer_function(poles)[:4])):
+        check_zeros(system, degree, backend)
+
+
+@pytest.mark.parametrize("degree", [2, 6, 12])
+def test_states_in_any_units(degree, backend, rng):
+    """Coefficients of polynomials are from 1 to 1e11 here, and it's in the units of states that they are."""
+    a, b, c, d, e = transfer_function(-1 - np.arange(2.0 + degree) / 2)
+    check_zeros((a, b, c, d, e), degree, backend)
+    check_zeros((a.T, c.T, b.T, d.T, e), degree, backend)
+    units = np.exp2(rng.integers(-40, 40, len(a)))
+    check_zeros((a * units / units[:, None], b / units[:, None], c * units, d, e), degree, backend)
 
 
 @pytest.mark.parametrize("dtype", cases.ALL)

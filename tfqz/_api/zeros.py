@@ -4,8 +4,9 @@ import tensorflow as tf
 
 from tfqz import _backends
 from tfqz._api import systems
+from tfqz._api.balance import moduli
 from tfqz._derivative import registration
-from tfqz._form import blocks, checks
+from tfqz._form import blocks, checks, powers
 from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
 
 _SIZES = {"a": "nn", "b": "nm", "c": "pn", "d": "pm", "e": "nn"}
@@ -27,7 +28,9 @@ def transmission_zeros(
     P = [a b; c d] and N = diag(e, 0).
 
     They are invariant zeros: zeros of the transfer function, and what can't be controlled or observed. The infinite structure is taken away
-    first by orthogonal transformations, so that a relative degree of any size does no harm.
+    first by orthogonal transformations, so that a relative degree of any size does no harm. Units of states don't count either: these are
+    balanced, by powers of two. What rounding errors of the norm of the system make of infinite zeros comes out as large finite ones; those
+    systems have entries of very different sizes that no choice of units makes alike.
 
     Simple zeros of square systems have their derivatives to every order, y^H (dP - z dN) x / (y^H N x) with the null vectors x and y of
     P - z N. A multiple zero has none; its gradient is finite, and 0 where P - z N has more than one null vector. Of systems that aren't
@@ -51,7 +54,8 @@ def transmission_zeros(
       As `tfqz.qz`; and ValueError for backend "graph".
 
     References:
-      A. Emami-Naeini and P. Van Dooren, Computation of zeros of linear multivariable systems, Automatica 18 (1982) 415-430.
+      A. Emami-Naeini and P. Van Dooren, Computation of zeros of linear multivariable systems, Automatica 18 (1982) 415-430; states are
+      balanced as in SLICOT's TB01ID.
     """
     checks.choice("on_failure", on_failure, checks.ON_FAILURE)
     with tf.name_scope(name or "transmission_zeros"):
@@ -61,7 +65,8 @@ def transmission_zeros(
             raise ValueError(f"`backend` must be 'native' or 'scipy', since {reason}; got 'graph'")
         given = {"a": a, "b": b, "c": c, "d": d, "e": e}
         (a, b, c, d, e), _ = systems.arguments(given, _SIZES, chosen, "nan")  # what isn't finite the backend tells
-        return registration.zeros(*_pencil(a, b, c, d, e), tf.shape(a)[-1], a.shape[-1], chosen, on_failure)
+        pencil = _with_balanced_states(*_pencil(a, b, c, d, e), tf.shape(a)[-1], chosen)
+        return registration.zeros(*pencil, tf.shape(a)[-1], a.shape[-1], chosen, on_failure)
 
 
 def _pencil(a, b, c, d, e):
@@ -69,3 +74,22 @@ def _pencil(a, b, c, d, e):
     e = blocks.identity_like(a) if e is None else e
     system = systems.matrix_of((a, b), (c, d))
     return system, systems.matrix_of((e, tf.zeros_like(b)), (tf.zeros_like(c), tf.zeros_like(d)))
+
+
+def _with_balanced_states(P, N, n, backend):
+    """diag(D, I) P diag(D^-1, I) and the same of N, which have the same zeros: D, powers of two and constants for derivatives, gives the n
+    states units in which what goes into each and what comes out of it, all inputs as one and all outputs as one, are about equal.
+
+    A similarity leaves e = I what it is. Rows and columns by themselves, as in `tfqz.balance`, would hide the infinite structure, as
+    rounding alone decides on the rank of such an e.
+    """
+    sizes = moduli(P, N)
+    inputs = tf.reduce_sum(sizes[..., :n, n:], axis=-1, keepdims=True)
+    outputs = tf.reduce_sum(sizes[..., n:, :n], axis=-2, keepdims=True)
+    loop = systems.matrix_of((sizes[..., :n, :n], inputs), (outputs, tf.zeros_like(tf.reduce_sum(outputs, axis=-1, keepdims=True))))
+    exponents, _ = backend.balance(loop, True)
+    exponents = exponents[..., :n] - exponents[..., n:]
+    zeros = tf.zeros_like(sizes, tf.int32)
+    left = tf.concat([exponents, tf.reduce_sum(zeros[..., n:, :], axis=-1)], axis=-1)
+    right = tf.concat([-exponents, tf.reduce_sum(zeros[..., n:], axis=-2)], axis=-1)
+    return powers.scaled([P, N], left, right)
