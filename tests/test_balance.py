@@ -169,6 +169,24 @@ def test_badly_scaled_pencils(output, backend, rng):
         assert worst(pair[0] / pair[1], expected) < 1e-12
 
 
+def test_factors_are_unitary_at_any_scale(backend, rng):
+    """Pencils of whose rows, in single precision, the squares are denormals when they are orthonormalized."""
+    a = [
+        [0] * 7,
+        [0, 0, 0, 0, 2e-36, 0.3, 0],
+        [0, 0, 0, 0, 0, 3e-26, 0],
+        [0, 0, -8e-36, -2e-31, 0, 0, 0],
+        [0, 3e-36, 0, 0, 4e-22, -0.3, 3e-11],
+    ]
+    a += [[3e-36, 4e-31, 0, 0, 0, 6e-11, 1e-6], [-4e-31, 3e-26, 0, 2e-16, 3e-11, 5e-7, 0.5]]
+    b = [[0, 0, 0, 0, 0, 0.5, 4e-31], [0, 0, 0, 0, 0.3, 2e-31, 0], [0, 0, 0, 3e-37, 0, 6e-27, 2e-21], [0, 0, -5e-36, -8e-31, 0, 0.3, 0]]
+    b += [[0, 3e-36, 2e-31, -3e-26, 0, 6e-17, 3e-11], [1e-36, 0, 2e-25, 2e-21, 3e-17, 1e-10, 4e-6], [-1e-31, 0.5, 2e-22, 0, 0.3, 0.5, 0]]
+    a, b = (x * np.exp2(rng.uniform(-2, 2, (300, 7, 7))) for x in (a, b))
+    found = tfqz.qz(a.astype("float32"), b.astype("float32"), "complex", balance=True, backend=backend)
+    for x in (found.q.numpy(), found.z.numpy()):
+        assert np.abs(np.swapaxes(x.conj(), -1, -2) @ x - np.eye(7)).max() < 30 * 7 * np.finfo("float32").eps
+
+
 def test_plain_qz_loses_these_digits(rng):
     """Or the test above shows nothing."""
     losses = []

@@ -18,6 +18,7 @@ UNDETERMINED = {
     "all": (np.zeros((3, 3)), np.zeros((3, 3))),
     "some": (np.diag([1.0, 0, 0, 2]), np.diag([1.0, 0, 0, 0])),
     "denormal": (np.zeros((3, 3)), np.array([[0, 0, 0], [0.5, 0, 0], [0, 1e-45, 0]])),
+    "phase": (np.array([[0, 0, 0.5], [0, 0, 0], [0, 1e-45, 0]]), np.zeros((3, 3))),
     "nilpotent": (np.eye(12)[::-1] + np.eye(12, k=-5)[::-1] / 200 + np.triu(np.ones((12, 12)), 7) / 200, np.zeros((12, 12))),
 }
 

@@ -48,7 +48,7 @@ def check_zeros(system, degree, backend):
 
 @pytest.mark.parametrize("degree", [1, 2, 3, 4, 6, 12])
 def test_zeros_of_a_transfer_function(degree, backend, rng):
-    """Whatever the relative degree, and where the states' own coordinates can't be seen. As near as rounding errors of the entries allow."""
+    """Whatever the relative degree, in companion form and hidden. As near as rounding errors of the entries allow."""
     poles = rng.uniform(-1, 1, 2 + degree)
     for system in (transfer_function(poles), hidden(rng, *transfer_function(poles)[:4])):
         check_zeros(system, degree, backend)

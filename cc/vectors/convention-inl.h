@@ -167,18 +167,14 @@ class Convention {
   }
 
   // The largest rounding error of an entry of P and R.
-  V largest_noise() const {
-    using std::max;
-    V largest = zeros<V>();
-    for (int j = 0; j < n_; ++j) largest = max(largest, noise_[j]);
-    return largest;
-  }
+  V largest_noise() const { return largest_of(noise_); }
 
  private:
   static constexpr R kEpsilon = std::numeric_limits<R>::epsilon();
-  // tfqz/_form/tolerances.py: cancellation, zero_beta, equal_block_entries, tie.
+  // tfqz/_form/tolerances.py: cancellation, zero_beta, zero_pair, equal_block_entries, tie.
   V cancellation() const { return constant<V>(8 * kEpsilon * n_); }
   auto zero_beta(int j) const { return real(T_(j, j)) <= constant<V>(4 * kEpsilon * n_) * norm_t_; }
+  auto zero_alpha(int j) const { return real(S(j, j)) <= constant<V>(4 * kEpsilon * n_) * norm_s_; }
   auto unequal(int j) const {
     const V a = real(T_(j, j)), d = real(T_(j + 1, j + 1));
     return starts(j) & (constant<V>(64 * kEpsilon) * (a + d) < a - d);
@@ -198,6 +194,13 @@ class Convention {
     }
   }
 
+  V largest_of(const V* x) const {
+    using std::max;
+    V largest = zeros<V>();
+    for (int j = 0; j < n_; ++j) largest = max(largest, x[j]);
+    return largest;
+  }
+
   void measure_noise() {
     using std::max;
     V *columns = maxima_, *rows = columns + n_, *columns_b = rows + n_, *rows_b = columns_b + n_;
@@ -210,9 +213,9 @@ class Convention {
       for (int j = 0; j < n_; ++j) noise_[j] = noise_[j] + columns[j] * columns_b[j] + rows[j] * rows_b[j];
     };
     products(S, Sb);
+    norm_s_ = largest_of(rows);
     products(T_, Tb);
-    norm_t_ = zeros<V>();
-    for (int j = 0; j < n_; ++j) norm_t_ = max(norm_t_, rows[j]);
+    norm_t_ = largest_of(rows);
     for (int j = 0; j < n_; ++j) noise_[j] = noise_[j] * cancellation();
   }
 
@@ -223,10 +226,10 @@ class Convention {
     return masked(noise < abs(g), g);
   }
 
-  // Complex dtypes: the diagonal of W - Y, from t_jj being real, or s_jj where t_jj = 0.
+  // Complex dtypes: the diagonal of W - Y, from t_jj being real, or s_jj where t_jj = 0. Where both are 0 there is no phase.
   void add_phase(int j) {
     const V s = real(S(j, j)), t = real(T_(j, j)), g = significant(imag(G_W(j, j)), noise_[j]);
-    const N c_a{zeros<V>(), divide(masked(is_zero(t), g), s)}, c_b{zeros<V>(), divide(masked(!zero_beta(j), g), t)};
+    const N c_a{zeros<V>(), divide(masked(is_zero(t) & !zero_alpha(j), g), s)}, c_b{zeros<V>(), divide(masked(!zero_beta(j), g), t)};
     Sb(j, j) = Sb(j, j) + c_a;
     Tb(j, j) = Tb(j, j) + c_b;
     for (int l = 0; l <= j; ++l) G_W(j, l) = G_W(j, l) - c_a * conj(S(l, j)) - c_b * conj(T_(l, j));
@@ -280,7 +283,7 @@ class Convention {
   }
 
   const int n_;
-  V norm_t_ = zeros<V>();
+  V norm_s_ = zeros<V>(), norm_t_ = zeros<V>();
   V *const noise_, *const maxima_;
 };
 

@@ -165,8 +165,12 @@ def _with_products(X, diagonal, pairs):
 
 def _orthonormalized(X, exponents):
     """Q and R of diag(2^exponents) X, [batch, n, n]. The longest rows come first in it, so that short ones keep their digits (A. J. Cox and
-    N. J. Higham, Stability of Householder QR factorization for weighted least squares problems, in: Numerical Analysis 1997, 57-73)."""
+    N. J. Higham, Stability of Householder QR factorization for weighted least squares problems, in: Numerical Analysis 1997, 57-73).
+
+    In double precision, whose range has room for squares of what is from 2^-60 to 2^60 in single precision: TensorFlow's QR needs them."""
+    dtype = X.dtype
+    X = tf.cast(X, tf.complex128 if dtype.is_complex else tf.float64)
     order = tf.argsort(exponents, axis=-1, direction="DESCENDING", stable=True)
     X = X * blocks.of_dtype(powers.of_two(exponents, dtype=X.dtype.real_dtype), X.dtype)[..., None]
     Q, R = tf.linalg.qr(tf.gather(X, order, batch_dims=1))
-    return tf.gather(Q, tf.argsort(order, axis=-1), batch_dims=1), R
+    return [tf.cast(x, dtype) for x in (tf.gather(Q, tf.argsort(order, axis=-1), batch_dims=1), R)]

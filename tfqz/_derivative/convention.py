@@ -52,7 +52,7 @@ def _phases(S, T, G_W, noise):
     g = significant(tf.math.imag(tf.linalg.diag_part(G_W)), noise)
     zero = tf.zeros_like(g)
 
-    changes = divide(tf.where(tf.equal(t, 0), g, zero), s), divide(tf.where(zero_beta(T), zero, g), t)
+    changes = divide(tf.where(tf.equal(t, 0) & ~zero_alpha(S), g, zero), s), divide(tf.where(zero_beta(T), zero, g), t)
     return [tf.linalg.diag(tf.complex(zero, x)) for x in changes]
 
 
@@ -92,8 +92,17 @@ def _rotations(S, T, G_W, G_Y, noise):
 
 def zero_beta(T):
     """[..., n]: true where t_jj is 0 up to rounding, so that it has no phase."""
-    largest = tf.reduce_max(tf.abs(T), axis=[-2, -1])[..., None]
-    return tf.math.real(tf.linalg.diag_part(T)) <= tolerances.zero_beta(T.dtype, tf.shape(T)[-1]) * largest
+    return _zero_on_diagonal(T, tolerances.zero_beta)
+
+
+def zero_alpha(S):
+    """[..., n]: true where s_jj is so too: where t_jj = 0 as well the pair is 0/0."""
+    return _zero_on_diagonal(S, tolerances.zero_pair)
+
+
+def _zero_on_diagonal(X, tolerance):
+    largest = tf.reduce_max(tf.abs(X), axis=[-2, -1])[..., None]
+    return tf.math.real(tf.linalg.diag_part(X)) <= tolerance(X.dtype, tf.shape(X)[-1]) * largest
 
 
 def unequal(S, T):
