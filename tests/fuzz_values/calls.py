@@ -24,7 +24,7 @@ class Call:
     degrees: of these, the powers of the scales of A and B.
     check: (configuration, backend, a, b, outputs) -> {property: ratio}, of one element that didn't fail.
     square: whether it is for square pencils only.
-    alone: whether results are promised to be the same bits alone and in a batch.
+    alone: whether results are promised to be the same bits alone and in a batch, of the native backend.
     may_refuse: whether a pencil may be too ill-conditioned for it.
     """
 
@@ -141,7 +141,7 @@ def check_eigvals(c, backend, a, b, outputs):
         expected = wide(alpha) / wide(beta)
         limits = np.finfo(ratios.dtype)
         ordinary = (np.abs(expected) > limits.tiny * 4) & (np.abs(expected) < limits.max / 4)
-        ordinary &= (np.abs(beta) >= limits.tiny) & (np.abs(alpha) >= limits.tiny)  # TensorFlow's ops take denormals for 0
+        ordinary &= np.all([properties.seen_in_ops(x) for x in (alpha, beta, expected.astype(ratios.dtype))], axis=0)
         error = np.abs(wide(ratios) - expected)[ordinary]
     found = {"quotient": properties.ratio(error / np.abs(expected[ordinary]), 8 * limits.eps)}
     return found | check_eigenvalues(a, b, alpha, beta)

@@ -209,6 +209,17 @@ def in_range(x, exponent):
     return bool(np.all((scaled >= 1 / far) & (scaled <= far)))
 
 
+def seen_in_ops(x):
+    """Of each number: whether it is what it is to TensorFlow's ops, which take denormal parts for 0."""
+    return np.all([(part == 0) | (np.abs(part) >= np.finfo(x.dtype).tiny) for part in (np.real(x), np.imag(x))], axis=0)
+
+
+def without_denormals(x):
+    """Of a batch: the elements all of whose entries are 0, or normal numbers by far."""
+    size = np.abs(x).reshape(len(x), -1)
+    return np.all((size == 0) | (np.isfinite(size) & (size >= 4 * np.finfo(x.dtype).tiny)), axis=1)
+
+
 def equal_where_normal(found, expected):
     """The same bits, but for denormals, which may be rounded twice."""
     least = 2 * np.finfo(found.dtype).smallest_subnormal

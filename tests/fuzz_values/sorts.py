@@ -4,7 +4,7 @@ import numpy as np
 import oracles
 import tensorflow as tf
 
-from fuzz_values.properties import wide
+from fuzz_values.properties import seen_in_ops, wide
 
 KEYWORDS = ("lhp", "rhp", "iuc", "ouc")
 
@@ -39,6 +39,7 @@ def broken(sort, tolerance, s, alpha, beta, sdim):
     n = len(alpha)
     if n == 0:
         return 0.0 if sdim == 0 else np.inf
+    unseen = ~(seen_in_ops(alpha) & seen_in_ops(beta)) & (sort not in KEYWORDS)
     alpha, beta = wide(alpha), wide(np.real(beta))
     scales = [np.max(x) or 1.0 for x in (np.abs(alpha), beta)]
     x, y = alpha / scales[0], beta / scales[1]
@@ -53,8 +54,9 @@ def broken(sort, tolerance, s, alpha, beta, sdim):
     for k, size in oracles.blocks(s):
         for row in found:
             row[k : k + size] = row[k : k + size].max()
-    # 0/0 may be whatever rounding makes of it.
+    # 0/0 may be whatever rounding makes of it, and a callable may see other numbers.
     nothing = np.hypot(np.abs(x), y) <= 8 * n * np.finfo(s.dtype).eps
+    nothing |= unseen
     most, least = np.where(nothing, 2**31, np.max(found, axis=0)), np.where(nothing, -(2**31), np.min(found, axis=0))
     in_order = np.all(np.minimum.accumulate(most)[:-1] >= least[1:]) if n > 1 else True
     return 0.0 if in_order and np.sum(least > 0) <= sdim <= np.sum(most > 0) else np.inf
