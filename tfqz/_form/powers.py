@@ -11,11 +11,16 @@ from tfqz._form.traces import traced
 _FORMATS = {tf.float32: (23, tf.int32, 127), tf.float64: (52, tf.int64, 1023)}
 
 
+def _whole(number, integer):
+    """A Python number as a constant. (Where TensorFlow behaves as NumPy it takes those for 32 bits.)"""
+    return tf.constant(integer.as_numpy_dtype(number))
+
+
 @traced
 def of_two(exponents, *, dtype):
     """2^exponents as normal numbers of a real dtype, float32 or float64: by their bits, since no device promises exact powers."""
     bits, integer, bias = _FORMATS[dtype]
-    return tf.bitcast((tf.cast(exponents, integer) + bias) * 2**bits, dtype)
+    return tf.bitcast((tf.cast(exponents, integer) + bias) * _whole(2**bits, integer), dtype)
 
 
 def exponents(X, of_zero=0):
@@ -24,9 +29,9 @@ def exponents(X, of_zero=0):
     X = tf.stop_gradient(X)
     parts = [tf.math.real(X), tf.math.imag(X)] if X.dtype.is_complex else [X]
     largest = functools.reduce(tf.maximum, (tf.reduce_max(_magnitude(x), axis=[-2, -1], keepdims=True) for x in parts))
-    bits, _, bias = _FORMATS[parts[0].dtype]
+    bits, integer, bias = _FORMATS[parts[0].dtype]
     of_denormal = _biased(tf.bitcast(tf.cast(largest, parts[0].dtype), largest.dtype), bits) - 2 * bias - bits + 1
-    e = tf.where(largest < 2**bits, of_denormal, _biased(largest, bits) - bias)
+    e = tf.where(largest < _whole(2**bits, integer), of_denormal, _biased(largest, bits) - bias)
     return tf.where((largest > 0) & (e <= bias), e, of_zero)
 
 
@@ -46,7 +51,7 @@ def gradually(x, exponents):
     least = bias - 1 + bits  # 2^-least is the smallest denormal
     magnitude = _magnitude(x)
     sign = tf.bitwise.bitwise_xor(tf.bitcast(x, integer), magnitude)
-    denormal = magnitude < 2**bits
+    denormal = magnitude < _whole(2**bits, integer)
     normal = tf.where(denormal, tf.cast(magnitude, x.dtype), tf.bitcast(magnitude, x.dtype))
     exponents = exponents - tf.where(denormal, least, 0)
     number, multiple = times(normal, exponents), times(normal, exponents + least)
@@ -70,11 +75,11 @@ def back_from_one(S, T, alpha, beta, scales):
 def _magnitude(x):
     """The bits of |x| as an integer, in whose order numbers are."""
     bits, integer, bias = _FORMATS[x.dtype]
-    return tf.bitwise.bitwise_and(tf.bitcast(x, integer), tf.constant(2 ** (bits + 1) * (bias + 1) - 1, integer))
+    return tf.bitwise.bitwise_and(tf.bitcast(x, integer), _whole(2 ** (bits + 1) * (bias + 1) - 1, integer))
 
 
 def _biased(magnitude, bits):
-    return tf.cast(magnitude // 2**bits, tf.int32)
+    return tf.cast(magnitude // _whole(2**bits, magnitude.dtype), tf.int32)
 
 
 def _product_and_quotient(exponents, dtype):
@@ -88,7 +93,7 @@ def _product_and_quotient(exponents, dtype):
 def up_to(x):
     """The largest power of 2 up to x > 0, by its exponent's bits; 1 for 0 and what is not a number. Without a derivative."""
     bits, integer, bias = _FORMATS[x.dtype]
-    of_exponent = tf.constant(2**bits * (2 * bias + 1), integer)
+    of_exponent = _whole(2**bits * (2 * bias + 1), integer)
     power = tf.bitcast(tf.bitwise.bitwise_and(tf.bitcast(x, integer), of_exponent), x.dtype)
     return tf.where((power > 0) & tf.math.is_finite(power), power, tf.ones_like(x))
 
