@@ -37,8 +37,8 @@ def growth(call, count):
 
 def in_graph(name):
     """Calls of one graph for all sizes, which change from one to the next."""
-    f, xs = CALLS[SIZES[0]][name]
-    specs = [tf.TensorSpec([None] * x.shape.rank, x.dtype) for x in xs]
+    (f, xs), (_, others) = (CALLS[n][name] for n in SIZES[:2])
+    specs = [tf.TensorSpec([k if k == other else None for k, other in zip(x.shape, y.shape)], x.dtype) for x, y in zip(xs, others)]
     graph = tf.function(lambda *xs: with_gradient(f)(*xs), input_signature=specs)
     return lambda i: graph(*CALLS[SIZES[i % len(SIZES)]][name][1])
 
