@@ -56,7 +56,11 @@ def simd(request, monkeypatch):
     return request.param
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    parser.addoption("--part", default="1/1", metavar="K/N", help="the K-th of N parts of the modules, each in processes of its own")
+
+
+def pytest_collection_modifyitems(config, items):
     for item in items:
         if "random-200" in item.name and "graph" in item.name:
             item.add_marker(pytest.mark.skip(reason="half a minute in TensorFlow's ops; test_xla.py compiles it"))
@@ -69,6 +73,10 @@ def pytest_collection_modifyitems(items):
         slow[item.path].append(item.get_closest_marker("slow") is not None)
     share = {path: sum(marks) / len(marks) for path, marks in slow.items()}
     items.sort(key=lambda item: -share[item.path])
+    k, parts = map(int, config.getoption("part").split("/"))
+    chosen = set(sorted(share, key=lambda path: -share[path])[k - 1 :: parts])
+    config.hook.pytest_deselected(items=[item for item in items if item.path not in chosen])
+    items[:] = [item for item in items if item.path in chosen]
 
 
 @pytest.fixture
