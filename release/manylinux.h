@@ -42,6 +42,17 @@ TFQZ_NEWER(void tfqz_stringstream(void* stream), "_ZNSt7__cxx1118basic_stringstr
   new (stream) std::stringstream(std::ios_base::in | std::ios_base::out);
 }
 
+// GCC 11, where what copies and forgets an exception_ptr is inline, and calls these. As functions they are older.
+void tfqz_copy_exception(void* copy, const void* pointer) __asm__("_ZNSt15__exception_ptr13exception_ptrC1ERKS0_");
+void tfqz_forget_exception(void* pointer) __asm__("_ZNSt15__exception_ptr13exception_ptrD1Ev");
+TFQZ_NEWER(void tfqz_count_exception(const void* pointer), "_ZNSt15__exception_ptr13exception_ptr9_M_addrefEv") {
+  void* copy;  // never forgotten: it is counted as `pointer`'s own
+  tfqz_copy_exception(&copy, pointer);
+}
+TFQZ_NEWER(void tfqz_release_exception(void* pointer), "_ZNSt15__exception_ptr13exception_ptr10_M_releaseEv") {
+  tfqz_forget_exception(pointer);
+}
+
 }  // extern "C"
 
 #undef TFQZ_NEWER
