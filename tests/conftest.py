@@ -74,7 +74,7 @@ def pytest_collection_modifyitems(config, items):
     share = {path: sum(marks) / len(marks) for path, marks in slow.items()}
     items.sort(key=lambda item: -share[item.path])
     k, parts = map(int, config.getoption("part").split("/"))
-    chosen = set(sorted(share, key=lambda path: -share[path])[k - 1 :: parts])
+    chosen = set(list(dict.fromkeys(item.path for item in items))[k - 1 :: parts])
     config.hook.pytest_deselected(items=[item for item in items if item.path not in chosen])
     items[:] = [item for item in items if item.path in chosen]
 

@@ -124,7 +124,7 @@ def of_variant(measured, variant, c, backend, a, b):
         else:
             for name, ratio in call.check(c, backend, x, y, elements).items():
                 measured.add(variant, name, ratio)
-    if "alone" in c.checks and call.alone and backend == "native":
+    if is_asked_alone(c, backend):
         alone(measured, variant, c, backend, a, b, outputs)
     if "scaled" in c.checks:
         scaled(measured, variant, c, backend, a, b, outputs, failed)
@@ -145,6 +145,10 @@ def excused(call, variant, a, b):
     if variant in ("scipy", "native none"):
         return "LAPACK gave up"
     return "refused" if call.may_refuse else None
+
+
+def is_asked_alone(c, backend):
+    return "alone" in c.checks and CALLS[c.call].alone and backend == "native"
 
 
 def alone(measured, variant, c, backend, a, b, outputs):
@@ -199,7 +203,7 @@ def of_gradient(measured, variant, c, backend, a, b, outputs, failed):
     found = gradients.gradient(f, a, b, bars)
     measured.add(variant, "finite gradient", gradients.finite(found, failed))
     k = c.seed % len(a)
-    if "alone" in c.checks and call.alone and backend == "native" and not failed[k]:
+    if is_asked_alone(c, backend) and not failed[k]:
         single = gradients.gradient(f, a[k], b[k], [bar[k] for bar in bars])
         measured.add(variant, "gradient alone", properties.same_bits(single, [x[k] for x in found]))
     if c.call != "qz" or failed[k]:

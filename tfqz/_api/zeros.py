@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfqz import _backends
 from tfqz._api import systems
-from tfqz._api.balance import moduli
+from tfqz._api.balance import relative_moduli
 from tfqz._derivative import registration
 from tfqz._form import blocks, checks, powers
 from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
@@ -77,19 +77,16 @@ def _pencil(a, b, c, d, e):
 
 
 def _with_balanced_states(P, N, n, backend):
-    """diag(D, I) P diag(D^-1, I) and the same of N, which have the same zeros: D, powers of two and constants for derivatives, gives the n
-    states units in which what goes into each and what comes out of it, all inputs as one and all outputs as one, are about equal.
+    """diag(D, d I) P diag(D, d I)^-1 and the same of N, which have the same zeros. D and d, powers of two and constants for derivatives,
+    give the n states units in which what goes into each and what comes out of it are about equal, all inputs as one and all outputs as one.
 
     A similarity leaves e = I what it is. Rows and columns by themselves, as in `tfqz.balance`, would hide the infinite structure, as
     rounding alone decides on the rank of such an e.
     """
-    sizes = moduli(P, N)
+    sizes = relative_moduli(P, N)
     inputs = tf.reduce_sum(sizes[..., :n, n:], axis=-1, keepdims=True)
     outputs = tf.reduce_sum(sizes[..., n:, :n], axis=-2, keepdims=True)
     loop = systems.matrix_of((sizes[..., :n, :n], inputs), (outputs, tf.zeros_like(tf.reduce_sum(outputs, axis=-1, keepdims=True))))
-    exponents, _ = backend.balance(loop, True)
-    exponents = exponents[..., :n] - exponents[..., n:]
-    zeros = tf.zeros_like(sizes, tf.int32)
-    left = tf.concat([exponents, tf.reduce_sum(zeros[..., n:, :], axis=-1)], axis=-1)
-    right = tf.concat([-exponents, tf.reduce_sum(zeros[..., n:], axis=-2)], axis=-1)
+    exponents = zip(backend.balance(loop, True), (tf.shape(P)[-2], tf.shape(P)[-1]))
+    left, right = (tf.gather(x, tf.minimum(tf.range(size), n), axis=-1) for x, size in exponents)
     return powers.scaled([P, N], left, right)
