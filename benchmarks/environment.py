@@ -47,7 +47,7 @@ def describe():
         "tensorflow": tf.__version__,
         "numpy": np.__version__,
         "scipy": scipy.__version__,
-        "openblas": native.versions()["runs with OpenBLAS"],
+        "openblas": native.versions()["runs with scipy-openblas32"],
         "python": platform.python_version(),
         "cpu": _cpu("model name") or platform.processor(),
         "cores": len(os.sched_getaffinity(0)),

@@ -29,6 +29,16 @@ def test_names_of_tables():
     assert done.returncode != 0 and "tables are times, overhead, xla, memory, ratios; got speed" in done.stderr
 
 
+def test_environment():
+    """All that figures come with."""
+    program = "import json, environment; print(json.dumps(environment.describe()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=FOLDER)
+    assert done.returncode == 0, done.stderr
+    described = json.loads(done.stdout)
+    for key in ("tensorflow", "scipy", "openblas", "cpu", "cores", "simd", "threads"):
+        assert described[key], key
+
+
 @pytest.mark.slow
 def test_tables(tmp_path):
     file, figure = tmp_path / "times.json", tmp_path / "times.png"
@@ -36,8 +46,6 @@ def test_tables(tmp_path):
     done = run(*small, "--json", file, "--figure", figure)
     assert done.returncode == 0, done.stderr
     results = json.loads(file.read_text())
-    for key in ("tensorflow", "scipy", "cpu", "cores", "simd", "threads"):
-        assert results["environment"][key], key
     assert results["settings"]["mode"] == "quick"
 
     times = results["times"]
