@@ -122,7 +122,7 @@ def forward_mode(c, backend, a, b, factors, bars, found):
         return None
     scales = [2.0**e for e in exponents]
     gap = max(distance(*factors), 1e-300)
-    relative = float(properties.precision(a.dtype, n)[0]) / gap**2 * n
+    relative = float(properties.precision(a.dtype, n)[0]) / gap / gap * n  # whose square may be 0
     if relative > 1e-2:
         return None
     rng = np.random.default_rng(c.seed + 1)

@@ -42,9 +42,9 @@ def holds(condition):
     return 0.0 if condition else np.inf
 
 
-def residual(x, q, factor, z, size=None):
-    """Q F Z^H is X."""
-    relative, absolute = precision(factor.dtype, size or max(x.shape))
+def residual(x, q, factor, z, loss=1.0):
+    """Q F Z^H is X; `loss`: how much larger errors may be."""
+    relative, absolute = (loss * bound for bound in precision(factor.dtype, max(x.shape)))
     x, q, factor, z = map(wide, (x, q, factor, z))
     return ratio(norm(x - q @ factor @ H(z)), relative * norm(x) + absolute)
 
@@ -63,6 +63,9 @@ def pattern(s, t):
         k = int(words.split("block at ")[1].split()[0])
         parts = [np.abs(x[k : k + 2, k : k + 2]) for x in (s, t)]
         words = "" if min(x[x > 0].min() for x in parts) < np.finfo(s.dtype).tiny / np.finfo(s.dtype).eps else words
+    if "is not diag(a, d)" in words and has_few_digits(t):  # d > 0, rounded to 0
+        k = int(words.split("block at ")[1].split()[0])
+        words = "" if t[k, k] > 0 and not t[k + 1, k + 1] else words
     return holds(words == "")
 
 
@@ -212,6 +215,12 @@ def in_range(x, exponent):
 def seen_in_ops(x):
     """Of each number: whether it is what it is to TensorFlow's ops, which take denormal parts for 0."""
     return np.all([(part == 0) | (np.abs(part) >= np.finfo(x.dtype).tiny) for part in (np.real(x), np.imag(x))], axis=0)
+
+
+def lost_in_ops(x):
+    """Whether such parts are not small beside others of a matrix, [..., m, n]."""
+    largest = np.abs(wide(x)).max(axis=(-2, -1), initial=0, keepdims=True)
+    return bool(np.any(~seen_in_ops(x) & (np.abs(wide(x)) > wide(np.finfo(x.dtype).eps) * largest)))
 
 
 def without_denormals(x):

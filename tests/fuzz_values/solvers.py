@@ -11,6 +11,8 @@ import tfqz
 from fuzz_values import properties
 from fuzz_values.gradients import exponent
 from fuzz_values.properties import H, norm, times, wide
+from tfqz import _backends
+from tfqz._api import zeros as zeros_of_systems
 
 
 def near_one(*matrices):
@@ -65,13 +67,18 @@ def run_zeros(c, backend, a, b):
 
 
 def check_zeros(c, backend, a, b, outputs):
-    """P - z N is as good as singular. Each decision about a rank may lose what `tolerances.system_rank` says, and there are n at most."""
-    whole, mass = (x.astype(np.result_type(x, np.float64)) for x in system(a, b))
+    """P - z N is as good as singular, in the units of states that balance them. Each decision about a rank may lose what
+    `tolerances.system_rank` says, and there are n at most."""
+    whole, mass = system(a, b)
     n = len(whole)
-    eps = float(np.finfo(a.dtype).eps)
+    chosen = _backends.choose("scipy" if backend == "graph" else backend)
+    # Errors that are small there may be large beside the largest entry as it was.
+    if n > 0:
+        whole, mass = (x.numpy() for x in zeros_of_systems.with_balanced_states(tf.constant(whole), tf.constant(mass), n - 1, chosen))
+    whole, mass = (x.astype(np.result_type(x, np.float64)) for x in (whole, mass))
     errors = []
     zeros, infinite = outputs
     for z in zeros[~infinite].astype(complex):
         smallest = np.linalg.svd(whole - z * mass, compute_uv=False)[-1] if n else 0.0
         errors.append(smallest / (np.linalg.norm(whole) + abs(z) * np.linalg.norm(mass)))
-    return {"zeros": properties.ratio(errors, (properties.THRESHOLD + n**2) * n * eps)}
+    return {"zeros": properties.ratio(errors, (properties.THRESHOLD + n**2) * n * float(np.finfo(a.dtype).eps))}

@@ -46,7 +46,8 @@ def broken(sort, tolerance, s, alpha, beta, sdim):
     length = np.hypot(np.abs(x), y)
     length = np.where(length > 0, length, 1)
     far = 2 * np.sqrt(np.finfo(s.dtype).eps)
-    found = []
+    # What an exchange has moved to or from 0 there, and alpha next to it.
+    found = [labels(sort, tolerance, np.where(np.abs(x) <= far * length, 0, alpha), beta)]
     around = np.exp(2j * np.pi * (np.arange(24) + 0.5) / 24)  # each label that `by_angle` has is somewhere there
     for of_alpha, of_beta in ((0, 0), (1, 0), (-1, 0), *((direction, 0) for direction in around), (0, 1), (0, -1)):
         moved = (x + far * length * of_alpha) * scales[0], np.maximum(y + far * length * of_beta, 0) * scales[1]

@@ -75,14 +75,25 @@ def check_square(a, b, rank, rank_of_b):
 
 
 def decomposed(a, b, rank, rank_of_b, decompose, backend):
-    """[S, T, Q, Z, alpha, beta] of a and b, without gradients, from the outputs of `decompose(a, b)` of the balanced pencil."""
+    """[S, T, Q, Z, alpha, beta] of a and b, without gradients, and what `decompose(a, b)` returns behind these: by way of the balanced
+    pencil, and without it where what comes back from there is no decomposition of a and b."""
     check_square(a, b, rank, rank_of_b)
-    pencil, exponents = balanced(tf.stop_gradient(a), tf.stop_gradient(b), backend)
+    a, b = tf.stop_gradient(a), tf.stop_gradient(b)
+    pencil, exponents = balanced(a, b, backend)
     found = decompose(*pencil)
-    outputs = unbalanced(a, b, *found, *exponents)
+    outputs, misses = unbalanced(a, b, *found[:6], *exponents)
+    outputs += found[6:]
     for x, like in zip(outputs, found):
         x.set_shape(like.shape)
-    return outputs
+
+    def in_place():
+        where = [tf.reshape(misses, tf.concat([tf.shape(misses), [1] * (x.shape.rank - misses.shape.rank)], axis=0)) for x in outputs]
+        # The others must not fail.
+        identity = blocks.identity_like(outputs[0])
+        plain = decompose(*(tf.where(where[0], x, identity) for x in (a, b)))
+        return [tf.where(here, x, y) for here, x, y in zip(where, plain, outputs)]
+
+    return tf.cond(tf.reduce_any(misses), in_place, lambda: outputs)
 
 
 @traced

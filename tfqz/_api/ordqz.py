@@ -110,7 +110,7 @@ def ordqz(
         `tolerance=-1e-8` they are not, whatever rounding did to them.
       return_sdim: whether to return `sdim` too.
       balance: as for `tfqz.qz`; eigenvalues are selected, and exchanged, in the balanced pencil, whose alpha and beta `sort` is called
-        with. What is returned belongs to s and t.
+        with. (Once more with those of pencils that are decomposed as they are.) What is returned belongs to s and t.
       rank, rank_of_b, backend, on_failure, name: as for `tfqz.qz`.
 
     Returns:
@@ -153,14 +153,13 @@ def of_square(a, b, rank, rank_of_b, balance, *arguments):
     """What `reordered` returns of a and b and the other `arguments`; `balance`: by way of the balanced pencil."""
     if not balance:
         return reordered(a, b, *arguments)
-    labels = []
 
     def decompose(a, b):
-        outputs, found = reordered(a, b, *arguments)
-        labels.append(found)
-        return outputs
+        outputs, labels = reordered(a, b, *arguments)
+        return [*outputs, labels]
 
-    return balancing.decomposed(a, b, rank, rank_of_b, decompose, arguments[2]), *labels
+    *outputs, labels = balancing.decomposed(a, b, rank, rank_of_b, decompose, arguments[2])
+    return outputs, labels
 
 
 def reordered(a, b, sort, tolerance, backend, on_failure):

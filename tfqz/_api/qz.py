@@ -62,8 +62,8 @@ def qz(
       rank_of_b: None, or what the rank of b is if m != n, an int from 0 to p, whatever rounding did to b. None: that of QR with column
         pivoting, where what is left counts as nothing if it is at most 8 max(m, n) epsilon times the longest column (row).
       balance: whether to decompose the pencil that `tfqz.balance` makes, and to bring its factors back by QR factorisations: in badly
-        scaled pencils small eigenvalues s_jj / t_jj keep their digits so, while q s z^H and q t z^H may miss more of a and b. For square
-        pencils without `rank`.
+        scaled pencils small eigenvalues s_jj / t_jj keep their digits so, while q s z^H and q t z^H may miss more of a and b, up to half of
+        the digits; where they would miss more, a pencil is decomposed as it is. For square pencils without `rank`.
       backend: "native" (the C++ op), "scipy" (a host call to SciPy's LAPACK), "graph" (TensorFlow ops), or None for the
         environment variable TFQZ_BACKEND and, where that isn't set, the best that loads.
       on_failure: "raise", or "nan" to fill the factors of the batch elements that fail, and no others, with NaN.

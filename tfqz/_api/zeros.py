@@ -65,7 +65,7 @@ def transmission_zeros(
             raise ValueError(f"`backend` must be 'native' or 'scipy', since {reason}; got 'graph'")
         given = {"a": a, "b": b, "c": c, "d": d, "e": e}
         (a, b, c, d, e), _ = systems.arguments(given, _SIZES, chosen, "nan")  # what isn't finite the backend tells
-        pencil = _with_balanced_states(*_pencil(a, b, c, d, e), tf.shape(a)[-1], chosen)
+        pencil = with_balanced_states(*_pencil(a, b, c, d, e), tf.shape(a)[-1], chosen)
         return registration.zeros(*pencil, tf.shape(a)[-1], a.shape[-1], chosen, on_failure)
 
 
@@ -76,7 +76,7 @@ def _pencil(a, b, c, d, e):
     return system, systems.matrix_of((e, tf.zeros_like(b)), (tf.zeros_like(c), tf.zeros_like(d)))
 
 
-def _with_balanced_states(P, N, n, backend):
+def with_balanced_states(P, N, n, backend):
     """diag(D, d I) P diag(D, d I)^-1 and the same of N, which have the same zeros. D and d, powers of two and constants for derivatives,
     give the n states units in which what goes into each and what comes out of it are about equal, all inputs as one and all outputs as one.
 

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfqz._backends import iteration
-from tfqz._form import blocks, canonical, eigenvalues, powers
+from tfqz._form import blocks, canonical, eigenvalues, powers, tolerances
 from tfqz._form.blocks import following, preceding
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
@@ -119,7 +119,8 @@ def _nearest(logarithm):
 @traced
 def unbalanced(A, B, S, T, Q, Z, alpha, beta, left, right):
     """S, T, Q, Z, alpha, beta of a pencil from factors of D1 A D2, D1 B D2, with D1 = diag(2^left) and D2 = diag(2^right): in canonical
-    form, with the eigenvalues in the same order; NaN where S is.
+    form, with the eigenvalues in the same order; NaN where S is. And where they miss too much of A or B to be factors, [...], bool:
+    rounding errors of the balanced pencil come back as much larger as D1 and D2 are apart.
 
     D1^-1 Q = Q_new R1 and D2 Z = Z_new R2 by QR, so S_new = R1 S R2^-1 and T_new = R1 T R2^-1. Of the entries on the diagonal these are
     products of three numbers, so that real eigenvalues, or complex ones of the complex form, keep all their digits. The others are those of
@@ -139,7 +140,9 @@ def unbalanced(A, B, S, T, Q, Z, alpha, beta, left, right):
     Q, R1 = _orthonormalized(Q, -left)
     Z, R2 = _orthonormalized(Z, right)
     pairs, turn = blocks.starts(S), tf.linalg.diag_part(R1) / tf.linalg.diag_part(R2)
-    S, T = (_with_products(matmul(Q, matmul(Y, Z), adjoint_a=True), turn * tf.linalg.diag_part(X), pairs) for X, Y in ((S, A), (T, B)))
+    products = [matmul(Q, matmul(Y, Z), adjoint_a=True) for Y in (A, B)]
+    S, T = (_with_products(Y, turn * tf.linalg.diag_part(X), pairs) for X, Y in zip((S, T), products))
+    near = [_is_near(*matrices) for matrices in zip((S, T), products, (A, B))]
     if not S.dtype.is_complex:
         S, T, Q, Z = iteration.standardize(S, T, Q, Z, pairs)
     S, T, Q, Z = canonical.canonicalize(S, T, Q, Z)
@@ -149,11 +152,19 @@ def unbalanced(A, B, S, T, Q, Z, alpha, beta, left, right):
     kept = tf.reduce_all(tf.equal(pairs, blocks.starts(S)), axis=-1, keepdims=True)
     of_form = eigenvalues.alpha_beta(S, T, differentiable=False)
     of_form = [tf.where(kept, x * blocks.of_dtype(size, x.dtype), y) for x, y in zip((alpha, beta), of_form)]
+    misses = good[:, 0] & ~tf.reduce_all(near, axis=0)
     outputs = [S, T, Q, Z, *of_form]
     for i, x in enumerate(outputs):
         x = tf.where(good[..., None] if i < 4 else good, x, tf.cast(float("nan"), x.dtype))
         outputs[i] = tf.reshape(x, tf.concat([batch, tf.shape(x)[1:]], axis=0))
-    return outputs
+    return outputs, tf.reshape(misses, batch)
+
+
+def _is_near(X, Y, A):
+    """[batch]: whether X is Y, which is A in other frames, but for rounding errors that may have grown."""
+    # Not the largest one: to XLA that is a number where there is one.
+    error = tf.reduce_sum(tf.abs(X - Y), axis=[-2, -1])
+    return error <= tolerances.brought_back(A.dtype) * tf.reduce_max(tf.abs(A), axis=[-2, -1])
 
 
 def _with_products(X, diagonal, pairs):

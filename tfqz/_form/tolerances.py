@@ -75,6 +75,12 @@ def negligible(dtype):
     return epsilon(dtype) ** 4
 
 
+def brought_back(dtype):
+    """Factors of a balanced pencil, brought back to the pencil as it was, may miss this much of it, relative to its largest entry, for the
+    sake of its small eigenvalues: half of the digits."""
+    return epsilon(dtype) ** 0.5
+
+
 def exchange(dtype):
     """What the exchange of two diagonal blocks may leave below them, relative to the norm of both: LAPACK's xTGEX2 has this bound."""
     return 20 * epsilon(dtype)
