@@ -123,6 +123,27 @@ def threads():
     return result | {"same": result["same"] and np.array_equal(expected.t, tfqz.schur(a).t)}
 
 
+def granted(room):
+    """Nothing beyond so many bytes more, by the system's own limit; None: no limit."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = resource.RLIM_INFINITY if room is None else pages * resource.getpagesize() + room
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+
+
+def crowd():
+    """More threads than OpenBLAS has buffers for, and no room for another one."""
+    tf.config.threading.set_intra_op_parallelism_threads(8)
+    tfqz.qz(*pencil(80, 80))  # alone
+    same = True
+    for arguments in (pencil(16, 80, 80), pencil(200, 200)):
+        gradient = with_gradient(tfqz.qz)
+        granted(24 << 20)
+        found = gradient(*arguments)
+        granted(None)
+        same = same and all(np.array_equal(x, y) for x, y in zip(*map(tf.nest.flatten, (found, gradient(*arguments)))))
+    return {"same": same}
+
+
 def address_space():
     """The system's own limit instead of the preloaded library's: room for some of what an op works in."""
     calls = {
@@ -136,8 +157,7 @@ def address_space():
     for call, arguments in calls.values():
         expected = [x.numpy() for x in tf.nest.flatten(call(*arguments))]
         for room in range(0, 30 << 20, 3 << 18):
-            pages = int(Path("/proc/self/statm").read_text().split()[0])
-            resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + room, resource.RLIM_INFINITY))
+            granted(room)
             try:
                 found = call(*arguments)
             except Exception as error:
@@ -145,7 +165,7 @@ def address_space():
             else:
                 raised["nothing"] = raised.get("nothing", 0) + 1
             finally:
-                resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+                granted(None)
         same = same and all(np.array_equal(x, y) for x, y in zip(expected, [x.numpy() for x in tf.nest.flatten(found)]))
     return {"raised": raised, "same": same}
 

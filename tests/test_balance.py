@@ -231,6 +231,14 @@ def test_factors_where_balancing_does_harm(mode, backend, rng):
                     assert np.allclose(found[4 + i], np.diagonal(found[i], axis1=-2, axis2=-1), rtol=1e-13, atol=0)
 
 
+def test_pencils_that_balancing_takes_out_of_the_range(backend):
+    """They are decomposed as they are, and beside others that are not."""
+    a, b = np.array([np.diag([0, 3.5e305]), np.diag([1, 2.0])]), np.array([np.diag([1, 1e-300]), np.diag([2.0, 1])])
+    assert np.isinf(tfqz.balance(a, b, backend=backend).a.numpy()[0]).any()
+    for x, y in zip((a, b), tfqz.qz(a, b, balance=True, backend=backend)[:2]):
+        assert np.allclose(np.sort(np.diagonal(y.numpy(), axis1=1, axis2=2)), np.sort(np.diagonal(x, axis1=1, axis2=2)), rtol=1e-14, atol=0)
+
+
 def test_plain_qz_loses_these_digits(rng):
     """Or the test above shows nothing."""
     losses = []

@@ -55,3 +55,9 @@ def test_address_space():
     fixed = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), "65536")  # what is freed is given back
     (result,) = results_of("address_space", **fixed).values()
     assert set(result["raised"]) == {"ResourceExhaustedError", "nothing"} and result["same"]
+
+
+def test_more_threads_than_buffers():
+    """OpenBLAS ends the process where it has no buffer for another thread."""
+    (result,) = results_of("crowd", MALLOC_ARENA_MAX="1").values()
+    assert result["same"]

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "pencil/blas_room.h"
 #include "pencil/interruption.h"
 #include "pencil/underflow.h"
 
@@ -98,8 +99,12 @@ void Batch::run_elements(int64_t begin, int64_t end) {
   }
 }
 
+Batch::Worker Batch::make_worker_in_room() const {
+  return [room = std::make_shared<BlasRoom>(), worker = make_worker()](int64_t index) { return worker(index); };
+}
+
 Batch::GroupWorker Batch::make_group_worker() const {
-  return [worker = make_worker()](int64_t first, int64_t count, std::string* problems) {
+  return [worker = make_worker_in_room()](int64_t first, int64_t count, std::string* problems) {
     for (int64_t i = 0; i < count; ++i) problems[i] = worker(first + i);
   };
 }
@@ -109,7 +114,7 @@ Batch::GroupWorker Batch::together_and_the_rest(Together together) const {
     const std::uint64_t left = together(first, count, problems);
     for (int64_t i = 0; i < count; ++i) {
       if ((left >> i & 1) == 0) continue;
-      if (!alone) alone = make_worker();
+      if (!alone) alone = make_worker_in_room();
       problems[i] = alone(first + i);
     }
   };

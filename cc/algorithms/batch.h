@@ -99,6 +99,8 @@ class TFQZ_INTERFACE Batch {
   virtual void fill_with_nan(int64_t index) const = 0;
 
  private:
+  // The same worker, which may call BLAS.
+  Worker make_worker_in_room() const;
   void run_elements(int64_t begin, int64_t end);
 
   const bool fill_failures_;

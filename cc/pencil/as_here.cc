@@ -3,6 +3,7 @@
 #include <exception>
 #include <utility>
 
+#include "pencil/blas_room.h"
 #include "pencil/interruption.h"
 #include "pencil/underflow.h"
 
@@ -10,6 +11,8 @@ namespace tfqz {
 
 Fork as_here(Fork fork) {
   return [fork = std::move(fork)](const std::function<void()>& one, const std::function<void()>& other) {
+    const BlasRoomForTwo room;
+    if (!room) return one_after_the_other()(one, other);
     const Interruption* const here = interruption();
     std::exception_ptr of_one, of_other;
     const auto with = [here](const std::function<void()>& work, std::exception_ptr* thrown) {

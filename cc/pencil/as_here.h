@@ -6,8 +6,8 @@
 
 namespace tfqz {
 
-// Does the same. In whatever thread: what interrupts this thread's work interrupts it, denormals are numbers, and what it throws is thrown
-// here, once both are done.
+// Does the same, one after the other where there is no room for two. In whatever thread: what interrupts this thread's work interrupts it,
+// denormals are numbers, and what it throws is thrown here, once both are done. This thread has a BlasRoom.
 Fork as_here(Fork fork);
 
 }  // namespace tfqz

@@ -120,7 +120,8 @@ def of_variant(measured, variant, c, backend, a, b):
             # A pair whose t_jj has become 0 among denormals has no eigenvectors.
             of_denormals = c.call == "eig" and properties.has_few_digits(x, y)
             measured.notes["denormals"] += of_denormals
-            measured.add(variant, "finite", properties.holds(near_overflow(x, y) or of_denormals))
+            may_overflow = near_overflow(x, y) or (c.call == "balance" and beyond_range(x, y, *elements[2:]))
+            measured.add(variant, "finite", properties.holds(may_overflow or of_denormals))
         else:
             for name, ratio in call.check(c, backend, x, y, elements).items():
                 measured.add(variant, name, ratio)
@@ -136,6 +137,11 @@ def near_overflow(a, b):
     """Whether norms may leave the range."""
     limit = np.finfo(a.dtype).max / (8 * max(1, *a.shape))
     return any(np.abs(x.real).max(initial=0) > limit or np.abs(x.imag).max(initial=0) > limit for x in (a, b))
+
+
+def beyond_range(a, b, left, right):
+    """Whether what `balance` multiplies a and b by makes them too large."""
+    return any((np.abs(left[:, None] * properties.wide(x) * right) > np.finfo(x.dtype).max / 2).any() for x in (a, b))
 
 
 def excused(call, variant, a, b):
@@ -192,7 +198,7 @@ def of_gradient(measured, variant, c, backend, a, b, outputs, failed):
     call = CALLS[c.call]
     if any(0 < np.abs(x).max(initial=0) < 4 * np.finfo(x.dtype).tiny for x in (*a, *b)):
         return  # in TensorFlow's ops gradients take denormals for 0
-    in_ops = backend != "native" or c.call not in ("qz", "ordqz", "eigvals")
+    in_ops = backend != "native" or c.call not in ("qz", "ordqz", "eigvals") or c.balance
     if in_ops and any(near_overflow(x, y) for x, y in zip(a, b)):
         return  # what stands between has to be in the range
     if in_ops and any(properties.lost_in_ops(x) for x in outputs[: len(call.degrees)]):
@@ -203,9 +209,12 @@ def of_gradient(measured, variant, c, backend, a, b, outputs, failed):
         return call.run(c, backend, a, b)
 
     found = gradients.gradient(f, a, b, bars)
+    if gradients.leaves_range(found, f, a, b, bars):
+        measured.notes["beyond the range"] += 1
+        return
     measured.add(variant, "finite gradient", gradients.finite(found, failed))
     k = c.seed % len(a)
-    if is_asked_alone(c, backend) and not failed[k]:
+    if is_asked_alone(c, backend) and not in_ops and not failed[k]:
         single = gradients.gradient(f, a[k], b[k], [bar[k] for bar in bars])
         measured.add(variant, "gradient alone", properties.same_bits(single, [x[k] for x in found]))
     if c.call != "qz" or failed[k]:

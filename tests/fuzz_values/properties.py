@@ -89,7 +89,7 @@ def canonical(s, t, q, z):
     diagonal = np.diag(t)
     at_zero = np.diag(s)[diagonal == 0]
     errors = [positive_in_columns(z), holds(np.all(diagonal.imag == 0) and np.all(diagonal.real >= 0))]
-    if has_few_digits(s, t):
+    if has_few_digits(s, t) or (np.any(np.diag(s) == diagonal) and has_few_digits(s, t, power=2)):
         return max_ratio(errors)  # denormals, and zeros among them, don't tell which phases made them real
     limits = np.finfo(s.dtype)
     errors.append(holds(np.all(at_zero.imag == 0) and np.all(at_zero.real >= 0)))
@@ -99,9 +99,9 @@ def canonical(s, t, q, z):
     return max_ratio(errors)
 
 
-def has_few_digits(*matrices):
-    """Whether the rounding of one of these, relative to its largest entry, is that of denormals."""
-    return any(0 < np.abs(wide(x)).max(initial=0) < wide(np.finfo(x.dtype).tiny) / wide(np.finfo(x.dtype).eps) for x in matrices)
+def has_few_digits(*matrices, power=1):
+    """Whether the rounding of one of these, relative to its largest entry, or to epsilon^(power - 1) of that, is that of denormals."""
+    return any(0 < np.abs(wide(x)).max(initial=0) < wide(np.finfo(x.dtype).tiny) / wide(np.finfo(x.dtype).eps) ** power for x in matrices)
 
 
 def max_ratio(ratios):

@@ -59,6 +59,8 @@ def system(a, b):
 
 
 def run_zeros(c, backend, a, b):
+    if a.shape[-1] == 0:
+        return tf.zeros(a.shape[:-1], tf.complex128), tf.zeros(a.shape[:-1], tf.bool)
     whole, mass = system(a, b)
     parts = whole[..., :-1, :-1], whole[..., :-1, -1:], whole[..., -1:, :-1], whole[..., -1:, -1:], mass[..., :-1, :-1]
     zeros = tfqz.transmission_zeros(*parts, backend="scipy" if backend == "graph" else backend, on_failure="nan")
@@ -69,16 +71,17 @@ def run_zeros(c, backend, a, b):
 def check_zeros(c, backend, a, b, outputs):
     """P - z N is as good as singular, in the units of states that balance them. Each decision about a rank may lose what
     `tolerances.system_rank` says, and there are n at most."""
+    n = len(a)
+    if n == 0:
+        return {}
     whole, mass = system(a, b)
-    n = len(whole)
     chosen = _backends.choose("scipy" if backend == "graph" else backend)
     # Errors that are small there may be large beside the largest entry as it was.
-    if n > 0:
-        whole, mass = (x.numpy() for x in zeros_of_systems.with_balanced_states(tf.constant(whole), tf.constant(mass), n - 1, chosen))
-    whole, mass = (x.astype(np.result_type(x, np.float64)) for x in (whole, mass))
+    pencil = zeros_of_systems.with_balanced_states(tf.constant(whole), tf.constant(mass), n - 1, chosen)
+    whole, mass = (x.numpy().astype(np.result_type(a, np.float64)) for x in pencil)
     errors = []
     zeros, infinite = outputs
     for z in zeros[~infinite].astype(complex):
-        smallest = np.linalg.svd(whole - z * mass, compute_uv=False)[-1] if n else 0.0
+        smallest = np.linalg.svd(whole - z * mass, compute_uv=False)[-1]
         errors.append(smallest / (np.linalg.norm(whole) + abs(z) * np.linalg.norm(mass)))
     return {"zeros": properties.ratio(errors, (properties.THRESHOLD + n**2) * n * float(np.finfo(a.dtype).eps))}

@@ -28,8 +28,8 @@ def balance(a: Matrix, b: Matrix, *, backend: Backend | None = None, name: str |
     and columns are in different units QZ finds small eigenvalues with many more digits so. What counts is the sum |a| / |a|_g + |b| / |b|_g
     of moduli over their geometric means, without the zeros: D1 and D2 don't depend on how large a and b are beside each other.
 
-    Multiplying by powers of two rounds nothing (where nothing underflows). D1 and D2 are constants for derivatives, and those of a and b
-    are as exact.
+    Multiplying by powers of two rounds nothing (where nothing leaves the range). D1 and D2 are constants for derivatives, and those of
+    a and b are as exact.
 
     Args:
       a: [..., m, n], float32, float64, complex64 or complex128.
@@ -80,8 +80,11 @@ def decomposed(a, b, rank, rank_of_b, decompose, backend):
     check_square(a, b, rank, rank_of_b)
     a, b = tf.stop_gradient(a), tf.stop_gradient(b)
     pencil, exponents = balanced(a, b, backend)
+    in_range = tf.reduce_all([tf.reduce_all(tf.math.is_finite(tf.abs(x)), axis=[-2, -1]) for x in pencil], axis=0)
+    pencil = [tf.where(in_range[..., None, None], x, blocks.identity_like(x)) for x in pencil]
     found = decompose(*pencil)
     outputs, misses = unbalanced(a, b, *found[:6], *exponents)
+    misses |= ~in_range
     outputs += found[6:]
     for x, like in zip(outputs, found):
         x.set_shape(like.shape)
