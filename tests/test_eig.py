@@ -99,6 +99,19 @@ def test_small(n, backend):
     np.testing.assert_array_equal(tape.gradient(value, a), np.zeros((2, n, n)))
 
 
+@pytest.mark.parametrize("dtype", cases.COMPLEX)
+def test_moduli_beyond_the_range(dtype, backend, rng):
+    """Of numbers that are in it: vectors are those of the pencil times a power of two."""
+    a, b = (np.triu(deviates(rng, (5, 5), dtype)) for _ in range(2))
+    b += np.diag(np.abs(np.diag(b)) - np.diag(b))  # Q = Z = I, of which the range doesn't keep another
+    a *= np.finfo(dtype).max / 16
+    a[0, 4] = 0.9 * (1 + 1j) * np.finfo(dtype).max
+    with np.errstate(over="ignore"):
+        assert np.isinf(np.abs(a)).any()
+    for found, expected in zip(homogeneous(a, b, backend=backend)[2:], homogeneous(a * a.dtype.type(2.0**-100), b, backend=backend)[2:]):
+        assert np.allclose(found, expected, rtol=0, atol=1e3 * np.finfo(dtype).eps)
+
+
 def test_arguments(backend, rng):
     a, b = rng.standard_normal((2, 3, 4))
     with pytest.raises(ValueError, match=r"`a` must be square, \[\.\.\., n, n\]; got \(3, 4\)"):

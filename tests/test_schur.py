@@ -131,6 +131,25 @@ def test_normal_matrices(name, backend, rng):
     assert np.allclose(gradient(round_trip, a), weight, atol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", cases.COMPLEX)
+@pytest.mark.slow_if("graph")
+def test_entries_of_every_size(dtype, backend, rng):
+    """LAPACK's xGEES divides denormals by their moduli on the way, which have few digits: Z isn't unitary then."""
+    limits = np.finfo(dtype)
+    least = np.log10(float(limits.smallest_subnormal)) if limits.bits == 32 else -323
+    for n in (2, 3, 5):
+        shape = 2000, n, n
+        a = (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)) * 10 ** rng.uniform(least, 0, shape)
+        if limits.bits == 64:
+            a *= 10 ** rng.uniform(-140, 140, (2000, n, 1)) * 10 ** rng.uniform(-140, 140, (2000, 1, n))
+        a = a[np.abs(a).max(axis=(1, 2)) > 1e-290]
+        a = (a / np.abs(a).max(axis=(1, 2), keepdims=True)).astype(dtype)
+        t, z = (x.numpy() for x in tfqz.schur(a, backend=backend))
+        z_h = np.swapaxes(z.conj(), 1, 2)
+        assert np.abs(z_h @ z - np.eye(n)).max() < 30 * n * limits.eps
+        assert np.abs(z @ t @ z_h - a).max() < 30 * n * limits.eps
+
+
 @pytest.mark.parametrize("dtype", cases.DOUBLE)
 @pytest.mark.parametrize("values", [(1, 1, 3, -2, 5), (1, 1, 1, -2, 5), (0, 0, 3, -2, 5)])
 @pytest.mark.parametrize("coupled", [True, False])

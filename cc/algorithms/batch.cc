@@ -54,6 +54,7 @@ std::string not_finite(const char* name) { return std::string("`") + name + "` m
 std::string said(const Outcome& outcome) {
   const std::string routine = std::string("LAPACK's ") + outcome.routine;
   if (outcome.info == Outcome::kNotFinite) return routine + " returned NaN or Inf";
+  if (outcome.info == Outcome::kNotUnitary) return routine + " returned a matrix that is not unitary";
   return routine + " returned info = " + std::to_string(outcome.info);
 }
 

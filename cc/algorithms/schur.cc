@@ -1,12 +1,31 @@
 #include "algorithms/schur.h"
 
+#include <cmath>
 #include <complex>
+#include <limits>
 #include <type_traits>
 
 #include "algorithms/apart.h"
 #include "pencil/canonical.h"
+#include "pencil/underflow.h"
 
 namespace tfqz {
+namespace {
+
+// Whether the columns of Z, which are orthogonal, have the length 1 up to rounding: `threshold` times n epsilon.
+template <typename T>
+bool has_unit_columns(Matrix<T> Z, int threshold) {
+  using R = Real<T>;
+  const R bound = R(threshold) * Z.n * std::numeric_limits<R>::epsilon();
+  for (int j = 0; j < Z.n; ++j) {
+    R square = 0;
+    for (int i = 0; i < Z.n; ++i) square += std::norm(Z.column(j)[i]);
+    if (!(std::abs(square - 1) <= bound)) return false;
+  }
+  return true;
+}
+
+}  // namespace
 
 template <typename T>
 SchurSolver<T>::SchurSolver(int n) : n_(n), matrices_(n, 2), T_(matrices_[0]), Z_(matrices_[1]) {
@@ -34,11 +53,21 @@ Outcome SchurSolver<T>::call_driver(LapackInt lwork) {
 
 template <typename T>
 Outcome SchurSolver<T>::operator()(const T* a, const SchurFactors<T>& factors) {
-  read(a, T_);
-  // xGEES scales very large and very small ones by other numbers than powers of two.
-  const double scale = normalize(T_);
+  double scale = 1;
   Outcome outcome = {};
-  if (!call_apart(this, n_, [](SchurSolver* self) { return self->call_driver(self->lwork_); }, &outcome)) return kLeftAlone;
+  for (const Denormals denormals : {Denormals::kNumbers, Denormals::kZeros}) {
+    read(a, T_);
+    // xGEES scales very large and very small ones by other numbers than powers of two.
+    scale = normalize(T_);
+    const auto call = [denormals](SchurSolver* self) {
+      const UnderflowMode mode(denormals);
+      return self->call_driver(self->lwork_);
+    };
+    if (!call_apart(this, n_, call, &outcome)) return kLeftAlone;
+    // xLAHQR of complex dtypes multiplies lines by x / |x|, whose modulus isn't 1 where x is a denormal.
+    if (outcome.info != 0 || has_unit_columns(Z_, 8)) break;
+  }
+  if (outcome.info == 0 && all_finite(Z_) && !has_unit_columns(Z_, 30)) outcome.info = Outcome::kNotUnitary;
   if (outcome.info == 0) canonicalize_schur(T_, Z_);
   multiply(T_, scale);
   if (outcome.info == 0 && !(all_finite(T_) && all_finite(Z_))) outcome.info = Outcome::kNotFinite;

@@ -66,7 +66,8 @@ template <typename T>
 Real<T> largest_modulus(const T* matrix, std::size_t count) {
   Real<T> modulus = 0;
   for (std::size_t k = 0; k < count; ++k) modulus = std::max(modulus, std::abs(matrix[k]));
-  return modulus > 0 ? modulus : 1;
+  // The modulus of numbers in the range may be beyond it.
+  return modulus > 0 ? std::min(modulus, std::numeric_limits<Real<T>>::max()) : 1;
 }
 
 template <typename T>

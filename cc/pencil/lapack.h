@@ -33,9 +33,9 @@ std::complex<R> conjugate(std::complex<R> x) {
 enum class ComputeVectors : char { kYes = 'V', kNo = 'N' };
 enum class SortEigenvalues : char { kYes = 'S', kNo = 'N' };
 
-// What LAPACK said: `info` = 0 is success. kNotFinite, which no routine returns: what it computed isn't finite.
+// What LAPACK said: `info` = 0 is success. kNotFinite and kNotUnitary, which no routine returns: what it computed isn't.
 struct Outcome {
-  static constexpr LapackInt kNotFinite = -0x7fffffff;
+  static constexpr LapackInt kNotFinite = -0x7fffffff, kNotUnitary = kNotFinite + 1;
 
   const char* routine;
   LapackInt info;

@@ -1,4 +1,4 @@
-// Denormals as numbers, whatever thread this is. No TensorFlow header.
+// What becomes of denormals, whatever thread this is. No TensorFlow header.
 #ifndef TFQZ_UNDERFLOW_H_
 #define TFQZ_UNDERFLOW_H_
 
@@ -10,27 +10,40 @@
 
 namespace tfqz {
 
-// TensorFlow's threads flush denormals to zero, and LAPACK's rotations rely on gradual underflow: without it badly scaled
-// float32 pencils come out with Q and Z far from unitary.
-class GradualUnderflow {
+enum class Denormals { kNumbers, kZeros };
+
+// As long as it lives.
+class UnderflowMode {
  public:
 #if defined(__SSE__)
-  GradualUnderflow() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ & ~(kFlushToZero | kDenormalsAreZero)); }
-  ~GradualUnderflow() { _mm_setcsr(saved_); }
+  explicit UnderflowMode(Denormals denormals) : saved_(_mm_getcsr()) {
+    constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040, kBoth = kFlushToZero | kDenormalsAreZero;
+    _mm_setcsr(denormals == Denormals::kZeros ? saved_ | kBoth : saved_ & ~kBoth);
+  }
+  ~UnderflowMode() { _mm_setcsr(saved_); }
 
  private:
-  static constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
   const unsigned saved_;
 #elif defined(__aarch64__)
-  GradualUnderflow() {
+  explicit UnderflowMode(Denormals denormals) {
+    constexpr uint64_t kFlushToZero = uint64_t{1} << 24;
     asm volatile("mrs %0, fpcr" : "=r"(saved_));
-    asm volatile("msr fpcr, %0" : : "r"(saved_ & ~(uint64_t{1} << 24)));
+    asm volatile("msr fpcr, %0" : : "r"(denormals == Denormals::kZeros ? saved_ | kFlushToZero : saved_ & ~kFlushToZero));
   }
-  ~GradualUnderflow() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
+  ~UnderflowMode() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
 
  private:
   uint64_t saved_;
+#else
+  explicit UnderflowMode(Denormals) {}
 #endif
+};
+
+// TensorFlow's threads flush denormals to zero, and LAPACK's rotations rely on gradual underflow: without it badly scaled
+// float32 pencils come out with Q and Z far from unitary.
+class GradualUnderflow : private UnderflowMode {
+ public:
+  GradualUnderflow() : UnderflowMode(Denormals::kNumbers) {}
 };
 
 }  // namespace tfqz

@@ -183,7 +183,7 @@ def scaled(measured, variant, c, backend, a, b, outputs, failed):
     call = CALLS[c.call]
     i, j = exponents_in_range(np.random.default_rng(c.seed), a[~failed], b[~failed])
     if c.sort in ("iuc", "ouc", "large", "by_size") or c.tolerance != 0:
-        j = i if properties.in_range(b[~failed], i) else (i := 0)
+        j = i if all(properties.in_range(b[~failed], e) for e in (0, i)) else (i := 0)
     if i == j == 0:
         return
     found = [x.numpy() for x in call.run(c, backend, times(a, i), times(b, j))]

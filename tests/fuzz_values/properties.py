@@ -89,7 +89,7 @@ def canonical(s, t, q, z):
     diagonal = np.diag(t)
     at_zero = np.diag(s)[diagonal == 0]
     errors = [positive_in_columns(z), holds(np.all(diagonal.imag == 0) and np.all(diagonal.real >= 0))]
-    if has_few_digits(s, t) or (np.any(np.diag(s) == diagonal) and has_few_digits(s, t, power=2)):
+    if has_few_digits(s, t) or (np.any(np.diag(s) == diagonal) and has_few_digits(s, t, power=3)):
         return max_ratio(errors)  # denormals, and zeros among them, don't tell which phases made them real
     limits = np.finfo(s.dtype)
     errors.append(holds(np.all(at_zero.imag == 0) and np.all(at_zero.real >= 0)))

@@ -74,17 +74,20 @@ def check_square(a, b, rank, rank_of_b):
         raise ValueError(f"{rule}; got {got}")
 
 
-def decomposed(a, b, rank, rank_of_b, decompose, backend):
+def decomposed(a, b, rank, rank_of_b, decompose, backend, *, ordered):
     """[S, T, Q, Z, alpha, beta] of a and b, without gradients, and what `decompose(a, b)` returns behind these: by way of the balanced
-    pencil, and without it where what comes back from there is no decomposition of a and b."""
+    pencil, and without it where what comes back from there is no decomposition of a and b, or, for eigenvalues that are `ordered`, has
+    others in place of a complex pair."""
     check_square(a, b, rank, rank_of_b)
     a, b = tf.stop_gradient(a), tf.stop_gradient(b)
     pencil, exponents = balanced(a, b, backend)
     in_range = tf.reduce_all([tf.reduce_all(tf.math.is_finite(tf.abs(x)), axis=[-2, -1]) for x in pencil], axis=0)
     pencil = [tf.where(in_range[..., None, None], x, blocks.identity_like(x)) for x in pencil]
     found = decompose(*pencil)
-    outputs, misses = unbalanced(a, b, *found[:6], *exponents)
+    outputs, misses, keeps_pairs = unbalanced(a, b, *found[:6], *exponents)
     misses |= ~in_range
+    if ordered:
+        misses |= ~keeps_pairs
     outputs += found[6:]
     for x, like in zip(outputs, found):
         x.set_shape(like.shape)

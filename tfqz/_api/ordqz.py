@@ -158,7 +158,7 @@ def of_square(a, b, rank, rank_of_b, balance, *arguments):
         outputs, labels = reordered(a, b, *arguments)
         return [*outputs, labels]
 
-    *outputs, labels = balancing.decomposed(a, b, rank, rank_of_b, decompose, arguments[2])
+    *outputs, labels = balancing.decomposed(a, b, rank, rank_of_b, decompose, arguments[2], ordered=True)
     return outputs, labels
 
 

@@ -92,7 +92,11 @@ def qz(
         if checks.OUTPUTS[output] == "complex" and not a.dtype.is_complex:
             a, b = blocks.to_complex(a), blocks.to_complex(b)
         if balance:
-            outputs = balancing.decomposed(a, b, rank, rank_of_b, lambda *pencil: backend.factorize(*pencil, on_failure), backend)
+
+            def decompose(a, b):
+                return backend.factorize(a, b, on_failure)
+
+            outputs = balancing.decomposed(a, b, rank, rank_of_b, decompose, backend, ordered=False)
             return QZ(*registration.factors_of(a, b, outputs[:4], backend))
         compressed = compression.compress(a, b, rank, rank_of_b, backend, on_failure)
         if compressed is None:

@@ -120,7 +120,8 @@ def _nearest(logarithm):
 def unbalanced(A, B, S, T, Q, Z, alpha, beta, left, right):
     """S, T, Q, Z, alpha, beta of a pencil from factors of D1 A D2, D1 B D2, with D1 = diag(2^left) and D2 = diag(2^right): in canonical
     form, with the eigenvalues in the same order; NaN where S is. And where they miss too much of A or B to be factors, [...], bool:
-    rounding errors of the balanced pencil come back as much larger as D1 and D2 are apart.
+    rounding errors of the balanced pencil come back as much larger as D1 and D2 are apart. And where all complex pairs stayed complex, or
+    S is NaN, [...], bool.
 
     D1^-1 Q = Q_new R1 and D2 Z = Z_new R2 by QR, so S_new = R1 S R2^-1 and T_new = R1 T R2^-1. Of the entries on the diagonal these are
     products of three numbers, so that real eigenvalues, or complex ones of the complex form, keep all their digits. The others are those of
@@ -157,7 +158,7 @@ def unbalanced(A, B, S, T, Q, Z, alpha, beta, left, right):
     for i, x in enumerate(outputs):
         x = tf.where(good[..., None] if i < 4 else good, x, tf.cast(float("nan"), x.dtype))
         outputs[i] = tf.reshape(x, tf.concat([batch, tf.shape(x)[1:]], axis=0))
-    return outputs, tf.reshape(misses, batch)
+    return outputs, tf.reshape(misses, batch), tf.reshape(kept | ~good, batch)
 
 
 def _is_near(X, Y, A):

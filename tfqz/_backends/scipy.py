@@ -241,14 +241,36 @@ def _host_schur(a, scale, fill_failures):
 
 def _one_schur(a, scale, where):
     check_finite("a", a, where)
+    t, z = _gees(a, where)
+    if not _has_unit_columns(z, 8):
+        # xLAHQR of complex dtypes multiplies lines by x / |x|, whose modulus isn't 1 where x is a denormal: once more, farther from these.
+        # From 2^459 on LAPACK scales by itself.
+        wide, far = (np.complex128, 0) if a.dtype == np.complex64 else (a.dtype, 450)
+        t, z = _gees(a.astype(wide) * 2.0**far, where)
+        if not _has_unit_columns(z, 30):
+            why = "LAPACK's zgees returned a matrix that is not unitary"
+            raise ValueError(checks.QR_CONVERGENCE.format(why=why, where=where))
+        t, z = ((x * factor).astype(a.dtype) for x, factor in ((t, 2.0**-far), (z, 1)))
+    if not _stays_finite(t, scale):
+        raise ValueError(checks.QR_CONVERGENCE.format(why="their result leaves the range", where=where))
+    return t, z
+
+
+def _gees(a, where):
     (gees,) = scipy.linalg.get_lapack_funcs(("gees",), (a,))
     t, *_, z, _, info = gees(lambda *_: None, a)
     if info != 0:
         why = f"LAPACK's {gees.typecode}gees returned info = {info}"
         raise ValueError(checks.QR_CONVERGENCE.format(why=why, where=where))
-    if not (_stays_finite(t, scale) and np.isfinite(z).all()):
+    if not (np.isfinite(t).all() and np.isfinite(z).all()):
         raise ValueError(checks.QR_CONVERGENCE.format(why=f"LAPACK's {gees.typecode}gees returned NaN or Inf", where=where))
     return t, z
+
+
+def _has_unit_columns(z, threshold):
+    """Whether the columns of z, which are orthogonal, have the length 1 up to rounding: `threshold` times n epsilon."""
+    squares = np.sum(np.abs(z) ** 2, axis=0)
+    return bool(np.all(np.abs(squares - 1) <= threshold * len(z) * np.finfo(z.dtype).eps))
 
 
 def _stays_finite(x, scale):

@@ -230,7 +230,9 @@ def _projector(X, columns):
     """The orthogonal projector onto what some columns of X span, the others being 0."""
     lengths = tf.reduce_max(tf.abs(X), axis=-2, keepdims=True)
     X = blocks.over(X, tf.where(lengths > 0, lengths, tf.ones_like(lengths)))
-    L = tf.linalg.cholesky(matmul(X, X, adjoint_a=True) + tf.linalg.diag(tf.cast(~columns, X.dtype)))
+    # Of a singular pencil they may be parallel up to rounding.
+    beside = tf.where(columns, tolerances.zero_pair(X.dtype, tf.shape(X)[-1]), tf.ones_like(lengths[..., 0, :]))
+    L = tf.linalg.cholesky(matmul(X, X, adjoint_a=True) + tf.linalg.diag(tf.cast(beside, X.dtype)))
     Y = triangular_solve(L, tf.linalg.adjoint(X), lower=True)
     return matmul(Y, Y, adjoint_a=True)
 
