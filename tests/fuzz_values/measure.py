@@ -201,7 +201,7 @@ def of_gradient(measured, variant, c, backend, a, b, outputs, failed):
     in_ops = backend != "native" or c.call not in ("qz", "ordqz", "eigvals") or c.balance
     if in_ops and any(near_overflow(x, y) for x, y in zip(a, b)):
         return  # what stands between has to be in the range
-    if in_ops and any(properties.lost_in_ops(x) for x in outputs[: len(call.degrees)]):
+    if in_ops and (properties.has_few_digits(*a, *b, power=0.5) or any(map(properties.lost_in_ops, outputs[: len(call.degrees)]))):
         return
     bars = gradients.cotangents(c, call, a, b, outputs, failed)
 

@@ -63,9 +63,9 @@ def pattern(s, t):
         k = int(words.split("block at ")[1].split()[0])
         parts = [np.abs(x[k : k + 2, k : k + 2]) for x in (s, t)]
         words = "" if min(x[x > 0].min() for x in parts) < np.finfo(s.dtype).tiny / np.finfo(s.dtype).eps else words
-    if "is not diag(a, d)" in words and has_few_digits(t):  # d > 0, rounded to 0
+    if "is not diag(a, d)" in words and has_few_digits(t):  # d > 0, and perhaps a, rounded to 0
         k = int(words.split("block at ")[1].split()[0])
-        words = "" if t[k, k] > 0 and not t[k + 1, k + 1] else words
+        words = "" if t[k, k] >= 0 and not (t[k + 1, k + 1] or t[k, k + 1] or t[k + 1, k]) else words
     return holds(words == "")
 
 
