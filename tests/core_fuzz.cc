@@ -120,10 +120,7 @@ void fuzz_schur(Bytes& bytes) {
   std::vector<T> t(a.size()), z(a.size());
   const std::string failure = run(tfqz::SchurBatch<T>(n, a.data(), {t.data(), z.data()}, false), count);
   require(finite(a) || !failure.empty(), "what isn't finite is refused");
-  // Next to underflow LAPACK's complex iterations divide denormals by their moduli, and Z is as far from unitary as these have digits.
-  const double far = std::is_same_v<T, Real<T>> ? std::numeric_limits<double>::infinity() : 1e10;
   for (int k = 0; k < count && failure.empty(); ++k) {
-    if (!moderate(std::vector<T>(a.begin() + k * size, a.begin() + (k + 1) * size), far)) continue;
     const View Z(n, n, &z[k * size]);
     require_orthonormal<T>(Z, "Z is unitary");
     require_product<T>(View(n, n, &a[k * size]), Z, View(n, n, &t[k * size]), Z, "A = Z T Z^H");

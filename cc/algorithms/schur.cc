@@ -25,6 +25,18 @@ bool has_unit_columns(Matrix<T> Z, int threshold) {
   return true;
 }
 
+template <typename T>
+void drop_denormals(Matrix<T> X) {
+  using R = Real<T>;
+  constexpr int kParts = sizeof(T) / sizeof(R);
+  for (int j = 0; j < X.n; ++j) {
+    R* const x = reinterpret_cast<R*>(X.column(j));
+    for (int i = 0; i < kParts * X.n; ++i) {
+      if (std::abs(x[i]) < std::numeric_limits<R>::min()) x[i] = 0;
+    }
+  }
+}
+
 }  // namespace
 
 template <typename T>
@@ -59,6 +71,7 @@ Outcome SchurSolver<T>::operator()(const T* a, const SchurFactors<T>& factors) {
     read(a, T_);
     // xGEES scales very large and very small ones by other numbers than powers of two.
     scale = normalize(T_);
+    if (denormals == Denormals::kZeros) drop_denormals(T_);  // what LAPACK takes for 0 it leaves as it is
     const auto call = [denormals](SchurSolver* self) {
       const UnderflowMode mode(denormals);
       return self->call_driver(self->lwork_);

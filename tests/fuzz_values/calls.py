@@ -129,7 +129,8 @@ def check_ordqz(c, backend, a, b, outputs):
     s, t, alpha, beta, q, z, sdim = outputs
     found = check_factors(c, a, b, s, t, q, z)
     m, p = len(a), len(alpha)
-    found["order"] = sorts.broken(c.sort, c.tolerance, s[m - p :, :p] if not c.rank else s, alpha, beta, sdim)
+    if not properties.has_few_digits(a, b):  # of which alpha and beta have others in the end
+        found["order"] = sorts.broken(c.sort, c.tolerance, s[m - p :, :p] if not c.rank else s, alpha, beta, sdim)
     if a.shape[0] == a.shape[1] and not c.balance and not c.rank:
         found["eigenvalues"] = properties.eigenvalues(a, b, alpha, beta)
     return found

@@ -264,7 +264,7 @@ def _gees(a, where):
         raise ValueError(checks.QR_CONVERGENCE.format(why=why, where=where))
     if not (np.isfinite(t).all() and np.isfinite(z).all()):
         raise ValueError(checks.QR_CONVERGENCE.format(why=f"LAPACK's {gees.typecode}gees returned NaN or Inf", where=where))
-    return t, z
+    return np.triu(t) if np.iscomplexobj(t) else t, z  # denormals there may have counted as 0
 
 
 def _has_unit_columns(z, threshold):
