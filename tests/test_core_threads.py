@@ -9,7 +9,7 @@ from core_build import IN_VECTORS, OTHERS, ROOT, compile_all, link
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
 SANITIZER = "-fsanitize=thread"
-SHARING = ("interruption", "apart", "batch")
+SHARING = ("interruption", "apart", "batch", "blas_room")
 DRIVER = ROOT / "tests/core_threads.cc"
 
 

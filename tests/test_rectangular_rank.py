@@ -7,6 +7,7 @@ from functionals import along, deviates, gradient, inner
 from rectangular_cases import Rectangular, central_difference
 
 import tfqz
+from tfqz._derivative import compressed
 
 pytestmark = pytest.mark.slow_if("scipy", "graph")
 
@@ -120,3 +121,9 @@ def test_repeated_singular_values(m, n, dtype, rng, backend):
 
     np.testing.assert_allclose(np.linalg.svd(b, compute_uv=False)[:3], [2, 2, 1])
     assert_derivative(f, lambda h: (a + h * da, b + h * db), (da, db), 1e-8)
+
+
+def test_parallel_null_vectors():
+    """Of a singular pencil's T, between whose zeros rounding has left one t_jj."""
+    T = np.array([[0, 1.7e-15, -0.73, -0.87], [0, 6.95e-15, 1.163, -0.223], [0, 0, 0, -0.0029], [0, 0, 0, 0]], "complex128")
+    assert all(np.isfinite(x.numpy()).all() for x in compressed.null_spaces(tf.constant(T[None])))

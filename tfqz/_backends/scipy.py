@@ -252,7 +252,8 @@ def _one_schur(a, scale, where):
             raise ValueError(checks.QR_CONVERGENCE.format(why=why, where=where))
         t, z = ((x * factor).astype(a.dtype) for x, factor in ((t, 2.0**-far), (z, 1)))
     if not _stays_finite(t, scale):
-        raise ValueError(checks.QR_CONVERGENCE.format(why="their result leaves the range", where=where))
+        letter = dict(zip("fdFD", "sdcz"))[a.dtype.char]
+        raise ValueError(checks.QR_CONVERGENCE.format(why=f"LAPACK's {letter}gees returned NaN or Inf", where=where))
     return t, z
 
 

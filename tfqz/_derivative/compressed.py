@@ -230,11 +230,12 @@ def _projector(X, columns):
     """The orthogonal projector onto what some columns of X span, the others being 0."""
     lengths = tf.reduce_max(tf.abs(X), axis=-2, keepdims=True)
     X = blocks.over(X, tf.where(lengths > 0, lengths, tf.ones_like(lengths)))
-    # Of a singular pencil they may be parallel up to rounding.
-    beside = tf.where(columns, tolerances.zero_pair(X.dtype, tf.shape(X)[-1]), tf.ones_like(lengths[..., 0, :]))
-    L = tf.linalg.cholesky(matmul(X, X, adjoint_a=True) + tf.linalg.diag(tf.cast(beside, X.dtype)))
+    L = tf.linalg.cholesky(matmul(X, X, adjoint_a=True) + tf.linalg.diag(tf.cast(~columns, X.dtype)))
     Y = triangular_solve(L, tf.linalg.adjoint(X), lower=True)
-    return matmul(Y, Y, adjoint_a=True)
+    projector = matmul(Y, Y, adjoint_a=True)
+    # They may be parallel up to rounding, of a singular pencil, which has no derivative.
+    independent = tf.reduce_all(tf.math.is_finite(tf.math.real(projector)), axis=[-2, -1], keepdims=True)
+    return blocks.masked(independent, projector)
 
 
 @register_rule("NullSpaces", arguments=1)
