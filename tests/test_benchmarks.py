@@ -11,6 +11,7 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 OVERRIDES = "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"
+ENVIRONMENT = "tensorflow", "scipy", "openblas", "cpu", "cores", "simd", "threads"
 
 
 def run(*arguments, **variables):
@@ -35,7 +36,7 @@ def test_environment():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=FOLDER)
     assert done.returncode == 0, done.stderr
     described = json.loads(done.stdout)
-    for key in ("tensorflow", "scipy", "openblas", "cpu", "cores", "simd", "threads"):
+    for key in ENVIRONMENT:
         assert described[key], key
 
 
@@ -46,6 +47,8 @@ def test_tables(tmp_path):
     done = run(*small, "--json", file, "--figure", figure)
     assert done.returncode == 0, done.stderr
     results = json.loads(file.read_text())
+    for key in ENVIRONMENT:
+        assert results["environment"][key], key
     assert results["settings"]["mode"] == "quick"
 
     times = results["times"]

@@ -7,6 +7,7 @@
 
 #include "algorithms/apart.h"
 #include "pencil/canonical.h"
+#include "pencil/largest.h"
 #include "pencil/underflow.h"
 
 namespace tfqz {
@@ -28,10 +29,9 @@ bool has_unit_columns(Matrix<T> Z, int threshold) {
 template <typename T>
 void drop_denormals(Matrix<T> X) {
   using R = Real<T>;
-  constexpr int kParts = sizeof(T) / sizeof(R);
   for (int j = 0; j < X.n; ++j) {
     R* const x = reinterpret_cast<R*>(X.column(j));
-    for (int i = 0; i < kParts * X.n; ++i) {
+    for (int i = 0; i < kParts<T> * X.n; ++i) {
       if (std::abs(x[i]) < std::numeric_limits<R>::min()) x[i] = 0;
     }
   }

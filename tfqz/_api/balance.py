@@ -93,11 +93,10 @@ def decomposed(a, b, rank, rank_of_b, decompose, backend, *, ordered):
         x.set_shape(like.shape)
 
     def in_place():
-        where = [tf.reshape(misses, tf.concat([tf.shape(misses), [1] * (x.shape.rank - misses.shape.rank)], axis=0)) for x in outputs]
+        of_matrix, of_vector = misses[..., None, None], misses[..., None]
         # The others must not fail.
-        identity = blocks.identity_like(outputs[0])
-        plain = decompose(*(tf.where(where[0], x, identity) for x in (a, b)))
-        return [tf.where(here, x, y) for here, x, y in zip(where, plain, outputs)]
+        plain = decompose(*(tf.where(of_matrix, x, blocks.identity_like(outputs[0])) for x in (a, b)))
+        return [tf.where(of_matrix if i < 4 else of_vector, x, y) for i, (x, y) in enumerate(zip(plain, outputs))]
 
     return tf.cond(tf.reduce_any(misses), in_place, lambda: outputs)
 

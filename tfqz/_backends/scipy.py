@@ -250,7 +250,7 @@ def _one_schur(a, scale, where):
         if not _has_unit_columns(z, 30):
             why = "LAPACK's zgees returned a matrix that is not unitary"
             raise ValueError(checks.QR_CONVERGENCE.format(why=why, where=where))
-        t, z = ((x * factor).astype(a.dtype) for x, factor in ((t, 2.0**-far), (z, 1)))
+        t, z = (t * 2.0**-far).astype(a.dtype), z.astype(a.dtype)
     if not _stays_finite(t, scale):
         letter = dict(zip("fdFD", "sdcz"))[a.dtype.char]
         raise ValueError(checks.QR_CONVERGENCE.format(why=f"LAPACK's {letter}gees returned NaN or Inf", where=where))
