@@ -98,6 +98,17 @@ inline Long growth(const View& S, const View& T_) {
   return std::sqrt(squares);
 }
 
+// The same of the equations for phases, which are those of t_jj, or of s_jj where that is 0. Signs have none.
+template <typename T>
+Long growth_of_phases(const View& S, const View& T_) {
+  Long most = 0;
+  for (int j = 0; j < S.rows && !std::is_same_v<T, Real<T>>; ++j) {
+    const Long of_t = std::abs(T_(j, j)), size = of_t > 0 ? of_t : std::abs(S(j, j));
+    if (size > 0) most = std::max(most, 1 / size);
+  }
+  return most;
+}
+
 // Cotangents that are those of a linear function of Q S Z^H and Q T Z^H, which are A and B: Re <C, A> + Re <D, B>.
 template <typename T>
 Results<T> cotangents_of_products(const Results<T>& factors, const std::vector<T>& c, const std::vector<T>& d, int count) {
@@ -164,7 +175,7 @@ void fuzz_gradient(Bytes& bytes) {
     if (blocks) continue;
     // What rounding leaves in the equations grows as their solutions do.
     const Long sizes = norm(C) * norm(S) + norm(D) * norm(T_);
-    const Long bound = 10 * rounding<T>(n) * (norm(C) + norm(D) + growth(S, T_) * sizes);
+    const Long bound = 10 * rounding<T>(n) * (norm(C) + norm(D) + (growth(S, T_) + growth_of_phases<T>(S, T_)) * sizes);
     require_below(norm(of(a_bar) - C), bound, "the gradient of Re <C, Q S Z^H> is C");
     require_below(norm(of(b_bar) - D), bound, "the gradient of Re <D, Q T Z^H> is D");
   }

@@ -283,3 +283,37 @@ def test_powers_beyond_the_range(dtype, xla):
     program = tf.function(powers_of_two.times, jit_compile=xla)
     for given, exponent, expected in ((small, 2 * most, large), (large, -2 * most, small), (0 * x, 2 * most, 0 * x)):
         assert np.array_equal(program(tf.constant(given), tf.constant([[exponent]])), expected)
+
+
+def rank_one(rng, dtype):
+    """Thirty matrices 4 x 4 of rank 1, their rows far apart: of what rounding leaves of the other eigenvalues some underflows."""
+    of_rows, of_all = (-70, -60) if is_single(dtype) else (-560, -480)
+    u, v = (np.round(8 * entries(rng, (2, 30, 4), dtype)) / 8).astype("complex128")
+    u = times(u, np.where(rng.uniform(size=u.shape) < 0.5, of_rows, 0))
+    products = times(u[:, :, None] * v[:, None, :].conj(), np.full((1, 1, 1), of_all))
+    return (products if np.dtype(dtype).kind == "c" else products.real).astype(dtype)
+
+
+@pytest.mark.slow_if("graph", "scipy")
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_phases_where_eigenvalues_underflow(dtype, ordered, backend, rng):
+    """Those of Q's columns where s_jj and t_jj are 0, as they came back."""
+    a = rank_one(rng, dtype)
+    found = 0
+    for pencils in (a, *a[:3, None]):
+        b = np.zeros_like(pencils)
+        if ordered:  # an eigenvalue 0/0 may be another one after an exchange
+            result = tfqz.ordqz(pencils, b, "ouc", backend=backend, on_failure="nan")
+        else:
+            result = tfqz.qz(pencils, b, backend=backend)
+        s, t, q = (x.numpy() for x in (result.s, result.t, result.q))
+        nothing = (np.diagonal(s, axis1=1, axis2=2) == 0) & (np.diagonal(t, axis1=1, axis2=2) == 0)
+        columns = q.swapaxes(1, 2)[nothing]
+        modulus = np.abs(columns)
+        first = np.argmax(modulus >= (1 - 1024 * np.finfo(dtype).eps) * modulus.max(axis=1, keepdims=True), axis=1)
+        largest = np.take_along_axis(columns, first[:, None], axis=1)
+        np.testing.assert_allclose(largest.imag, 0, atol=4 * np.finfo(dtype).eps)
+        assert np.all(largest.real > 0)
+        found += nothing.sum()
+    assert found > (10 if ordered else 30)

@@ -55,17 +55,12 @@ Real<T> zero_beta(Matrix<T> T_, int first, int last) {
   return std::numeric_limits<R>::epsilon() * std::sqrt(squares) * largest;
 }
 
-// Whether a 2 x 2 block is at row j, or one row above.
+// Whether there will be an eigenvalue 0/0 when S and T are multiplied by these.
 template <typename T>
-bool in_block(Matrix<T> S, int j) {
-  return (j + 1 < S.n && S(j + 1, j) != T(0)) || (j > 0 && S(j, j - 1) != T(0));
-}
-
-// Whether there is an eigenvalue 0/0.
-template <typename T>
-bool any_undetermined(Matrix<T> S, Matrix<T> T_) {
+bool any_undetermined(Matrix<T> S, Matrix<T> T_, PencilScale scale) {
+  const auto of_s = static_cast<Real<T>>(scale.s), of_t = static_cast<Real<T>>(scale.t);
   for (int j = 0; j < S.n; ++j) {
-    if (S(j, j) == T(0) && T_(j, j) == T(0)) return true;
+    if (std::abs(S(j, j)) * of_s == 0 && std::abs(T_(j, j)) * of_t == 0) return true;
   }
   return false;
 }
@@ -214,7 +209,7 @@ Outcome QzSolver<T>::operator()(const T* a, const T* b, const Factors<T>& factor
   Parts parts = wanted(factors);
   Outcome outcome = decompose(a, b, parts);
   if (outcome.info != 0) return outcome;
-  if (parts == Parts::kAllButQ && any_undetermined(S_, T_)) {
+  if (parts == Parts::kAllButQ && any_undetermined(S_, T_, scale_)) {
     // The phases of S and T are Q's there.
     parts = Parts::kAll;
     outcome = decompose(a, b, parts);
@@ -227,11 +222,12 @@ Outcome QzSolver<T>::operator()(const T* a, const T* b, const Factors<T>& factor
 
 template <typename T>
 bool finish(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z, const Factors<T>& factors, PencilScale scale) {
+  const auto of_s = static_cast<Real<T>>(scale.s), of_t = static_cast<Real<T>>(scale.t);
+  drop_underflowing(S, T_, of_s, of_t);
   canonicalize(S, T_, Q, Z);
   alpha_beta(S, T_, factors.alpha, factors.beta);
   multiply(S, scale.s);
   multiply(T_, scale.t);
-  const auto of_s = static_cast<Real<T>>(scale.s), of_t = static_cast<Real<T>>(scale.t);
   for (int j = 0; j < S.n; ++j) factors.alpha[j] *= of_s, factors.beta[j] *= of_t;
   if (factors.s != nullptr) write(S, factors.s);
   if (factors.t != nullptr) write(T_, factors.t);

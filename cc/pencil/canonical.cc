@@ -115,6 +115,16 @@ void split_real_blocks(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) {
 }
 
 template <typename T>
+void drop_underflowing(Matrix<T> S, Matrix<T> T_, Real<T> of_s, Real<T> of_t) {
+  for (int j = 0; j < S.n; ++j) {
+    if (in_block(S, j)) continue;
+    T &s = S(j, j), &t = T_(j, j);
+    if (std::abs(s) * of_s == 0) s = T(0);
+    if (std::abs(t) * of_t == 0) t = T(0);
+  }
+}
+
+template <typename T>
 void canonicalize(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) {
   const int n = S.n;
   for (int j = 0; j < n && Z.present(); ++j) {
@@ -192,6 +202,7 @@ void alpha_beta(Matrix<T> S, Matrix<T> T_, std::complex<Real<T>>* alpha, T* beta
 
 #define TFQZ_INSTANTIATE(T)                                                       \
   template void split_real_blocks<T>(Matrix<T>, Matrix<T>, Matrix<T>, Matrix<T>); \
+  template void drop_underflowing<T>(Matrix<T>, Matrix<T>, Real<T>, Real<T>);     \
   template void canonicalize<T>(Matrix<T>, Matrix<T>, Matrix<T>, Matrix<T>);      \
   template void canonicalize_schur<T>(Matrix<T>, Matrix<T>);                      \
   template void alpha_beta<T>(Matrix<T>, Matrix<T>, std::complex<Real<T>>*, T*)

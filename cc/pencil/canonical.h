@@ -22,10 +22,21 @@
 
 namespace tfqz {
 
+// Whether a 2 x 2 block is at row j, or one row above.
+template <typename T>
+bool in_block(Matrix<T> S, int j) {
+  return (j + 1 < S.n && S(j + 1, j) != T(0)) || (j > 0 && S(j, j - 1) != T(0));
+}
+
 // Real dtypes: splits the 2 x 2 blocks of S of which T's are diagonal and the eigenvalues real, or so near to a double one that the
 // rounding errors of its entries decide. xHGEQZ does so only where its own shifts are real, and xTGEXC not always. Q and Z may be absent.
 template <typename T>
 void split_real_blocks(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z);
+
+// Makes s_jj and t_jj of 1 x 1 blocks 0 where |s_jj| of_s and |t_jj| of_t are: which phases the rules above choose doesn't hang on what
+// isn't there once S and T have been multiplied by these.
+template <typename T>
+void drop_underflowing(Matrix<T> S, Matrix<T> T_, Real<T> of_s, Real<T> of_t);
 
 // Without Q where there is no j with s_jj = t_jj = 0, and without Q and Z where only the diagonal blocks count.
 template <typename T>

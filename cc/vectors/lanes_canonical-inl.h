@@ -105,15 +105,6 @@ void standardize_blocks(const P& group) {
   }
 }
 
-// The lanes that have an eigenvalue 0/0.
-template <typename T>
-Mask<Real<T>> undetermined(const Group<T>& group) {
-  const Lanes<Real<T>> nothing = all_lanes(Real<T>(0));
-  Mask<Real<T>> found = nothing < nothing;
-  for (int j = 0; j < group.n; ++j) found = found | (is_zero(group.S(j, j)) & is_zero(group.T_(j, j)));
-  return found;
-}
-
 // |x|, and x / |x|, 1 for 0.
 template <typename R>
 HWY_INLINE Lanes<R> phase(Lanes<R> x, Lanes<R>* modulus) {
@@ -130,6 +121,35 @@ HWY_INLINE Lanes<std::complex<R>> phase(Lanes<std::complex<R>> x, Lanes<R>* modu
   const Lanes<R> length = select(some, sqrt(abs2(scaled)), all_lanes(R(1)));
   *modulus = masked(some, length * largest);
   return select(some, divided(scaled, length), number<std::complex<R>>(1));
+}
+
+// Makes s_jj and t_jj of 1 x 1 blocks 0 where they will be when S and T are multiplied by these: phases don't hang on what isn't there
+// then.
+template <typename T>
+void drop_underflowing(const Group<T>& group, Lanes<Real<T>> of_s, Lanes<Real<T>> of_t) {
+  using R = Real<T>;
+  const auto vanishes = [](Lanes<T> x, Lanes<R> factor) HWY_ATTR {
+    Lanes<R> modulus;
+    phase(x, &modulus);
+    return is_zero(factor * modulus);
+  };
+  Mask<R> second = of_s < of_s;
+  for (int j = 0; j < group.n; ++j) {
+    const Mask<R> first = j + 1 < group.n ? !is_zero(group.S(j + 1, j)) : of_s < of_s, block = first | second;
+    const Lanes<T> s = group.S(j, j), t = group.T_(j, j);
+    group.S.set(j, j, masked(block | !vanishes(s, of_s), s));
+    group.T_.set(j, j, masked(block | !vanishes(t, of_t), t));
+    second = first;
+  }
+}
+
+// The lanes that have an eigenvalue 0/0.
+template <typename T>
+Mask<Real<T>> undetermined(const Group<T>& group) {
+  const Lanes<Real<T>> nothing = all_lanes(Real<T>(0));
+  Mask<Real<T>> found = nothing < nothing;
+  for (int j = 0; j < group.n; ++j) found = found | (is_zero(group.S(j, j)) & is_zero(group.T_(j, j)));
+  return found;
 }
 
 // The first of the entries of a row whose modulus reaches (1 - tie) times the largest, and where it is.

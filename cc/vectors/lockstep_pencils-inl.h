@@ -53,6 +53,7 @@ class Lockstep : public LockstepQz<T> {
     }
     if constexpr (!kComplex<T>) standardize_blocks(group);
     drop_negligible_betas(group, active, zero);
+    drop_underflowing(group, of_a, of_b);
     return {group, of_a, of_b, windows.failed};
   }
 

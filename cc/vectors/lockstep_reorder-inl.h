@@ -83,6 +83,7 @@ class Reordering : public LockstepReorder<T> {
     }
     Mask<R> spoilt = one < zero;
     sort(group, any(any_infinite), &spoilt);
+    drop_underflowing(group, of_a, of_b);
     return space_.write(group, of_a, of_b, spoilt, reordered, count);
   }
 

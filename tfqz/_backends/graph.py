@@ -198,7 +198,8 @@ def _flat(x):
 def _finish(factors, scales, problems, batch):
     """S, T, Q, Z in canonical form, alpha, beta and the problems, with the dimensions `batch`, of the factors, [batch, n, n], of what
     `powers.near_one` made of a pencil."""
-    S, T, Q, Z = canonical.canonicalize(*factors)
+    S, T, Q, Z = factors
+    S, T, Q, Z = canonical.canonicalize(*powers.without_underflowing(S, T, scales), Q, Z)
     alpha, beta = eigenvalues.alpha_beta(S, T)
     S, T, alpha, beta = powers.back_from_one(S, T, alpha, beta, scales)
     factors = [S, T, Q, Z]

@@ -125,7 +125,7 @@ def _finish(factors, scales):
 def _canonical_with_eigenvalues(S, T, Q, Z, *scales):
     if not S.dtype.is_complex:
         S, T, Q, Z = blocks.split_real(S, T, Q, Z)
-    S, T, Q, Z = canonical.canonicalize(S, T, Q, Z)
+    S, T, Q, Z = canonical.canonicalize(*powers.without_underflowing(S, T, scales), Q, Z)
     S, T, alpha, beta = powers.back_from_one(S, T, *eigenvalues.alpha_beta(S, T), scales)
     return [S, T, Q, Z, alpha, beta]
 

@@ -66,6 +66,20 @@ def near_one(matrices):
     return [gradually(X, -scale) for X, scale in zip(matrices, scales)], scales
 
 
+def without_underflowing(S, T, scales):
+    """S, T, [..., n, n], with 0 for s_jj and t_jj of 1 x 1 blocks of which `back_from_one` makes 0: phases of the canonical form
+    don't hang on what isn't there then."""
+    start = blocks.starts(S)
+    block = start | blocks.preceding(start)
+
+    def dropped(X, scale):
+        x = tf.linalg.diag_part(X)
+        stays = tf.not_equal(_magnitude(gradually(tf.abs(x), scale[..., 0])), 0)
+        return blocks.with_diagonal(X, blocks.masked(block | stays, x))
+
+    return [dropped(X, scale) for X, scale in zip((S, T), scales)]
+
+
 def back_from_one(S, T, alpha, beta, scales):
     """The factors S, T, [..., n, n], alpha and beta, [..., n], of what `near_one` made of a pencil, as those of the pencil."""
     (of_s, of_t), (row_s, row_t) = scales, (scale[..., 0] for scale in scales)
