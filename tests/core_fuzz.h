@@ -180,13 +180,11 @@ bool finite(const std::vector<T>& x) {
   return finite(x.data(), x.size());
 }
 
-// Zeros, and numbers between 1 / far and far.
+// Zeros, and numbers between 1 / far and far: real and imaginary parts are.
 template <typename T>
 bool moderate(const std::vector<T>& x, double far) {
-  return std::all_of(x.begin(), x.end(), [far](T entry) {
-    return std::isfinite(std::real(entry)) && std::isfinite(std::imag(entry)) &&
-           (entry == T(0) || (std::abs(LongComplex(entry)) <= far && std::abs(LongComplex(entry)) >= 1 / far));
-  });
+  const auto is_moderate = [far](Real<T> part) { return part == 0 || (std::abs(part) <= far && std::abs(part) >= 1 / far); };
+  return std::all_of(x.begin(), x.end(), [&](T entry) { return is_moderate(std::real(entry)) && is_moderate(std::imag(entry)); });
 }
 
 // A matrix in extended precision and range: row-major, and as it is or its adjoint.
