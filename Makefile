@@ -12,7 +12,7 @@ SECONDS = 60
 SEED = 0
 ONLY =
 
-.PHONY: demo test test-all sanitize fuzz fuzz-core bench docs lint format wheel test-wheel clean
+.PHONY: demo test test-all test-every sanitize fuzz fuzz-core bench docs lint format wheel test-wheel clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/qz_gradient.py
@@ -20,9 +20,20 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	$(PYTEST) -m "not slow"
 
-# In several runs: what TensorFlow and XLA keep of thousands of programs, 10 GB in a process, is given back between them.
+# Slow tests too, in $(PARTS) runs: what TensorFlow and XLA keep of thousands of programs is given back between them.
+slow = failed=0; for part in $(PARTS); do $(PYTEST) -m slow --durations=10 --part $$part/$(words $(PARTS)) --share $(SHARE) || failed=1; done; exit $$failed
+
+# Of the cases of each of them every seventh (no size of a product). Another SHARE, from 2/7 to 7/7, has others.
+test-all: SHARE = 1/7
+test-all: PARTS = 1 2
 test-all: test
-	failed=0; for part in 1 2 3 4 5 6 7 8; do $(PYTEST) -m slow --durations=10 --part $$part/8 || failed=1; done; exit $$failed
+	$(slow)
+
+# All cases: about an hour.
+test-every: SHARE = 1/1
+test-every: PARTS = 1 2 3 4 5 6 7 8
+test-every: test
+	$(slow)
 
 # The C++ without TensorFlow under AddressSanitizer and UBSan, and what threads do at once under ThreadSanitizer.
 sanitize: $(VENV)/installed

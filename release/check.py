@@ -39,7 +39,7 @@ def checks(version):
     yield "tests/data has a model that this version saved (`python tests/stored_model.py`)", formats["version"] == version
     yield "`make lint` is content", succeeds("make", "lint")
     yield "`make docs` is content", succeeds("make", "docs")
-    yield "`make test-all` passes", succeeds("make", "test-all")
+    yield "`make test-every` passes", succeeds("make", "test-every")
     yield "`make test-wheel` passes", succeeds("make", "test-wheel")
     wheels = list((ROOT / "build/wheel/dist").glob(f"tfqz-{version}-*.whl"))
     yield "there is a wheel of this version", len(wheels) == 1

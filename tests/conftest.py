@@ -2,6 +2,7 @@
 
 import collections
 import importlib.util
+import inspect
 import mmap
 import os
 import zlib
@@ -58,15 +59,18 @@ def simd(request, monkeypatch):
 
 def pytest_addoption(parser):
     parser.addoption("--part", default="1/1", metavar="K/N", help="the K-th of N parts of the modules, each in processes of its own")
+    parser.addoption("--share", default="1/1", metavar="K/N", help="of each test's slow cases the K-th, and every N-th from there on")
 
 
 def pytest_collection_modifyitems(config, items):
+    keep(config, items, [item for item in items if not is_no_case(item)])
     for item in items:
         if "random-200" in item.name and "graph" in item.name:
             item.add_marker(pytest.mark.skip(reason="half a minute in TensorFlow's ops; test_xla.py compiles it"))
         words = [word for mark in item.iter_markers("slow_if") for word in mark.args]
         if any(word in item.name for word in words) or ("random-60" in item.name and "graph" in item.name):
             item.add_marker(pytest.mark.slow)
+    keep(config, items, share_of(items, *map(int, config.getoption("share").split("/"))))
     # Modules of slow tests first: at the end there should be nothing long that one process is left with.
     slow = collections.defaultdict(list)
     for item in items:
@@ -75,8 +79,33 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: -share[item.path])
     k, parts = map(int, config.getoption("part").split("/"))
     chosen = set(list(dict.fromkeys(item.path for item in items))[k - 1 :: parts])
-    config.hook.pytest_deselected(items=[item for item in items if item.path not in chosen])
-    items[:] = [item for item in items if item.path in chosen]
+    keep(config, items, [item for item in items if item.path in chosen])
+
+
+def keep(config, items, kept):
+    left = set(kept)
+    config.hook.pytest_deselected(items=[item for item in items if item not in left])
+    items[:] = kept
+
+
+def is_no_case(item):
+    """Whether a mark `no_case_if` leaves its parameters out: cases that can't fail apart from others."""
+    conditions = (mark.args[0] for mark in item.iter_markers("no_case_if"))
+    return any(condition(*(item.callspec.params[name] for name in inspect.signature(condition).parameters)) for condition in conditions)
+
+
+def share_of(items, k, shares):
+    """Those that aren't slow, and the k-th of so many shares of the slow cases of each test, at least one. Which is the first differs
+    between tests; all shares together are all cases."""
+    slow = collections.defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("slow") is not None:
+            slow[item.nodeid.split("[")[0]].append(item)
+    others = set()
+    for name, cases in slow.items():
+        first, step = k - 1 + zlib.crc32(name.encode()), min(shares, len(cases))
+        others.update(case for i, case in enumerate(cases) if (i - first) % step)
+    return [item for item in items if item not in others]
 
 
 @pytest.fixture

@@ -184,9 +184,8 @@ FAILING = [1, 2, 3]
 @pytest.mark.slow_if("graph", "scipy", "xla", "function")
 @pytest.mark.parametrize("how", ["eager", "function", "xla"])
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.no_case_if(lambda how, backend: how == "xla" and backend == "scipy", "calls back into Python")
 def test_failures_harm_no_other_element(kind, how, backend):
-    if how == "xla" and backend == "scipy":
-        pytest.skip("calls back into Python")
     given = [tf.constant(x) for x in mixed_batch(kind)]
     others = np.delete(np.arange(5), FAILING)
 
@@ -259,10 +258,9 @@ def test_unknown_shapes(kind):
 
 @pytest.mark.slow_if("graph", "discrete")
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.no_case_if(lambda backend: backend == "scipy", "calls back into Python")
 def test_compiled(kind, backend):
     """Value, gradient and second derivative by XLA, of a second and a third value."""
-    if backend == "scipy":
-        pytest.skip("calls back into Python")
     given = problem(np.random.default_rng(1), 4, 2, "complex128", descriptor=True)
     f = weighted(kind, given, backend)
     moves = [tf.constant(x) for x in several.like(np.random.default_rng(3), given)]

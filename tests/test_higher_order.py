@@ -65,16 +65,16 @@ def close(got, expected, tolerance):
     return all(np.abs(np.asarray(x) - y).max() < tolerance * scale for x, y in zip(got, expected))
 
 
-def only_native_eagerly(backend, in_graph):
-    if backend != "native" and not in_graph:
-        pytest.skip("half a minute for the derivatives that all backends share")
+ONLY_NATIVE_EAGERLY = pytest.mark.no_case_if(
+    lambda backend, in_graph: backend != "native" and not in_graph, "half a minute for the derivatives that all backends share"
+)
 
 
 @pytest.mark.slow_if("-graph]", "-scipy]", "complex128-complex-eager")
 @pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
 @pytest.mark.parametrize("dtype, output", [("float64", "real"), ("complex128", "complex")])
+@ONLY_NATIVE_EAGERLY
 def test_derivatives(dtype, output, in_graph, backend):
-    only_native_eagerly(backend, in_graph)
     wrap = tf.function if in_graph else lambda f: f
     problem = Problem(np.random.default_rng(11), dtype, output, backend)
     a, b = problem.a, problem.b
@@ -133,11 +133,10 @@ def test_second_derivatives_of_solvers_through_nested_functions(name, rng):
 
 @pytest.mark.slow_if("scipy")
 @pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.no_case_if(lambda backend: backend == "graph", "minutes for what is vectorised as for the other backends")
+@ONLY_NATIVE_EAGERLY
 def test_jacobians(in_graph, backend, rng):
     """tape.jacobian and tape.batch_jacobian, vectorised and not, against central differences."""
-    only_native_eagerly(backend, in_graph)
-    if backend == "graph":
-        pytest.skip("minutes for what is vectorised as for the other backends")
     A, B = tf.constant(deviates(rng, (3, 3, 3), "float64")), tf.constant(deviates(rng, (3, 3, 3), "float64"))
     expected = np.zeros((3, 3, 3, 3, 3))
     h = 1e-6

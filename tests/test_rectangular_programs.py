@@ -33,10 +33,9 @@ def of_weights(rng, function, a, b):
 
 @pytest.mark.slow_if("complex128")
 @pytest.mark.parametrize("m, n, rank", [(3, 5, None), (5, 3, None), (4, 5, 2)])
+@pytest.mark.no_case_if(lambda rank, dtype, backend: backend != "native" and (dtype, rank) != ("float64", 2), "the same code")
 def test_batches(m, n, rank, dtype, rng, backend):
     """Broadcast as of square pencils; each element has its own factors and gradient, which for a single one of many add up."""
-    if backend != "native" and (dtype, rank) != ("float64", 2):
-        pytest.skip("the same code")
     a, b = deviates(rng, (2, 1, m, n), dtype), deviates(rng, (3, m, n), dtype)
 
     def ordered(a, b):
@@ -75,10 +74,11 @@ XLA = [*[(Rectangular(m, n, 0, lacks), None) for m, n in ((3, 5), (5, 3)) for la
 @pytest.mark.slow_if("graph", "3x5-0-1", "5x3-0-1", "float64-native-5x3", "complex128-native-3x5", "complex128-native-4x5")
 @pytest.mark.parametrize("case, rank", XLA, ids=lambda x: str(x))
 @pytest.mark.parametrize("backend", ["native", "graph"], indirect=True)
+@pytest.mark.no_case_if(
+    lambda case, dtype, backend: backend == "graph" and (dtype, case.lacks_b, case.n) != ("float64", 0, 5), "long to compile"
+)
 def test_compiled(case, rank, dtype, rng, backend, request):
     """Values and gradients are those of eager code, for a second pencil too."""
-    if backend == "graph" and (dtype, case.lacks_b, case.n) != ("float64", 0, 5):
-        pytest.skip("long to compile")
     if backend == "graph" and rank:
         request.applymarker(pytest.mark.xfail(strict=True, reason="XLA's singular vectors have seven digits"))
     weights = [deviates(rng, x.shape, dtype) for x in tfqz.qz(*case(dtype), rank=rank)]
@@ -133,10 +133,9 @@ def test_jacobian_and_vectorized_map(m, n, rank, dtype, rng):
 
 
 @pytest.mark.parametrize("m, n, rank", [(3, 5, None), (5, 3, None), (4, 5, 3)])
+@pytest.mark.no_case_if(lambda rank, backend: backend != "native" and rank is None, "the same code")
 def test_complex_factors_of_real_pencils(m, n, rank, rng, backend):
     """Triangular, with the real gradients that the real form has for what both know."""
-    if backend != "native" and rank is None:
-        pytest.skip("the same code")
     a, b = rng.standard_normal((2, m, n))
     a[:2, :2] += 3 * np.array([[0, 1], [-1, 0]])
     s, t, q, z = tfqz.qz(a, b, "complex", rank=rank, backend=backend)
@@ -243,10 +242,9 @@ class Saved(tf.Module):
 @pytest.mark.slow_if("graph", "None")
 @pytest.mark.parametrize("rank", [None, 2])
 @pytest.mark.parametrize("backend", ["native", "graph"], indirect=True)
+@pytest.mark.no_case_if(lambda rank, backend: backend == "graph" and rank is None, "longer than with a rank")
 def test_saved_model(rank, backend, tmp_path, rng):
     """Values, saved gradients, and gradients through what was loaded; wide, square and tall."""
-    if backend == "graph" and rank is None:
-        pytest.skip("longer than with a rank")
     module = Saved(rank, backend)
     tf.saved_model.save(module, tmp_path)
     loaded = tf.saved_model.load(tmp_path)
@@ -262,10 +260,9 @@ def test_saved_model(rank, backend, tmp_path, rng):
 
 
 @pytest.mark.parametrize("n", [1, 4])
+@pytest.mark.no_case_if(lambda n, dtype, backend: backend != "native" and (dtype, n) != ("float64", 4), "the same code")
 def test_square_pencils_of_unknown_shape(n, dtype, rng, backend):
     """To the last bit what the call for square pencils returns; eigenvalues alone, which that computes without Q and Z, nearly."""
-    if backend != "native" and (dtype, n) != ("float64", 4):
-        pytest.skip("the same code")
     a, b = deviates(rng, (2, 3, n, n), dtype)
 
     def all_of_them(a, b):

@@ -101,10 +101,12 @@ def assert_close(got, expected, tolerance=1e-10):
 @pytest.mark.slow_if("graph", "scipy", "function", "alpha", "eigvals", "vectors", "-qz", "schur")
 @pytest.mark.parametrize("how", ["eager", "function", "function inside"])
 @pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.no_case_if(
+    lambda name, how, backend: name != "ordqz" and (how != "eager" or (name != "alpha" and backend != "native")),
+    "attached as that of ordqz is",
+)
 def test_tapes_and_accumulators(name, how, backend):
     """First derivatives, and the four ways to second ones."""
-    if name != "ordqz" and (how != "eager" or (name != "alpha" and backend != "native")):
-        pytest.skip("attached as that of ordqz is")
     f = value_of(name, backend)
     expected = difference(gradient(f))
     if how == "function inside":
@@ -131,10 +133,12 @@ def test_every_op_has_a_converter():
 
 @pytest.mark.slow_if("graph", "scipy", "vectors", "schur", "projector", "alpha", "-qz")
 @pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.no_case_if(
+    lambda name, backend: backend == "graph" and name not in ("eigvals", "schur"),
+    "minutes to vectorise the loops of QZ in ops; what is attached is the same",
+)
 def test_vectorized(name, backend):
     """Values and gradients of one op for all iterations are those of one for each, and so are gradients inside, and Jacobians."""
-    if backend == "graph" and name not in ("eigvals", "schur"):
-        pytest.skip("minutes to vectorise the loops of QZ in ops; what is attached is the same")
     f = value_of(name, backend)
     one_by_one = np.stack([gradient(f)(a).numpy() for a in AS])
     loops = backend != "native"  # SciPy is called once for each iteration
@@ -145,15 +149,16 @@ def test_vectorized(name, backend):
         return
     y = lambda a: FUNCTIONS[name](a, backend)
     assert_close(jacobian(y, True)(A), jacobian(y, False)(A))
+    if loops:
+        return
     of_squares = lambda vectorized: gradient(lambda a: tf.reduce_sum(jacobian(y, vectorized)(a) ** 2))
     assert_close(of_squares(True)(A), of_squares(False)(A))
 
 
 @pytest.mark.slow_if("scipy")
+@pytest.mark.no_case_if(lambda backend: backend == "graph", "minutes to vectorise the loops of QZ in ops")
 def test_vectorized_with_batches_that_broadcast(backend):
     """Iterations come before the batch of either argument."""
-    if backend == "graph":
-        pytest.skip("minutes to vectorise the loops of QZ in ops")
     a, batch = AS, tf.stack([B, B + 0.1 * C])
     f = lambda a, b: tfqz.deflating_subspace(*nearly_triangular(a, b), last, backend=backend).right_projector
 
@@ -217,10 +222,9 @@ def test_programs(program, backend):
 
 
 @pytest.mark.slow
+@pytest.mark.no_case_if(lambda backend: backend == "scipy", "a host call lives in its process alone; test_saved_model.py")
 def test_saved_and_loaded(backend, tmp_path):
     """A loaded function has first and second derivatives, by tapes and accumulators."""
-    if backend == "scipy":
-        pytest.skip("a host call lives in its process alone; test_saved_model.py")
     f = value_of("ordqz", backend)
     module = tf.Module()
     module.f = tf.function(f, input_signature=[tf.TensorSpec([N, N], tf.float64)])
