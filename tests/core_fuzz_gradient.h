@@ -24,10 +24,14 @@ inline View strictly_lower(View X) {
   return X;
 }
 
-// The smallest distance of two eigenvalues, as 1: orthogonal, 0: equal; 0 where one is 0/0.
-inline Long separation(const View& S, const View& T_) {
+// The smallest distance of two eigenvalues, as 1: orthogonal, 0: equal; 0 where one is 0/0 up to rounding.
+template <typename T>
+Long separation(const View& S, const View& T_) {
   Long least = 1;
+  const Long of_s = norm(S), of_t = norm(T_), zero = Long(4) * S.rows * std::numeric_limits<Real<T>>::epsilon();
+  const auto over = [](Long size, Long norm) { return norm > 0 ? size / norm : 0; };
   for (int i = 0; i < S.rows; ++i) {
+    if (std::hypot(over(std::abs(S(i, i)), of_s), over(std::abs(T_(i, i)), of_t)) <= zero) return 0;
     for (int j = 0; j < i; ++j) {
       const Long lengths = std::hypot(std::abs(S(i, i)), std::abs(T_(i, i))) * std::hypot(std::abs(S(j, j)), std::abs(T_(j, j)));
       const Long distance = std::abs(product(S(i, i), T_(j, j)) - product(S(j, j), T_(i, i)));
@@ -45,7 +49,7 @@ void require_triangular_solution(bool is_adjoint, const View& S, const View& T_,
   for (int i = 0; i < n; ++i) {
     for (int j = i; j < n; ++j) require(X(i, j) == LongComplex(0) && Y(i, j) == LongComplex(0), "unknowns are strictly lower triangular");
   }
-  const Long distance = separation(S, T_), unknowns = std::max(norm(X), norm(Y));
+  const Long distance = separation<T>(S, T_), unknowns = std::max(norm(X), norm(Y));
   if (distance < 0.01 || unknowns > std::sqrt(std::numeric_limits<Real<T>>::max())) return;
   const Sides left = left_hand_sides(is_adjoint, S, T_, X, Y);
   const Long error = std::max(norm(strictly_lower(left.first - P)), norm(strictly_lower(left.second - R)));

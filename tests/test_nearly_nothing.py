@@ -158,3 +158,15 @@ def test_complements_of_frames_with_denormals(seed):
 
     q = tfqz.qz(matrix(), matrix(), backend="native").q.numpy()
     assert np.abs(q.conj().T @ q - np.eye(12)).max() < 12 * properties.THRESHOLD * np.finfo(np.float64).eps
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_bases_of_frames_with_denormals(dtype, backend):
+    """Phases of entries whose squares are 0."""
+    least = float(np.finfo(dtype).smallest_subnormal)
+    a = np.array([[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, least], [0.015625, 0, 0, 2.6e5 * least]], dtype)
+    subspace = tfqz.deflating_subspace(a, np.diag([1, 1, 0, 1]).astype(dtype), "iuc", backend=backend)
+    assert subspace.dimension == 3
+    for basis, projector in ((subspace.right, subspace.right_projector), (subspace.left, subspace.left_projector)):
+        np.testing.assert_allclose(basis @ tf.linalg.adjoint(basis), projector, atol=50 * np.finfo(dtype).eps)
+        np.testing.assert_allclose(tf.linalg.adjoint(basis) @ basis, np.diag([1, 1, 1, 0]), atol=50 * np.finfo(dtype).eps)

@@ -9,7 +9,7 @@ from tfqz._derivative import convention, equations, triangular
 from tfqz._derivative.attach import differentiable
 from tfqz._derivative.formula import rotation_cotangents
 from tfqz._derivative.gradient import right_hand_sides
-from tfqz._form import blocks, canonical, checks, eigenvalues, tolerances
+from tfqz._form import blocks, canonical, checks, eigenvalues, quotients, tolerances
 from tfqz._form.blocks import masked
 from tfqz._form.products import matmul
 from tfqz._form.types import Matrix, not_converted
@@ -101,9 +101,9 @@ _ROUNDS = 4
 
 def _over_norm(X):
     """X over its Frobenius norm; 0 for 0."""
-    X = X / blocks.of_dtype(blocks.largest(X), X.dtype)
+    X = quotients.over(X, blocks.largest(X))
     norm = tf.sqrt(tf.reduce_sum(tf.abs(X) ** 2, axis=[-2, -1], keepdims=True))
-    return tf.math.divide_no_nan(X, blocks.of_dtype(norm, X.dtype))
+    return quotients.over_no_nan(X, norm)
 
 
 def _inner(xs, ys):

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfqz._form import blocks, checks, tolerances
+from tfqz._form import blocks, checks, quotients, tolerances
 from tfqz._form.blocks import following, preceding
 from tfqz._form.traces import traced
 
@@ -70,11 +70,11 @@ def is_order_lost(labels, alpha, beta, again, new_alpha, new_beta):
 
 def _over_lengths(alpha, beta, norms):
     """alpha and beta, real, over `norms` and their length, and 0 for 0/0, where both are of the size of rounding."""
-    alpha, beta = (blocks.over(x, norm) for x, norm in zip((alpha, tf.math.real(beta)), norms))
+    alpha, beta = (quotients.over(x, norm) for x, norm in zip((alpha, tf.math.real(beta)), norms))
     length = tf.sqrt(tf.abs(alpha) ** 2 + beta**2)
     something = length > tolerances.zero_pair(alpha.dtype, tf.shape(alpha)[-1])
     length = tf.where(something, length, tf.ones_like(length))
-    return [blocks.masked(something, blocks.over(x, length)) for x in (alpha, beta)]
+    return [blocks.masked(something, quotients.over(x, length)) for x in (alpha, beta)]
 
 
 def _largest(x):

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz._form import blocks, tolerances
+from tfqz._form import blocks, quotients, tolerances
 from tfqz._form.blocks import following, masked
 from tfqz._form.products import matmul
 
@@ -49,7 +49,7 @@ def reorder(S, T, Q, Z, labels):
     first = ~blocks.preceding(pair)
     nothing = tf.fill(tf.shape(labels)[:1], False)
     infinite = tf.equal(tf.linalg.diag_part(T), 0)
-    form = _Form(blocks.over(S, norms[0]), blocks.over(T, norms[1]), Q, Z, labels, first, infinite, nothing)
+    form = _Form(quotients.over(S, norms[0]), quotients.over(T, norms[1]), Q, Z, labels, first, infinite, nothing)
     n = tf.shape(S)[-1]
 
     def unsorted(turn, form):
@@ -132,9 +132,9 @@ def _window(X, index, there):
 
 def _normalized(X):
     """X over its norm: equations of both windows count alike, and so does what is left of either."""
-    X = blocks.over(X, blocks.largest(X))
+    X = quotients.over(X, blocks.largest(X))
     norm = tf.sqrt(tf.reduce_sum(tf.abs(X) ** 2, axis=[-2, -1], keepdims=True))
-    return tf.math.divide_no_nan(X, tf.cast(norm, X.dtype))
+    return quotients.over_no_nan(X, norm)
 
 
 def _bases(S, T, there):

@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from tfqz._backends.reflectors import Factors, on_columns, on_rows, product, reflector, size
 from tfqz._backends.shifts import first_column
-from tfqz._form import blocks, tolerances
+from tfqz._form import blocks, quotients, tolerances
 from tfqz._form.blocks import following, masked, preceding
 from tfqz._form.products import matmul
 
@@ -51,7 +51,7 @@ def qz(A, B):
     """
     n = tf.shape(A)[-1]
     norms = [_scale(X) for X in (A, B)]
-    A, B = (_with_margin(blocks.over(X, norm)) for X, norm in zip((A, B), norms))
+    A, B = (_with_margin(quotients.over(X, norm)) for X, norm in zip((A, B), norms))
     S, T, Q, Z, converged = _iterate(_to_hessenberg_triangular(A, B, n), n, _active(A, B))
     if not S.dtype.is_complex:
         S, T, Q, Z = standardize(S, T, Q, Z, blocks.starts(S))

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfqz._form import blocks, tolerances
+from tfqz._form import blocks, quotients, tolerances
 from tfqz._form.products import matvec
 
 
@@ -37,16 +37,16 @@ def lower_triangular(X, count, candidates=None, rows=None):
         else:
             row = tf.gather(rows, j, axis=-1)
         chosen = tf.equal(place, row[..., None])
-        # H = I - 2 v v^H / v^H v with x H = -conj(phase) length e^T for the row x, v = x^H + phase length e.
+        # H = I - 2 v v^H / v^H v with x H = -conj(phase) length e^T for the row x, v = x^H + phase length e; both over the length here.
         x = tf.math.conj(tf.reduce_sum(blocks.masked(chosen[..., None], left), axis=-2))
         unit = tf.one_hot(j, tf.shape(X)[-1], dtype=X.dtype)
-        pivot = tf.reduce_sum(x * unit, axis=-1, keepdims=True)
-        modulus = tf.cast(tf.abs(pivot), X.dtype)
-        phase = tf.where(tf.equal(modulus, 0), tf.ones_like(pivot), tf.math.divide_no_nan(pivot, modulus))
         length = tf.math.real(tf.norm(x, axis=-1, keepdims=True))
         norm = tf.cast(length, X.dtype)
-        v = x + phase * norm * unit
-        weight = tf.math.divide_no_nan(tf.ones_like(norm), norm * (norm + modulus))
+        x = quotients.over_no_nan(x, length)
+        pivot = tf.reduce_sum(x * unit, axis=-1, keepdims=True)
+        phase = quotients.phase(pivot)
+        v = x + phase * unit
+        weight = tf.cast(1 / (1 + tf.abs(pivot)), X.dtype)
         turned = X - matvec(X, v)[..., None] * tf.math.conj(v * weight)[..., None, :]
         turned *= (1 - unit - phase * unit)[..., None, :]
         # The chosen row is known without rounding.

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz._form import blocks, checks
+from tfqz._form import checks, quotients
 
 
 class Factors(NamedTuple):
@@ -23,12 +23,12 @@ def size(X):
 def reflector(x, pivot):
     """[batch, k, k]: a unitary Hermitian H = I - 2 v v^H / v^H v with H x = c e_pivot; the identity for x = 0. x: [batch, k]."""
     scale = tf.reduce_max(size(x), axis=-1, keepdims=True)
-    x = blocks.over(x, tf.where(scale > 0, scale, tf.ones_like(scale)))
+    x = quotients.over(x, tf.where(scale > 0, scale, tf.ones_like(scale)))
     norm = tf.sqrt(tf.reduce_sum(tf.abs(x) ** 2, axis=-1))
     chosen = x[:, pivot]
     modulus = tf.abs(chosen)
     positive = modulus > 0
-    phase = blocks.over(chosen, tf.where(positive, modulus, tf.ones_like(modulus)))
+    phase = quotients.over(chosen, tf.where(positive, modulus, tf.ones_like(modulus)))
     phase = tf.where(positive, phase, tf.ones_like(phase))
     k = checks.inner(x.shape)[-1]
     unit = tf.one_hot(pivot, k, dtype=x.dtype)

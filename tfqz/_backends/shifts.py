@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tfqz._backends.reflectors import size
-from tfqz._form import blocks, tolerances
+from tfqz._form import blocks, quotients, tolerances
 from tfqz._form.blocks import following
 
 
@@ -26,7 +26,7 @@ def first_column(S, T, window, unusual):
     # Squares and products of these may leave the range: all is divided by the length g of (half, sqrt(n12 n21)) first.
     g = tf.maximum(size(half), _root_of_product(n12, n21))
     g = tf.where(g > 0, g, tf.ones_like(g))
-    half, product = blocks.over(half, g), blocks.over(n12, g) * blocks.over(n21, g)
+    half, product = quotients.over(half, g), quotients.over(n12, g) * quotients.over(n21, g)
     discriminant = half * half + product
     if S.dtype.is_complex:
         root = tf.sqrt(discriminant)

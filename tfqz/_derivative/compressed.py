@@ -37,7 +37,7 @@ import tensorflow as tf
 
 from tfqz._derivative import bases, convention
 from tfqz._derivative.attach import attach_gradient, register_rule
-from tfqz._form import blocks, tolerances
+from tfqz._form import blocks, quotients, tolerances
 from tfqz._form.products import matmul, triangular_solve
 
 
@@ -229,7 +229,7 @@ def _null_spaces(T):
 def _projector(X, columns):
     """The orthogonal projector onto what some columns of X span, the others being 0."""
     lengths = tf.reduce_max(tf.abs(X), axis=-2, keepdims=True)
-    X = blocks.over(X, tf.where(lengths > 0, lengths, tf.ones_like(lengths)))
+    X = quotients.over(X, tf.where(lengths > 0, lengths, tf.ones_like(lengths)))
     L = tf.linalg.cholesky(matmul(X, X, adjoint_a=True) + tf.linalg.diag(tf.cast(~columns, X.dtype)))
     Y = triangular_solve(L, tf.linalg.adjoint(X), lower=True)
     projector = matmul(Y, Y, adjoint_a=True)
@@ -278,12 +278,12 @@ def _across_gap(Q_H, Z_H, U, s, V, Y, X, adjoint):
     if adjoint:
         u, v = v, u
     U, V = U[..., k:], V[..., k:]
-    large, small = (blocks.of_dtype(x, Y.dtype) for x in (s[..., None, :k], s[..., k:, None]))
+    s_1, s_2 = s[..., None, :k], s[..., k:, None]
+    large, small = (blocks.of_dtype(x, Y.dtype) for x in (s_1, s_2))
     Y, X = matmul(Y, u), matmul(X, v)
     y, x = matmul(U, Y, adjoint_a=True), matmul(V, X, adjoint_a=True)
-    gap = (large - small) * (large + small)
-    e, f = (tf.math.divide_no_nan(z, gap) for z in (large * y + small * x, small * y + large * x))
-    E, F = (tf.math.divide_no_nan(W - matmul(N, w), large) + matmul(N, z) for N, W, w, z in ((U, Y, y, e), (V, X, x, f)))
+    e, f = (quotients.over_no_nan(z, (s_1 - s_2) * (s_1 + s_2)) for z in (large * y + small * x, small * y + large * x))
+    E, F = (quotients.over_no_nan(W - matmul(N, w), s_1) + matmul(N, z) for N, W, w, z in ((U, Y, y, e), (V, X, x, f)))
     return [matmul(E, v, adjoint_b=True), matmul(F, u, adjoint_b=True)]
 
 

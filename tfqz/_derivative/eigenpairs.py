@@ -29,7 +29,7 @@ import tensorflow as tf
 from tfqz._backends import native as op_library
 from tfqz._derivative import convention, failed, scaled
 from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
-from tfqz._form import blocks, tolerances, turned, vectors
+from tfqz._form import blocks, quotients, tolerances, turned, vectors
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
 
@@ -72,7 +72,7 @@ def _of_any_scale(X, W, Xb):
     """The cotangent of W, of which X is the multiple with columns of length 1 and a real largest entry."""
     conj = tf.math.conj
     along = tf.reduce_sum(conj(X) * Xb, axis=-2)
-    scale = tf.math.divide_no_nan(tf.reduce_sum(conj(X) * W, axis=-2), blocks.to_complex(tf.reduce_sum(_square(W), axis=-2)))
+    scale = quotients.over_no_nan(tf.reduce_sum(conj(X) * W, axis=-2), tf.reduce_sum(_square(W), axis=-2))
     across = Xb - X * blocks.to_complex(tf.math.real(along))[..., None, :]
     return scale[..., None, :] * (across + convention.of_largest_entries(X, tf.math.imag(along)))
 

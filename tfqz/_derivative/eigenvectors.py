@@ -24,7 +24,7 @@ triangular too, so both are `sides` of one computation: tensors [2, ...] with (S
 import tensorflow as tf
 
 from tfqz._derivative.attach import attach_gradient, register_rule
-from tfqz._form import blocks, eigenvalues, tolerances
+from tfqz._form import blocks, eigenvalues, quotients, tolerances
 from tfqz._form.products import matmul
 
 
@@ -105,7 +105,7 @@ def by_eigenvectors(S, T, Q, Z, alphab, betab, ratios, pencil, native):
         of_b = -of_a * to_complex(norm_s / norm_t) * conj(simple.s * inverse(simple.t))
         rest_s, rest_t = tf.zeros_like(alphab), tf.zeros_like(betab)
         if pencil is not None:
-            alphab = tf.math.divide_no_nan(of_quotient, to_complex(beta))
+            alphab = quotients.over_no_nan(of_quotient, beta)
             betab = eigenvalues.beta_cotangent(alpha, tf.cast(beta, betab.dtype), alphab)
     else:
         s, t = alpha * to_complex(1 / norm_s), beta / norm_t

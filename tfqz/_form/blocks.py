@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz._form import checks, tolerances
+from tfqz._form import checks, quotients, tolerances
 
 
 def square_place(S):
@@ -38,11 +38,6 @@ def of_dtype(x, dtype):
 def masked(mask, x):
     """x where the mask is true, else 0. (XLA would compute a mask of numbers when it compiles, and slowly.)"""
     return tf.where(mask, x, tf.zeros_like(x))
-
-
-def over(x, y):
-    """x / y for a real y, without the square of y that a complex quotient may have."""
-    return tf.complex(tf.math.real(x) / y, tf.math.imag(x) / y) if x.dtype.is_complex else x / y
 
 
 def largest(X):
@@ -192,7 +187,7 @@ def split_real(S, T, Q, Z):
 def zero_beta(T):
     """[..., 1, 1], real: t_jj up to this, the precision times the Frobenius norm of T, is 0 where rounding touched it: LAPACK's rule."""
     scale = largest(T)
-    norm = tf.sqrt(tf.reduce_sum(tf.abs(over(T, scale)) ** 2, axis=[-2, -1], keepdims=True))
+    norm = tf.sqrt(tf.reduce_sum(tf.abs(quotients.over(T, scale)) ** 2, axis=[-2, -1], keepdims=True))
     return tolerances.epsilon(T.dtype) * norm * scale
 
 

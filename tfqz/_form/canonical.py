@@ -10,17 +10,17 @@ The rules, which `cc/pencil/canonical.h` has too:
 
 import tensorflow as tf
 
-from tfqz._form import blocks, tolerances
+from tfqz._form import blocks, quotients, tolerances
 
 
 def canonicalize(S, T, Q, Z):
     """The factors [..., n, n] with columns of Q and Z multiplied by the phases, or signs, of the canonical form."""
     conj = tf.math.conj
-    right = conj(_phase(_largest(Z)))[..., None, :]
+    right = conj(quotients.phase(_largest(Z)))[..., None, :]
     S, T, Z = S * right, T * right, _with_positive_largest(Z * right)
     s, t = tf.linalg.diag_part(S), tf.linalg.diag_part(T)
     left = tf.where(tf.not_equal(t, 0), t, tf.where(tf.not_equal(s, 0), s, conj(_largest(Q))))
-    left = _phase(left)
+    left = quotients.phase(left)
     S, T, Q = conj(left)[..., :, None] * S, conj(left)[..., :, None] * T, Q * left[..., None, :]
     # Rounding leaves imaginary parts where the convention has none.
     T = blocks.with_diagonal(T, _modulus(t))
@@ -32,7 +32,7 @@ def canonicalize_schur(T, Z):
     """The factors of an ordinary Schur form, [..., n, n], in canonical form: rule 2, and 2 x 2 blocks [p b; c p], |b| >= |c|."""
     if not T.dtype.is_complex:
         T, Z = _with_equal_diagonals(T, Z)
-    turn = tf.math.conj(_phase(_largest(Z)))
+    turn = tf.math.conj(quotients.phase(_largest(Z)))
     diagonal = tf.linalg.diag_part(T)  # turned forth and back
     T = tf.math.conj(turn)[..., :, None] * T * turn[..., None, :]
     return blocks.with_diagonal(T, diagonal), _with_positive_largest(Z * turn[..., None, :])
@@ -74,7 +74,7 @@ def ties(X):
 
 def with_positive_largest(X):
     """X, [..., n, n], with columns multiplied by phases, or signs, so that the largest entry of each is real and positive."""
-    return _with_positive_largest(X * tf.math.conj(_phase(_largest(X)))[..., None, :])
+    return _with_positive_largest(X * tf.math.conj(quotients.phase(_largest(X)))[..., None, :])
 
 
 def _largest(X):
@@ -92,12 +92,3 @@ def _with_positive_largest(Z):
 def _modulus(x):
     """|x| in the dtype of x."""
     return tf.cast(tf.abs(x), x.dtype)
-
-
-def _phase(x):
-    """x / |x|, and 1 for 0."""
-    modulus = tf.abs(x)
-    safe, one = tf.not_equal(modulus, 0), tf.ones_like(modulus)  # NaN stays NaN
-    once = blocks.over(x, tf.where(safe, modulus, one))
-    # Once more for moduli so small that the quotient is off the unit circle.
-    return tf.where(safe, blocks.over(once, tf.where(safe, tf.abs(once), one)), tf.ones_like(x))

@@ -6,7 +6,7 @@ twice, and for alpha the eigenvalues x + iy and x - iy of [p rho, q; r, s / rho]
 
 import tensorflow as tf
 
-from tfqz._form import blocks, tolerances
+from tfqz._form import blocks, quotients, tolerances
 from tfqz._form.blocks import following, preceding
 from tfqz._form.products import matvec
 
@@ -39,7 +39,7 @@ def quotient(alpha, beta):
     alpha, beta = blocks.masked(known, alpha), blocks.masked(known, beta)
     without_beta = tf.where(tf.equal(alpha, 0), tf.constant(_NAN, alpha.dtype), tf.constant(_INFINITY, alpha.dtype))
     infinite = tf.equal(beta, 0)
-    return tf.where(infinite, without_beta, blocks.over(alpha, tf.where(infinite, tf.ones_like(beta), beta)))
+    return tf.where(infinite, without_beta, quotients.over(alpha, tf.where(infinite, tf.ones_like(beta), beta)))
 
 
 def homogeneous(alpha, beta):

@@ -4,7 +4,7 @@ import functools
 
 import tensorflow as tf
 
-from tfqz._form import blocks
+from tfqz._form import blocks, quotients
 from tfqz._form.traces import traced
 
 # Of float32 and float64: how many bits there are behind the leading one, the integer of that size, the bias of exponents.
@@ -40,7 +40,7 @@ def times(x, exponents):
     what is between x and the product does only where one of these does. The second is a quotient, since TensorFlow's optimizer makes two
     products one, by that of both powers, which may leave the range."""
     product, quotient = _product_and_quotient(exponents, x.dtype.real_dtype)
-    return blocks.over(x * blocks.of_dtype(product, x.dtype), quotient)
+    return quotients.over(x * blocks.of_dtype(product, x.dtype), quotient)
 
 
 def gradually(x, exponents):

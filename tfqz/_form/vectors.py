@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfqz._form import blocks, canonical
+from tfqz._form import blocks, canonical, quotients
 from tfqz._form.products import matmul
 
 
@@ -20,9 +20,9 @@ def unit_ratios(S, T):
     """s_j and t_j, [..., n], complex: the diagonals of triangular S and T, [..., n, n], with |s_j|^2 + |t_j|^2 = 1, but for 0 and 0."""
     s, t = tf.linalg.diag_part(S), tf.linalg.diag_part(T)
     scale = tf.maximum(tf.abs(s), tf.abs(t))  # whose square may be 0
-    s, t = (tf.math.divide_no_nan(x, blocks.to_complex(scale)) for x in (s, t))
-    length = blocks.to_complex(tf.sqrt(tf.abs(s) ** 2 + tf.abs(t) ** 2))
-    return [tf.math.divide_no_nan(x, length) for x in (s, t)]
+    s, t = (quotients.over_no_nan(x, scale) for x in (s, t))
+    length = tf.sqrt(tf.abs(s) ** 2 + tf.abs(t) ** 2)
+    return [quotients.over_no_nan(x, length) for x in (s, t)]
 
 
 def unique(X, S):
