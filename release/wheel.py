@@ -98,13 +98,13 @@ def check_out(folder):
 
 
 def assert_alone(wheel):
-    """Nothing of TensorFlow or OpenBLAS is inside, and no path of this machine."""
+    """Nothing of TensorFlow or OpenBLAS is inside, and no path of this machine, nor of the environment that it was built in."""
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             if ".so" not in name:
                 continue
             assert name.startswith("tfqz/libtfqz_"), name
-            for path in (str(ROOT), sys.prefix, str(Path.home())):
+            for path in (str(ROOT), sys.prefix, str(Path.home()), "site-packages"):
                 assert path.encode() not in archive.read(name), (name, path)
 
 
