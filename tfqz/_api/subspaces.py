@@ -115,9 +115,10 @@ def _bases_and_projectors(Z, Q, count, good, columns, native):
     p = tf.shape(Z)[-1]
     inside = tf.expand_dims(tf.range(p) < tf.expand_dims(count, -1), -2)
     matrix = tf.reshape(good, tf.concat([tf.shape(good), [1, 1]], axis=0))
+    all_good = failed.known_to_be_all(good)
 
     def spanned(X):
-        X = blocks.masked(inside, tf.where(matrix, X, failed.columns_of_identity(X)))
+        X = blocks.masked(inside, X if all_good else tf.where(matrix, X, failed.columns_of_identity(X)))
         projector = matmul(X, X, adjoint_b=True)
         rows, columns_of_X = checks.inner(X.shape)
         if rows != columns_of_X or rows is None:
@@ -128,4 +129,4 @@ def _bases_and_projectors(Z, Q, count, good, columns, native):
         return basis if columns is None else basis[..., :columns], projector
 
     results = [x for pair in zip(*map(spanned, (Z, Q))) for x in pair]
-    return [tf.where(matrix, x, tf.cast(float("nan"), x.dtype)) for x in results]
+    return results if all_good else [tf.where(matrix, x, tf.cast(float("nan"), x.dtype)) for x in results]

@@ -16,6 +16,11 @@ def succeeded(X):
     return tf.reduce_all(tf.math.is_finite(tf.math.real(tf.linalg.diag_part(tf.stop_gradient(X)))), axis=-1)
 
 
+def known_to_be_all(good):
+    """Whether no element failed, as eager code can tell: it then does without what follows for those that did."""
+    return tf.executing_eagerly() and bool(tf.reduce_all(good))
+
+
 def filled(failing, matrices):
     """The matrices, a list of [..., m, n], NaN where `failing`, [...]."""
     if tf.executing_eagerly() and not tf.reduce_any(failing):
@@ -44,6 +49,8 @@ def kept_from_gradients(layout):
         @functools.wraps(pullback)
         def call(*tensors, **options):
             good = succeeded(tensors[0])
+            if known_to_be_all(good):
+                return pullback(*tensors, **options)
             of_vector, of_matrix = good[..., None], good[..., None, None]
             usable, unused = [], tf.fill(tf.shape(good), True)
             for place, (kind, x) in enumerate(zip(kinds, tensors)):
