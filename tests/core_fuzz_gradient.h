@@ -138,6 +138,24 @@ Results<T> cotangents_of_products(const Results<T>& factors, const std::vector<T
   return bars;
 }
 
+// Whether gradients of these factors, computed in double precision, are beyond the range of T, or near: those of long nilpotent chains.
+template <typename T>
+bool beyond_range(const Results<T>& factors, const Results<T>& bars, int count, bool apart, bool eigenvalues) {
+  using Wide = std::conditional_t<std::is_same_v<T, Real<T>>, double, std::complex<double>>;
+  const auto wide = [](const std::vector<T>& x) { return std::vector<Wide>(x.begin(), x.end()); };
+  const auto s = wide(factors.s), t = wide(factors.t), q = wide(factors.q), z = wide(factors.z);
+  const auto sb = wide(bars.s), tb = wide(bars.t), qb = wide(bars.q), zb = wide(bars.z), beta = wide(bars.beta);
+  const std::vector<std::complex<double>> alpha(bars.alpha.begin(), bars.alpha.end());
+  std::vector<Wide> a_bar(s.size()), b_bar(s.size());
+  run(tfqz::QzGradientBatch<Wide>(
+          factors.n, count, apart, {s.data(), t.data(), q.data(), z.data()},
+          {sb.data(), tb.data(), qb.data(), zb.data(), eigenvalues ? alpha.data() : nullptr, eigenvalues ? beta.data() : nullptr},
+          {a_bar.data(), b_bar.data()}, tfqz::one_after_the_other()),
+      count);
+  const auto is_near = [](const Wide& x) { return !(std::abs(x) < std::sqrt(double{std::numeric_limits<Real<T>>::max()})); };
+  return std::any_of(a_bar.begin(), a_bar.end(), is_near) || std::any_of(b_bar.begin(), b_bar.end(), is_near);
+}
+
 template <typename T>
 void fuzz_gradient(Bytes& bytes) {
   const int n = any_size(bytes), count = any_count(bytes, n), options = bytes.byte();
@@ -170,7 +188,10 @@ void fuzz_gradient(Bytes& bytes) {
   const auto plain = [](const auto& x) { return moderate(x, 1e4); };
   if (!plain(a) || !plain(b) || !plain(bars.s) || !plain(bars.t) || !plain(bars.q) || !plain(bars.z)) return;
   if (eigenvalues && (!plain(bars.alpha) || !plain(bars.beta))) return;
-  require(finite(a_bar) && finite(b_bar), "gradients are finite");
+  if (!finite(a_bar) || !finite(b_bar)) {
+    require(std::is_same_v<Real<T>, float> && beyond_range(factors, bars, count, apart, eigenvalues), "gradients are finite");
+    return;
+  }
   for (int k = 0; k < count && products && plain(c) && plain(d); ++k) {
     const auto of = [&](const std::vector<T>& all) { return View(n, n, &all[k * size]); };
     const View S = of(factors.s), T_ = of(factors.t), C = of(c), D = of(d);
