@@ -41,7 +41,7 @@ Long separation(const View& S, const View& T_) {
   return least;
 }
 
-// Cramer's rule for each entry: residuals are as small as rounding times the inverse of the separation.
+// Backward stable: residuals are as small as rounding of the unknowns makes them.
 template <typename T>
 void require_triangular_solution(bool is_adjoint, const View& S, const View& T_, const View& P, const View& R, const View& X,
                                  const View& Y) {
@@ -54,7 +54,7 @@ void require_triangular_solution(bool is_adjoint, const View& S, const View& T_,
   const Sides left = left_hand_sides(is_adjoint, S, T_, X, Y);
   const Long error = std::max(norm(strictly_lower(left.first - P)), norm(strictly_lower(left.second - R)));
   const Long sizes = unknowns * (norm(S) + norm(T_)) + norm(P) + norm(R);
-  require_below(error, rounding<T>(n) / distance * sizes, "triangular equations hold");
+  require_below(error, rounding<T>(n) * sizes, "triangular equations hold");
 }
 
 // The largest |(E, F)| for right-hand sides of length 1 (in Frobenius norms, or a little more), of the adjoint equations; infinite if

@@ -47,6 +47,34 @@ def test_equations(dtype, n, native, rng):
     assert_solved(*factors(rng, n, dtype), rng, native)
 
 
+@pytest.mark.parametrize("distance", [1e-2, 1e-5, 1e-7])
+@pytest.mark.parametrize("pairs", [False, True])
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_solutions_of_nearly_singular_equations(dtype, pairs, distance, native, rng):
+    """As small a residual, also where the solution is much smaller than right-hand sides of its size can have."""
+    if pairs and dtype != "float64":
+        pytest.skip("of real factors")
+    n = 7
+    T, R = (np.triu(deviates(rng, (n, n), dtype)) for _ in "TR")
+    np.fill_diagonal(T, rng.uniform(1, 2, n))
+    np.fill_diagonal(R, np.arange(n))
+    if pairs:
+        for k in (0, 3, 5):
+            T[k, k], T[k, k + 1], R[k, k + 1], R[k + 1, k] = T[k + 1, k + 1] + 0.5, 0, 1 + k, -2.0
+    S = distance * R - 1.25 * T
+    (first, mask), (second, _) = lower_part(rng, S), lower_part(rng, S)
+    size = np.linalg.norm(S) + np.linalg.norm(T)
+    bound = 10 * n * np.finfo(dtype).eps * size * np.linalg.norm([first, second])
+    M, N = mask * (first @ S - S @ second), mask * (first @ T - T @ second)
+    X, V = solve(equations.solve, native, S, T, M, N)
+    assert np.linalg.norm(mask * (X @ S - S @ V) - M) <= bound
+    assert np.linalg.norm(mask * (X @ T - T @ V) - N) <= bound
+    P, R = mask * (first @ adjoint(S) + second @ adjoint(T)), mask * -(adjoint(S) @ first + adjoint(T) @ second)
+    E, F = solve(equations.solve_adjoint, native, S, T, P, R)
+    assert np.linalg.norm(mask * (E @ adjoint(S) + F @ adjoint(T)) - P) <= bound
+    assert np.linalg.norm(mask * (adjoint(S) @ E + adjoint(T) @ F) + R) <= bound
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_pairs_anywhere(first, native, rng):
     """2 x 2 blocks in every other row, those where a block of 16 rows ends among them."""

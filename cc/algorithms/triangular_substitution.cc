@@ -196,15 +196,18 @@ void TriangularSolver<T>::solve_scalar(C s_i, C t_i, C s_j, C t_j, C* first, C* 
     }
     return;
   }
-  if (adjoint_) {
-    const C over = inverse(conjugate(determinant));
-    *first = product(product(conjugate(t_i), p) - product(conjugate(t_j), r), over);
-    *second = product(product(conjugate(s_j), r) - product(conjugate(s_i), p), over);
-  } else {
-    const C over = inverse(determinant);
-    *first = product(product(t_i, p) - product(s_i, r), over);
-    *second = product(product(t_j, p) - product(s_j, r), over);
-  }
+  // The system [a b; c d].
+  const C a = adjoint_ ? conjugate(s_j) : s_j, b = adjoint_ ? conjugate(t_j) : -s_i, c = adjoint_ ? conjugate(s_i) : t_j,
+          d = adjoint_ ? conjugate(t_i) : -t_i, over = inverse(adjoint_ ? conjugate(determinant) : -determinant);
+  const auto solved = [&](C p, C r) {
+    return std::pair(product(product(d, p) - product(b, r), over), product(product(a, r) - product(c, p), over));
+  };
+  const auto [x, y] = solved(p, r);
+  // Where eigenvalues are near this leaves a residual, for which it is solved once more: later entries have it over their own small
+  // determinants, times as large for each.
+  const auto [more_x, more_y] = solved(p - product(a, x) - product(b, y), r - product(c, x) - product(d, y));
+  *first = x + more_x;
+  *second = y + more_y;
 }
 
 template class TriangularSolver<float>;

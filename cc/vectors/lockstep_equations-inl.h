@@ -7,6 +7,9 @@
 //   s_j E + t_j F = p,   s_i E + t_i F = r   (conjugates),   of the determinant m = s_j t_i - t_j s_i:
 //   E = (t_i p - t_j r) / m,   F = (s_j r - s_i p) / m.
 //
+// Where eigenvalues are near this leaves a residual, for which it is solved once more: later entries have it over their own small
+// determinants, times as large for each.
+//
 // Real pencils have 2 x 2 blocks on the diagonal, each lane at other places. In real arithmetic the entries of E that belong to a block of
 // rows I, or of columns J, are found together:  E S_J^T + F T_J = p,  S_I^T E + T_I F = r.  With blocks balanced so that T_J and T_I are
 // multiples b_J and b_I of the identity, as in all entries outside of blocks,
@@ -77,8 +80,10 @@ void solve_adjoint(int n, Field<const Lanes<std::complex<R>>> S, Field<const Lan
       const N p = sides.p + sides.q, r = sides.r + sides.u;
       const N s_i = conj(S(i, i)), t_i = conj(T_(i, i)), s_j = conj(S(j, j)), t_j = conj(T_(j, j));
       const N m = s_j * t_i - t_j * s_i, inverse = inverse_or_zero(abs2(m)) * conj(m);
-      E(i, j) = (t_i * p - t_j * r) * inverse;
-      F(i, j) = (s_j * r - s_i * p) * inverse;
+      const N e = (t_i * p - t_j * r) * inverse, f = (s_j * r - s_i * p) * inverse;
+      const N rest_p = neg_mul_add(t_j, f, neg_mul_add(s_j, e, p)), rest_r = neg_mul_add(t_i, f, neg_mul_add(s_i, e, r));
+      E(i, j) = e + (t_i * rest_p - t_j * rest_r) * inverse;
+      F(i, j) = f + (s_j * rest_r - s_i * rest_p) * inverse;
     }
   }
 }
@@ -235,7 +240,7 @@ class RealEquations {
     constexpr int kRows = kTwoRows ? 2 : 1, kColumns = kTwoColumns ? 2 : 1, kLast = kRows - 1;
     using Block = V[kRows][kColumns];
     const int top = i - kLast;
-    Block p, r, of_e, of_f;
+    Block p, r;
     for (int a = 0; a < kRows; ++a) {
       for (int c = 0; c < kColumns; ++c) {
         p[a][c] = sides[a + 2 - kRows].p[c];
@@ -245,16 +250,15 @@ class RealEquations {
       }
     }
     const V t_i = T_(i, i), t_j = T_(j, j);
-    for (int a = 0; a < kRows; ++a) {
-      for (int c = 0; c < kColumns; ++c) {
-        of_e[a][c] = neg_mul_add(t_j, r[a][c], t_i * p[a][c]);
-        V x = S(j + c, j + c) * r[a][c];
-        if (kTwoColumns) x = mul_add(S(j + c, j + 1 - c), r[a][kColumns - 1 - c], x);
-        x = neg_mul_add(S(top + a, top + a), p[a][c], x);
-        if (kTwoRows) x = neg_mul_add(S(top + 1 - a, top + a), p[kLast - a][c], x);
-        of_f[a][c] = x;
-      }
-    }
+    // Entries of X S_J^T and of S_I^T X.
+    const auto by_s_j = [&](const Block& X, int a, int c) HWY_ATTR {
+      const V x = S(j + c, j + c) * X[a][c];
+      return kTwoColumns ? mul_add(S(j + c, j + 1 - c), X[a][kColumns - 1 - c], x) : x;
+    };
+    const auto by_s_i = [&](const Block& X, int a, int c) HWY_ATTR {
+      const V x = S(top + a, top + a) * X[a][c];
+      return kTwoRows ? mul_add(S(top + 1 - a, top + a), X[kLast - a][c], x) : x;
+    };
     const V m = neg_mul_add(t_j, centre_[i], centre_[j] * t_i), m2 = m * m;
     const V y_m = kTwoColumns ? t_i * y_[j] : zeros<V>(), y_n = kTwoRows ? t_j * y_[top] : zeros<V>(), sum = y_n + y_m,
             difference = y_n - y_m;
@@ -268,7 +272,7 @@ class RealEquations {
       of_m = (m + m) / divisor;
     }
     if constexpr (kTwoRows) N[0][0] = t_j * half_[top], N[0][1] = t_j * S(i, top), N[1][0] = t_j * S(top, i), N[1][1] = -N[0][0];
-    const auto solved = [&](const Block& C, Field<V> X) HWY_ATTR {
+    const auto solve_one = [&](const Block& C, Block* X) HWY_ATTR {
       Block x;
       for (int a = 0; a < kRows; ++a) {
         for (int c = 0; c < kColumns; ++c) {
@@ -281,14 +285,38 @@ class RealEquations {
         for (int c = 0; c < kColumns; ++c) {
           V y = x[a][c];
           if constexpr (kTwoColumns) y = neg_mul_add(of_m, mul_add(x[a][1], M[1][c], x[a][0] * M[0][c]), of_same * y);
-          const auto here = (a < kLast ? row_second : !row_first) & (c > 0 ? first : i == j + 1 ? !(first | second) : !second);
-          V& entry = X(top + a, j + c);
-          entry = select(here, over * y, entry);
+          (*X)[a][c] = over * y;
         }
       }
     };
-    solved(of_e, E);
-    solved(of_f, F);
+    const auto solve_both = [&](const Block& P, const Block& R_, Block* e, Block* f) HWY_ATTR {
+      Block of_e, of_f;
+      for (int a = 0; a < kRows; ++a) {
+        for (int c = 0; c < kColumns; ++c) {
+          of_e[a][c] = neg_mul_add(t_j, R_[a][c], t_i * P[a][c]);
+          of_f[a][c] = by_s_j(R_, a, c) - by_s_i(P, a, c);
+        }
+      }
+      solve_one(of_e, e);
+      solve_one(of_f, f);
+    };
+    Block e, f, rest_e, rest_f, rest_p, rest_r;
+    solve_both(p, r, &e, &f);
+    for (int a = 0; a < kRows; ++a) {
+      for (int c = 0; c < kColumns; ++c) {
+        rest_p[a][c] = neg_mul_add(t_j, f[a][c], p[a][c] - by_s_j(e, a, c));
+        rest_r[a][c] = neg_mul_add(t_i, f[a][c], r[a][c] - by_s_i(e, a, c));
+      }
+    }
+    solve_both(rest_p, rest_r, &rest_e, &rest_f);
+    for (int a = 0; a < kRows; ++a) {
+      for (int c = 0; c < kColumns; ++c) {
+        const auto here = (a < kLast ? row_second : !row_first) & (c > 0 ? first : i == j + 1 ? !(first | second) : !second);
+        V &of_e = E(top + a, j + c), &of_f = F(top + a, j + c);
+        of_e = select(here, e[a][c] + rest_e[a][c], of_e);
+        of_f = select(here, f[a][c] + rest_f[a][c], of_f);
+      }
+    }
   }
 
   const int n_;

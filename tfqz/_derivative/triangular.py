@@ -83,7 +83,7 @@ def _substitute(S, T, first, second, *, adjoint, ordinary):
         below = i[:, None] - i[None, :]
         return below > 0 if frames is None else (below > 0) & (tf.not_equal(below, 1) | tf.equal(_at(I, frames.H, 1), 0))
 
-    inverse = _inverses(blocks.bands(diagonal)[0], lower, n, adjoint, ordinary)
+    systems = _systems(blocks.bands(diagonal)[0], lower, n, adjoint, ordinary)
     diagonal = blocks.with_diagonal(diagonal, tf.zeros_like(diagonal[..., 0]))
     if adjoint:
         coefficients, diagonal = tf.linalg.adjoint(coefficients), tf.linalg.adjoint(diagonal)
@@ -110,7 +110,7 @@ def _substitute(S, T, first, second, *, adjoint, ordinary):
             if frames is not None:
                 residuals = frames.enter(residuals, I, J, adjoint)
             left, right = _at(I, lefts, 2), _at(J, rights, 2)
-            block = _substitute_within_block(left, right, residuals, inverse(I, J), tf.equal(I, J), adjoint)
+            block = _substitute_within_block(left, right, residuals, systems(I, J), tf.equal(I, J), adjoint)
             if frames is not None:
                 block = frames.leave(block, I, J, adjoint)
             here = tf.equal(tf.range(count), I)[:, None, None]
@@ -124,7 +124,7 @@ def _substitute(S, T, first, second, *, adjoint, ordinary):
     return [window.join(x) for x in _both(tf.reshape(unknowns, [2, batch, total, total]))]
 
 
-def _substitute_within_block(left, right, residuals, inverse, on_diagonal, adjoint):
+def _substitute_within_block(left, right, residuals, systems, on_diagonal, adjoint):
     """Solves for one block of the unknowns, [2, batch, size, size], given what the others leave of the right-hand sides.
 
     Subdiagonal after subdiagonal takes the place of the right-hand sides, of which its products with the coefficients are taken. In a
@@ -134,7 +134,7 @@ def _substitute_within_block(left, right, residuals, inverse, on_diagonal, adjoi
       left: [2, batch, size, 3 size], and right: [2, batch, 3 size, size], the coefficients that stand on either side of the block,
         without their diagonals and with `size` columns, or rows, of zeros before and behind them.
       residuals: two tensors [batch, size, size].
-      inverse: [2, 2, batch, size, size].
+      systems: [2, 2, 2, batch, size, size], as `_systems` makes them.
     """
 
     def solve_subdiagonal(step, first, second):
@@ -147,8 +147,15 @@ def _substitute_within_block(left, right, residuals, inverse, on_diagonal, adjoi
             """(i, i - c) for all i."""
             return tf.gather(blocks.flattened(x), place, axis=-1)
 
-        by_first, by_second = _both(entries(inverse), axis=0 if adjoint else 1)
-        new = by_first * entries(first) + by_second * entries(second)
+        of_sides, of_unknowns = (0, 1) if adjoint else (1, 0)
+        inverse, system = _both(entries(systems))
+        (by_first, by_second), (of_first, of_second) = _both(inverse, axis=of_sides), _both(system, axis=of_unknowns)
+        p, r = entries(first), entries(second)
+        new = by_first * p + by_second * r
+        # Where eigenvalues are near this leaves a residual, for which it is solved once more: later entries have it over their own small
+        # determinants, times as large for each.
+        p, r = _both(tf.stack([p, r]) - of_first * new[0] - of_second * new[1])
+        new += by_first * p + by_second * r
         new = blocks.masked((i >= c) & (i - c < size), new)
         by_row = new[..., :, None]
         by_column = tf.slice(tf.pad(new, [[0, 0], [0, 0], [size, size]]), [0, 0, size + c], [2, batch, size])[..., None, :]
@@ -229,8 +236,9 @@ class _Frames(NamedTuple):
         return tf.math.real(tf.stack([matmul(x, _at(J, right, 1), adjoint_b=True) for x, right in zip(pair, rights)]))
 
 
-def _inverses(v, lower, n, adjoint, ordinary):
-    """The (pseudo-)inverse of each element's 2 x 2 system, or of its adjoint, as a function of the block: [2, 2, batch, size, size].
+def _systems(v, lower, n, adjoint, ordinary):
+    """The (pseudo-)inverse of each element's 2 x 2 system, or of its adjoint, and the system itself, as a function of the block:
+    [2, 2, 2, batch, size, size].
 
     The system of (2), for x_ij and v_ij, is [s_j -s_i; t_j -t_i]; that of (3) has its conjugate transpose.
 
@@ -249,7 +257,7 @@ def _inverses(v, lower, n, adjoint, ordinary):
     singular = blocks.masked(~zero, tf.stack([tf.zeros_like(s), t]) if ordinary else v)
     square = tf.reduce_sum(tf.abs(singular) ** 2, axis=0)
 
-    def inverse(I, J):
+    def systems(I, J):
         def pair(x):
             return _at(I, x, -2)[..., :, None], _at(J, x, -2)[..., None, :]
 
@@ -263,13 +271,14 @@ def _inverses(v, lower, n, adjoint, ordinary):
         by_square = tf.cast(by_square, v.dtype)
         # Nothing is unknown within a diagonal block but what is strictly lower.
         unknown = tf.not_equal(I, J) | lower(I)
-        # Entries [unknown, equation]: the first unknown's have the one of a pair, the second one's the other.
+        # Entries [unknown, equation] of (2): the first unknown's have the one of a pair, the second one's the other.
         is_first = tf.reshape([True, False], [2, 1, 1, 1, 1])
         swapped_i, swapped_j = pair(swapped)
         singular_i, singular_j = pair(singular)
         regular = tf.where(is_first, swapped_i, swapped_j) * by_determinant
         entries = tf.where(equal, tf.math.conj(tf.where(is_first, singular_j, -singular_i)) * by_square, regular)
-        entries = blocks.masked(unknown, entries)
-        return tf.math.conj(entries) if adjoint else entries
+        v_i, v_j = pair(v)
+        both = tf.stack([blocks.masked(unknown, entries), tf.where(is_first, v_j, -v_i)])
+        return tf.math.conj(both) if adjoint else both
 
-    return inverse
+    return systems
