@@ -69,8 +69,14 @@ def assert_homogeneous(compute, rng, shape, dtype, chosen=slice(None)):
     assert all(np.isfinite(x).all() for x in expected)
     for exponents in powers(dtype)[chosen]:
         found = scaled_gradient(compute, a, b, bars, *exponents)
-        for x, y in zip(found, expected):
-            np.testing.assert_array_equal(x, y, err_msg=str(exponents))
+        i, j, k = exponents
+        for x, y, e in zip(found, expected, (i - k, j - k)):
+            x, y = (np.ascontiguousarray(z).view(np.zeros(1, dtype).real.dtype).astype("float64") for z in (x, y))
+            # An entry that happens to be so small has been a denormal in between.
+            limits = np.finfo(dtype)
+            normal = np.abs(y) >= np.ldexp(float(limits.smallest_normal), e)
+            np.testing.assert_array_equal(x[normal], y[normal], err_msg=str(exponents))
+            np.testing.assert_allclose(x, y, rtol=0, atol=np.ldexp(float(limits.smallest_subnormal), e) if not normal.all() else 0)
 
 
 SIZES = {"native": (1, 3, 8, 40, 64), "scipy": (1, 3, 8), "graph": (3,)}

@@ -250,14 +250,14 @@ class RealEquations {
       }
     }
     const V t_i = T_(i, i), t_j = T_(j, j);
-    // Entries of X S_J^T and of S_I^T X.
-    const auto by_s_j = [&](const Block& X, int a, int c) HWY_ATTR {
-      const V x = S(j + c, j + c) * X[a][c];
-      return kTwoColumns ? mul_add(S(j + c, j + 1 - c), X[a][kColumns - 1 - c], x) : x;
+    // x - P S_J^T and x - S_I^T P, an entry. What no block adds is 0 here, and no other rounding.
+    const auto minus_by_s_j = [&](V x, const Block& P, int a, int c) HWY_ATTR {
+      x = neg_mul_add(S(j + c, j + c), P[a][c], x);
+      return kTwoColumns ? neg_mul_add(S(j + c, j + 1 - c), P[a][kColumns - 1 - c], x) : x;
     };
-    const auto by_s_i = [&](const Block& X, int a, int c) HWY_ATTR {
-      const V x = S(top + a, top + a) * X[a][c];
-      return kTwoRows ? mul_add(S(top + 1 - a, top + a), X[kLast - a][c], x) : x;
+    const auto minus_by_s_i = [&](V x, const Block& P, int a, int c) HWY_ATTR {
+      x = neg_mul_add(S(top + a, top + a), P[a][c], x);
+      return kTwoRows ? neg_mul_add(S(top + 1 - a, top + a), P[kLast - a][c], x) : x;
     };
     const V m = neg_mul_add(t_j, centre_[i], centre_[j] * t_i), m2 = m * m;
     const V y_m = kTwoColumns ? t_i * y_[j] : zeros<V>(), y_n = kTwoRows ? t_j * y_[top] : zeros<V>(), sum = y_n + y_m,
@@ -272,6 +272,7 @@ class RealEquations {
       of_m = (m + m) / divisor;
     }
     if constexpr (kTwoRows) N[0][0] = t_j * half_[top], N[0][1] = t_j * S(i, top), N[1][0] = t_j * S(top, i), N[1][1] = -N[0][0];
+    // Adds what L(X) = C has to X.
     const auto solve_one = [&](const Block& C, Block* X) HWY_ATTR {
       Block x;
       for (int a = 0; a < kRows; ++a) {
@@ -285,7 +286,7 @@ class RealEquations {
         for (int c = 0; c < kColumns; ++c) {
           V y = x[a][c];
           if constexpr (kTwoColumns) y = neg_mul_add(of_m, mul_add(x[a][1], M[1][c], x[a][0] * M[0][c]), of_same * y);
-          (*X)[a][c] = over * y;
+          (*X)[a][c] = mul_add(over, y, (*X)[a][c]);
         }
       }
     };
@@ -294,27 +295,32 @@ class RealEquations {
       for (int a = 0; a < kRows; ++a) {
         for (int c = 0; c < kColumns; ++c) {
           of_e[a][c] = neg_mul_add(t_j, R_[a][c], t_i * P[a][c]);
-          of_f[a][c] = by_s_j(R_, a, c) - by_s_i(P, a, c);
+          V x = S(j + c, j + c) * R_[a][c];
+          if (kTwoColumns) x = mul_add(S(j + c, j + 1 - c), R_[a][kColumns - 1 - c], x);
+          of_f[a][c] = minus_by_s_i(x, P, a, c);
         }
       }
       solve_one(of_e, e);
       solve_one(of_f, f);
     };
-    Block e, f, rest_e, rest_f, rest_p, rest_r;
+    Block e, f, rest_p, rest_r;
+    for (int a = 0; a < kRows; ++a) {
+      for (int c = 0; c < kColumns; ++c) e[a][c] = f[a][c] = zeros<V>();
+    }
     solve_both(p, r, &e, &f);
     for (int a = 0; a < kRows; ++a) {
       for (int c = 0; c < kColumns; ++c) {
-        rest_p[a][c] = neg_mul_add(t_j, f[a][c], p[a][c] - by_s_j(e, a, c));
-        rest_r[a][c] = neg_mul_add(t_i, f[a][c], r[a][c] - by_s_i(e, a, c));
+        rest_p[a][c] = neg_mul_add(t_j, f[a][c], minus_by_s_j(p[a][c], e, a, c));
+        rest_r[a][c] = neg_mul_add(t_i, f[a][c], minus_by_s_i(r[a][c], e, a, c));
       }
     }
-    solve_both(rest_p, rest_r, &rest_e, &rest_f);
+    solve_both(rest_p, rest_r, &e, &f);
     for (int a = 0; a < kRows; ++a) {
       for (int c = 0; c < kColumns; ++c) {
         const auto here = (a < kLast ? row_second : !row_first) & (c > 0 ? first : i == j + 1 ? !(first | second) : !second);
-        V &of_e = E(top + a, j + c), &of_f = F(top + a, j + c);
-        of_e = select(here, e[a][c] + rest_e[a][c], of_e);
-        of_f = select(here, f[a][c] + rest_f[a][c], of_f);
+        V &to_e = E(top + a, j + c), &to_f = F(top + a, j + c);
+        to_e = select(here, e[a][c], to_e);
+        to_f = select(here, f[a][c], to_f);
       }
     }
   }
