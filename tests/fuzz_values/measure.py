@@ -187,11 +187,12 @@ def scaled(measured, variant, c, backend, a, b, outputs, failed):
     if i == j == 0:
         return
     found = [x.numpy() for x in call.run(c, backend, times(a, i), times(b, j))]
-    expected = [times(y, of_a * i + of_b * j) for y, (of_a, of_b) in zip(outputs, call.degrees)]
+    exponents = [of_a * i + of_b * j for of_a, of_b in call.degrees]
+    expected = [times(y, e) for y, e in zip(outputs, exponents)]
     # What a denormal of S or T has lost others may have lost with it.
     entire = np.all([properties.without_denormals(x) for x in (*outputs[: len(expected)], *expected)], axis=0)
-    for x, y in zip(found, expected):
-        measured.add(variant, "scaled", properties.equal_where_normal(x[entire], y[entire]))
+    for x, y, e in zip(found, expected, exponents):
+        measured.add(variant, "scaled", properties.equal_where_normal(x[entire], y[entire], e))
 
 
 def of_gradient(measured, variant, c, backend, a, b, outputs, failed):

@@ -230,11 +230,12 @@ def without_denormals(x):
     return np.all((size == 0) | (np.isfinite(size) & (size >= 4 * np.finfo(x.dtype).tiny)), axis=1)
 
 
-def equal_where_normal(found, expected):
-    """The same bits, but for denormals, which may be rounded twice."""
-    least = 2 * np.finfo(found.dtype).smallest_subnormal
+def equal_where_normal(found, expected, exponent=0):
+    """The same bits, but for denormals, which may be rounded twice, of these or of `expected` before it was multiplied by 2^exponent."""
+    limits, power = np.finfo(found.dtype), wide(2.0) ** max(exponent, 0)
+    least = 2 * wide(limits.smallest_subnormal) * power
     for x, y in ((found.real, expected.real), (found.imag, expected.imag)):
-        small = np.abs(y) < 2 * np.finfo(found.dtype).tiny
+        small = np.abs(wide(y)) < 2 * wide(limits.tiny) * power
         if not np.array_equal(x[~small], y[~small]) or np.any(np.abs(wide(x[small]) - wide(y[small])) > least):
             return np.inf
     return 0.0
