@@ -45,7 +45,7 @@ def lower_triangular(X, count, candidates=None, rows=None):
         x = quotients.over_no_nan(x, length)
         pivot = tf.reduce_sum(x * unit, axis=-1, keepdims=True)
         phase = quotients.phase(pivot)
-        v = x + phase * unit
+        v = blocks.masked(length > 0, x + phase * unit)
         weight = tf.cast(1 / (1 + tf.abs(pivot)), X.dtype)
         turned = X - matvec(X, v)[..., None] * tf.math.conj(v * weight)[..., None, :]
         turned *= (1 - unit - phase * unit)[..., None, :]
