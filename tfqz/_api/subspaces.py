@@ -114,8 +114,8 @@ def _bases_and_projectors(Z, Q, count, good, columns, native):
     for elements that are not `good`."""
     p = tf.shape(Z)[-1]
     inside = tf.expand_dims(tf.range(p) < tf.expand_dims(count, -1), -2)
-    matrix = tf.reshape(good, tf.concat([tf.shape(good), [1, 1]], axis=0))
     all_good = failed.known_to_be_all(good)
+    matrix = None if all_good else tf.reshape(good, tf.concat([tf.shape(good), [1, 1]], axis=0))
 
     def spanned(X):
         X = blocks.masked(inside, X if all_good else tf.where(matrix, X, failed.columns_of_identity(X)))

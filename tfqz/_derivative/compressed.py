@@ -282,7 +282,8 @@ def _across_gap(Q_H, Z_H, U, s, V, Y, X, adjoint):
     large, small = (blocks.of_dtype(x, Y.dtype) for x in (s_1, s_2))
     Y, X = matmul(Y, u), matmul(X, v)
     y, x = matmul(U, Y, adjoint_a=True), matmul(V, X, adjoint_a=True)
-    e, f = (quotients.over_no_nan(z, (s_1 - s_2) * (s_1 + s_2)) for z in (large * y + small * x, small * y + large * x))
+    gap = (s_1 - s_2) * (s_1 + s_2)
+    e, f = (quotients.over_no_nan(z, gap) for z in (large * y + small * x, small * y + large * x))
     E, F = (quotients.over_no_nan(W - matmul(N, w), s_1) + matmul(N, z) for N, W, w, z in ((U, Y, y, e), (V, X, x, f)))
     return [matmul(E, v, adjoint_b=True), matmul(F, u, adjoint_b=True)]
 
