@@ -116,6 +116,12 @@ def gradient():
     return outcome(lambda: tape.gradient(f, [a, b]))
 
 
+def solver():
+    a, b = pencil(250, 250)
+    eye = tf.eye(250, dtype=tf.float64)
+    return outcome(lambda: tfqz.solve_continuous_are(a, b, eye, eye))
+
+
 def function():
     a, b = pencil(700, 700)
     f = tf.function(tfqz.qz)

@@ -11,7 +11,7 @@ import pytest
 
 from tfqz import _backends
 
-SLOW = ["batch", "schur", "gradient", "function", "jit", "own_handler", "ignored", "cancelled"]
+SLOW = ["batch", "schur", "gradient", "solver", "function", "jit", "own_handler", "ignored", "cancelled"]
 
 
 # OpenBLAS's buffers are gone long before the process is.
@@ -70,7 +70,7 @@ def test_end_of_the_program(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["batch", "schur", "gradient"])
+@pytest.mark.parametrize("name", ["batch", "schur", "gradient", "solver"])
 def test_eager(name, slow_results):
     assert slow_results[name]["raised"] == "KeyboardInterrupt"
     assert_interrupted(slow_results[name])

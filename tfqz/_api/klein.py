@@ -9,7 +9,7 @@ from tfqz._api import ordqz, selection, systems
 from tfqz._derivative import expectations, failed, linear
 from tfqz._form import blocks, checks, powers, tolerances
 from tfqz._form.products import matmul
-from tfqz._form.traces import traced
+from tfqz._form.traces import in_one_call, traced
 from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
 
 _MODEL = "`a`, `b`, `c` must be a model with one stable solution; got {got} "
@@ -88,19 +88,31 @@ def klein(
     with tf.name_scope(name or "klein"):
         sizes = {"a": "nn", "b": "nn", "c": "nn", "d": "nk"}
         (a, b, c, d), good = systems.arguments({"a": a, "b": b, "c": c, "d": d}, sizes, backend, on_failure)
-        rows, columns, unit, change, *pencil = _pencil(*systems.isolated(good, a, b, c))
-        # Of the reciprocals, the largest of which QZ finds first: hardly any have to be exchanged.
-        outputs, labels = ordqz.reordered(*pencil, "ouc", 1 / (1 + tolerance) - 1, backend, "nan")
+        fixed = [tf.stop_gradient(x) for x in (a, b, c)]
+        known = {"n": checks.inner(a.shape)[-1], "tolerance": tolerance, "backend": backend, "on_failure": on_failure}
+        scales, T, factors, unique, failing = _value(*fixed, good, **known)
+        rows, columns, unit, change = scales
         A, B, C = a * unit, b * unit, c * unit
-        T, M, unique, *problem = _solution(*outputs[:2], *outputs[3:], labels, good, B, C)
-        failing = _failing(*problem, good, checks.inner(a.shape)[-1], backend, on_failure)
-        M, T, of_C = systems.isolated(~failing, M, T, tf.stop_gradient(C))
-        S, *others = backend.factorize(M, of_C, on_failure)[:4]
-        factors = [*failed.filled(failing, [S]), *others]
-        T = expectations.policy(A, B, C, T, factors, backend.schur(T, on_failure), native)
+        T = expectations.policy(A, B, C, T, *factors, native)
         if d is None:
             return Klein(T * change, None, unique)
         return Klein(T * change, _impact(B, C, d * rows, T, failing, native) * columns, unique)
+
+
+@in_one_call
+def _value(a, b, c, good, *, n, tolerance, backend, on_failure):
+    """What `_pencil` scales by; T of the scaled coefficients and the two lists of factors of `expectations.policy`; `unique`; and which
+    elements fail. n: None where it isn't known."""
+    rows, columns, unit, change, *pencil = _pencil(*systems.isolated(good, a, b, c))
+    # Of the reciprocals, the largest of which QZ finds first: hardly any have to be exchanged.
+    outputs, labels = ordqz.reordered(*pencil, "ouc", 1 / (1 + tolerance) - 1, backend, "nan")
+    C = c * unit
+    T, M, unique, *problem = _solution(*outputs[:2], *outputs[3:], labels, good, b * unit, C)
+    failing = _failing(*problem, good, n, backend, on_failure)
+    M, T, C = systems.isolated(~failing, M, T, C)
+    S, *others = backend.factorize(M, C, on_failure)[:4]
+    factors = [*failed.filled(failing, [S]), *others], list(backend.schur(T, on_failure))
+    return (rows, columns, unit, change), T, factors, unique, failing
 
 
 @traced

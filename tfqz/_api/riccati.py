@@ -9,6 +9,7 @@ from tfqz._api import ordqz, riccati_pencils, selection, systems
 from tfqz._api.eigvals import eigvals
 from tfqz._derivative import failed, riccati
 from tfqz._form import blocks, checks
+from tfqz._form.traces import in_one_call
 from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
 
 SIZES = {"a": "nn", "b": "nm", "q": "nn", "r": "mm", "e": "nn", "s": "nm"}
@@ -151,7 +152,7 @@ def lqr(
         good = failed.succeeded(x)
         a, b, _, r, solution, s = _usable((a, b, q, r, x, tf.zeros_like(b) if s is None else s), good)
         native = _backends.choose(backend) is _backends.native
-        gain, closed = riccati.gain(solution, a, b, r, None, s, discrete, native)
+        gain, closed = riccati.feedback(solution, a, b, r, s, discrete=discrete, native=native)
         gain, closed = failed.filled(~good, [gain, closed])
         return LQR(gain, x, eigvals(closed, blocks.identity_like(closed), backend=backend, on_failure="nan"))
 
@@ -164,14 +165,13 @@ def _solve(a, b, q, r, e, s, balanced, backend, on_failure, discrete):
     given = {"a": a, "b": b, "q": q, "r": r, "e": e, "s": s}
     arguments, good = systems.arguments(given, SIZES, backend, on_failure)
     fixed = [None if x is None else tf.stop_gradient(x) for x in arguments]
-    x, factors = _value(fixed, good, balanced, backend, on_failure, discrete)
+    x, factors = _value(*fixed, good, balanced=balanced, backend=backend, on_failure=on_failure, discrete=discrete)
     return arguments, riccati.attach(x, *arguments, factors, discrete, native)
 
 
-def _value(arguments, good, balanced, backend, on_failure, discrete):
-    """The solution and the factors of its Lyapunov equation, NaN for elements that fail. `arguments`: a, b, q, r, e, s without
-    gradients."""
-    a, b, q, r, e, s = arguments
+@in_one_call
+def _value(a, b, q, r, e, s, good, *, balanced, backend, on_failure, discrete):
+    """The solution and the factors of its Lyapunov equation, NaN for elements that fail. The arguments have no gradients."""
     native = backend is _backends.native
     full = a, b, q, r, blocks.identity_like(a) if e is None else e, tf.zeros_like(b) if s is None else s
     usable = _usable(full, good)

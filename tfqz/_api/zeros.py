@@ -7,6 +7,7 @@ from tfqz._api import systems
 from tfqz._api.balance import relative_moduli
 from tfqz._derivative import registration
 from tfqz._form import blocks, checks, powers
+from tfqz._form.traces import in_one_call
 from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
 
 _SIZES = {"a": "nn", "b": "nm", "c": "pn", "d": "pm", "e": "nn"}
@@ -83,10 +84,15 @@ def with_balanced_states(P, N, n, backend):
     A similarity leaves e = I what it is. Rows and columns by themselves, as in `tfqz.balance`, would hide the infinite structure, as
     rounding alone decides on the rank of such an e.
     """
+    return powers.scaled([P, N], *_units(P, N, tf.convert_to_tensor(n), backend=backend))
+
+
+@in_one_call
+def _units(P, N, n, *, backend):
+    """The exponents of the powers of two of rows and columns, [..., n + p] and [..., n + m], int32."""
     sizes = relative_moduli(P, N)
     inputs = tf.reduce_sum(sizes[..., :n, n:], axis=-1, keepdims=True)
     outputs = tf.reduce_sum(sizes[..., n:, :n], axis=-2, keepdims=True)
     loop = systems.matrix_of((sizes[..., :n, :n], inputs), (outputs, tf.zeros_like(tf.reduce_sum(outputs, axis=-1, keepdims=True))))
     exponents = zip(backend.balance(loop, True), (tf.shape(P)[-2], tf.shape(P)[-1]))
-    left, right = (tf.gather(x, tf.minimum(tf.range(size), n), axis=-1) for x, size in exponents)
-    return powers.scaled([P, N], left, right)
+    return [tf.gather(x, tf.minimum(tf.range(size), n), axis=-1) for x, size in exponents]

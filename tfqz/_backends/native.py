@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from tfqz._backends import eigenvectors as eigenvectors_in_ops
 from tfqz._backends import graph, library, scipy
-from tfqz._form import checks
+from tfqz._form import checks, traces
+from tfqz._form.interrupts import as_keyboard_interrupts
 
 
 def why_not():
@@ -120,18 +121,13 @@ def _with_flags(function, **flags):
 def _call(name, matrices, function, vectors=(), numbers=(), lists=None, **attributes):
     """An op with inputs [..., n, n], [..., n] and [...]. `lists`: the last of these, if it takes them in lists."""
     body = b""
-    if not tf.executing_eagerly():  # XLA compiles graphs only
+    if not tf.executing_eagerly() and traces.is_for_xla_too():
         body = _body(function, *(tuple(x.dtype for x in inputs) for inputs in (matrices, vectors, numbers)))
     inputs = [*matrices, *vectors, *numbers]
     if lists is not None:
         inputs = [*inputs[: len(inputs) - sum(map(len, lists))], *lists]
-    try:
+    with as_keyboard_interrupts():
         return tf.nest.flatten(getattr(library.load()[0], f"tfqz_{name}")(*inputs, body=body, **attributes))
-    except RuntimeError as error:
-        # Up to Python 3.11 an interrupt that comes while TensorFlow makes an exception of the interrupted op's status ends up as this.
-        if "REPLACED BY KeyboardInterrupt" in str(error):
-            raise KeyboardInterrupt from None
-        raise
 
 
 @functools.cache

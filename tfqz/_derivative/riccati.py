@@ -52,6 +52,12 @@ def gain(X, a, b, r, e, s, discrete, native):
     return K, a - matmul(b, K)
 
 
+@differentiable
+def feedback(X, a, b, r, s, discrete=False, native=False):
+    """`gain` without a descriptor."""
+    return gain(X, a, b, r, None, s, discrete, native)
+
+
 def weight(X, b, r, discrete):
     """What the gain divides by, [..., m, m]."""
     return r + matmul(b, matmul(X, b), adjoint_a=True) if discrete else r

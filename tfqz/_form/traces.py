@@ -2,11 +2,33 @@
 
 Eagerly a trace saves what dozens of small ops take to be dispatched, in graphs what they take to be made again. Sizes are unknown in it:
 a trace for each size would cost more than it saves, and TensorFlow warns of them.
+
+XLA compiles graphs only. What eager code has traced it never sees, so ops in there needn't carry what it would make of them
+(`_backends/native.py`), which often takes longer to make than all the rest.
 """
 
 import functools
+import threading
 
 import tensorflow as tf
+
+from tfqz._form.interrupts import as_keyboard_interrupts
+
+
+class _Tracing(threading.local):
+    """What is being traced in a thread: whether for eager code alone, and whether something was left out in it for that reason."""
+
+    eager = False
+    reduced = False
+
+
+_tracing = _Tracing()
+
+
+def is_for_xla_too():
+    """Whether XLA may come to compile what is being traced. If not, the caller leaves out what is for XLA."""
+    _tracing.reduced |= _tracing.eager
+    return not _tracing.eager
 
 
 def traced(function):
@@ -14,22 +36,63 @@ def traced(function):
 
     Tensors are positional arguments; all else goes by keyword and is a constant of the trace.
     """
+    whole, reduced = {}, {}
 
-    @functools.cache
-    def trace(ranks, dtypes, options):
+    def make(ranks, dtypes, options, eager):
         # Not of the function itself: arguments that it has and the call has not would become inputs.
         call = tf.function(lambda *tensors: function(*tensors, **dict(options)), autograph=False)
-        with tf.init_scope():
-            return call.get_concrete_function(*(tf.TensorSpec(_sizes(r), d) for r, d in zip(ranks, dtypes)))
+        outer = _tracing.eager, _tracing.reduced
+        _tracing.eager, _tracing.reduced = eager, False
+        try:
+            with tf.init_scope():
+                return call.get_concrete_function(*(tf.TensorSpec(_sizes(r), d) for r, d in zip(ranks, dtypes))), _tracing.reduced
+        finally:
+            _tracing.eager, _tracing.reduced = outer
+
+    def trace(*key):
+        """That of (ranks, dtypes, options)."""
+        eager = tf.executing_eagerly() or _tracing.eager
+        if key in whole:
+            return whole[key]
+        if not (eager and key in reduced):
+            made, is_reduced = make(*key, eager)
+            (reduced if is_reduced else whole)[key] = made
+            if not is_reduced:
+                return made
+        _tracing.reduced |= _tracing.eager
+        return reduced[key]
 
     @functools.wraps(function)
     def call(*tensors, **options):
         # Tapes differentiate a trace as soon as they see its call, whether anybody asks or not.
         tensors = [tf.stop_gradient(x) for x in tensors]
         ranks, dtypes = tuple(x.shape.rank for x in tensors), tuple(x.dtype for x in tensors)
-        outputs = trace(ranks, dtypes, tuple(options.items()))(*tensors)
+        once = trace(ranks, dtypes, tuple(options.items()))
+        if tf.executing_eagerly():
+            with as_keyboard_interrupts():
+                return once(*tensors)
         # Graphs look for derivatives from the outputs on, and would have those of the trace before they meet the inputs.
-        return outputs if tf.executing_eagerly() else tf.nest.map_structure(tf.stop_gradient, outputs)
+        return tf.nest.map_structure(tf.stop_gradient, once(*tensors))
+
+    return call
+
+
+def in_one_call(function):
+    """Decorator for functions of tensors, or None, without a derivative: eagerly a call is one of its trace, `traced`."""
+
+    @traced
+    def once(*tensors, given, **options):
+        found = iter(tensors)
+        return function(*(next(found) if is_given else None for is_given in given), **options)
+
+    @functools.wraps(function)
+    def call(*tensors, **options):
+        if tf.executing_eagerly():
+            try:
+                return once(*(x for x in tensors if x is not None), given=tuple(x is not None for x in tensors), **options)
+            except tf.errors.InvalidArgumentError:
+                pass  # the ops say it themselves, and without the names that TensorFlow has for them in a trace
+        return function(*tensors, **options)
 
     return call
 

@@ -1,0 +1,54 @@
+"""What eager code traces, and when."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfqz
+from tfqz._backends import native
+
+CASES = {
+    "ordqz": lambda a, b: tfqz.ordqz(a, b, "lhp", backend="native").z,
+    "solve_continuous_are": lambda a, b: tfqz.solve_continuous_are(a, b, tf.matmul(b, b, transpose_b=True), IDENTITY, backend="native"),
+    "klein": lambda a, b: tfqz.klein(0.1 * a, 2 * IDENTITY, 0.1 * b, backend="native").policy,
+}
+IDENTITY = tf.eye(3, batch_shape=[1, 1, 1, 1], dtype=tf.float32)
+
+
+def derivative(function, order, a, b):
+    """d/da of the sum of the function's value, or, of order 2, of the sum of that."""
+    with tf.GradientTape() as tape:
+        tape.watch(a)
+        total = tf.reduce_sum(function(a, b) if order == 1 else derivative(function, 1, a, b))
+    return tape.gradient(total, a)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_eager_code_makes_nothing_for_xla_and_xla_has_what_it_needs(monkeypatch, rng, name):
+    """Of a rank and dtype that no other test has, so that all of it is traced here."""
+    if native.why_not() is not None:
+        pytest.skip(native.why_not())
+    a, b = (tf.constant(rng.standard_normal((1, 1, 1, 1, 3, 3)), tf.float32) for _ in range(2))
+    step = functools.partial(derivative, CASES[name], 2)
+
+    def made(*_):
+        raise AssertionError("for XLA, which never sees it")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(native, "_body", made)
+        eager = step(a, b)
+        with pytest.raises(AssertionError, match="XLA"):
+            tf.function(step, autograph=False).get_concrete_function(a, b)
+    compiled = tf.function(step, autograph=False, jit_compile=True)(a, b)
+    np.testing.assert_allclose(compiled, eager, rtol=2e-2, atol=2e-2 * np.max(np.abs(eager)))
+
+
+def test_errors_of_a_trace_are_those_of_its_ops(backend):
+    """No names of functions that users have not written."""
+    eye = np.eye(2)
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        tfqz.solve_continuous_are(np.zeros((2, 2)), np.zeros((2, 1)), eye, [[1.0]], backend=backend)
+    assert "4 eigenvalues of their pencil on the imaginary axis" in str(raised.value)
+    assert "__inference" not in str(raised.value)
