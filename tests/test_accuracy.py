@@ -26,7 +26,7 @@ def test_factors(dtype, n, backend):
             assert oracles.residuals(a, b, *(x.numpy() for x in tfqz.qz(a, b))) < THRESHOLD, kind
 
 
-@pytest.mark.slow_if("graph", "scipy", "float32", "complex128", "complex64-apart")
+@pytest.mark.slow_if("graph", "scipy", "float32", "complex128", "complex64")
 @pytest.mark.parametrize("kind", nearby.KINDS)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
 def test_gradients(dtype, kind, backend):

@@ -133,6 +133,7 @@ def weighted(kind, given, backend=None):
     "discrete-complex",
     "discrete-defective",
     "continuous-indefinite",
+    "continuous-real",
 )
 @pytest.mark.parametrize("name", derivative_cases("continuous"))
 @pytest.mark.parametrize("kind", KINDS)

@@ -18,6 +18,7 @@ def equal(got, expected, backend):
     return np.allclose(got, expected, rtol=0, atol=200 * np.finfo(np.asarray(got).dtype).eps * np.abs(expected).max(initial=0))
 
 
+@pytest.mark.slow_if("graph-float32", "scipy-complex128")
 @pytest.mark.parametrize("dtype", ["float32", "complex128"])
 def test_a_batch_is_its_pencils(dtype, backend, rng):
     a, b = deviates(rng, (2, 3, 5, 5), dtype), deviates(rng, (2, 3, 5, 5), dtype)
@@ -47,7 +48,7 @@ def test_batch_shapes_broadcast(shapes, backend, rng):
         assert got.shape == x.shape and np.allclose(got, summed, rtol=1e-12, atol=1e-12 * np.abs(wide).max())
 
 
-@pytest.mark.slow_if("graph")
+@pytest.mark.slow_if("graph", "scipy-complex64")
 @pytest.mark.parametrize("shape", [(0, 0), (3, 0, 0), (0, 4, 4), (2, 0, 4, 4), (1, 1), (5, 1, 1)])
 @pytest.mark.parametrize("dtype", ["float64", "complex64"])
 def test_empty_and_tiny(shape, dtype, backend, rng):
@@ -100,6 +101,7 @@ def test_in_a_graph_as_eagerly(backend, rng):
         assert np.array_equal(eager, graph)
 
 
+@pytest.mark.slow_if("graph")
 def test_several_at_once(backend, rng):
     """Threads of Python's and ops of one graph, on pencils of several sizes: the results of one after the other."""
     sizes = (3, 8, 20, 70) if backend != "graph" else (3, 8, 12)

@@ -244,6 +244,7 @@ def test_sums_over_clusters(chains, dtype, backend, rng):
     assert np.allclose(da, np.linalg.inv(a).conj().T, atol=1e-6) and np.allclose(db, -inverse.conj().T, atol=1e-6)
 
 
+@pytest.mark.slow_if("scipy-float32", "scipy-complex64", "graph-float32", "graph-complex64")
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
 def test_homogeneous_gradient_at_infinite_eigenvalues(dtype, backend, rng):
     """alpha and beta of a singular B: <C, alpha> + <D, beta> by differences along what leaves B's rank, in double precision."""

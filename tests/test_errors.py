@@ -76,6 +76,7 @@ def wrappers():
     return [lambda f: f, tf.function]
 
 
+@pytest.mark.slow_if("graph-b")
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("culprit", ["a", "b"])
 def test_not_finite(culprit, value, backend, rng):

@@ -37,7 +37,7 @@ def second(f, a, b):
     return gradients(lambda a, b: tf.add_n([tf.reduce_sum(x * WEIGHTS) for x in gradients(f, a, b)]), a, b)
 
 
-@pytest.mark.slow_if("scipy", "graph", "function", "vectors", "homogeneous", "eigvals")
+@pytest.mark.slow_if("scipy", "graph", "function", "vectors", "homogeneous", "eigvals", "ordqz")
 @pytest.mark.parametrize("how", ["eager", "function"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.no_case_if(
@@ -66,6 +66,7 @@ def test_masked(name, how, backend):
     assert np.isfinite(accumulator.jvp(value))
 
 
+@pytest.mark.slow_if("graph")
 def test_not_masked(backend):
     """Who asks for the derivative of what is NaN gets NaN, for that element alone."""
     loss = lambda a, b: tf.reduce_sum(tfqz.qz(a, b, backend=backend, on_failure="nan").z)
@@ -112,7 +113,7 @@ def test_training_goes_on():
     assert all(np.isfinite(w).all() for w in model.get_weights())
 
 
-@pytest.mark.slow_if("graph")
+@pytest.mark.slow_if("graph", "scipy-function")
 @pytest.mark.parametrize("how", ["eager", "function", "xla"])
 @pytest.mark.no_case_if(lambda how, backend: how == "xla" and backend != "native", "programs in TensorFlow ops can't raise errors: NaN")
 def test_another_dimension(how, backend):

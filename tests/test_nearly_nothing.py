@@ -103,6 +103,17 @@ def test_denormals_are_numbers(dtype, backend, rng):
                 assert properties.vectors(a, b, right) <= 1 and properties.vectors(properties.H(a), properties.H(b), left) <= 1
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_blocks_that_underflow(dtype, backend, rng):
+    """Of eigenvalues that are rounding errors of denormal numbers: what isn't in a block is real."""
+    x, y = rng.standard_normal((2, 200, 4, 1))
+    a, b = properties.times((x * y.swapaxes(1, 2)).astype(dtype), np.finfo(dtype).minexp + 2), deviates(rng, (200, 4, 4), dtype)
+    below = np.diagonal(tfqz.qz(a, b, backend=backend).s, -1, 1, 2) != 0
+    in_block = np.pad(below, [(0, 0), (0, 1)]) | np.pad(below, [(0, 0), (1, 0)])
+    alpha = tfqz.eigvals(a, b, True, backend=backend).numpy()[:, 0]
+    assert np.count_nonzero(below) > 10 and np.all(in_block | (alpha.imag == 0))
+
+
 # A pair whose imaginary part is rounding.
 NEARLY_REAL = (
     np.array([[0, 0, 0, 0], [0, 0, 0, 0], [0, -3.662109375e-05, -3.662109375e-05, 0], [0, 0, 0, 0.5]]),
@@ -160,6 +171,7 @@ def test_complements_of_frames_with_denormals(seed):
     assert np.abs(q.conj().T @ q - np.eye(12)).max() < 12 * properties.THRESHOLD * np.finfo(np.float64).eps
 
 
+@pytest.mark.slow_if("graph-complex64")
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_bases_of_frames_with_denormals(dtype, backend):
     """Phases of entries whose squares are 0."""

@@ -279,6 +279,7 @@ CALLS = {
 }
 
 
+@pytest.mark.slow_if("2-4-1-b")
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("m, n, rank, culprit", [(2, 3, None, "a"), (3, 2, None, "b"), (3, 3, 2, "a"), (2, 4, 1, "b")])
 @pytest.mark.no_case_if(lambda name, backend: backend != "native" and name != "qz", "the same code")

@@ -31,7 +31,7 @@ def of_weights(rng, function, a, b):
     return lambda a, b: inner(weights, function(a, b))
 
 
-@pytest.mark.slow_if("complex128")
+@pytest.mark.slow_if("complex128", "3-5-None")
 @pytest.mark.parametrize("m, n, rank", [(3, 5, None), (5, 3, None), (4, 5, 2)])
 @pytest.mark.no_case_if(lambda rank, dtype, backend: backend != "native" and (dtype, rank) != ("float64", 2), "the same code")
 def test_batches(m, n, rank, dtype, rng, backend):
@@ -110,6 +110,7 @@ def test_second_derivative_compiled(rng):
     assert relative_error(tf.function(second, jit_compile=True)(a, b), second(a, b)) < 1e-9
 
 
+@pytest.mark.slow_if("complex128")
 @needs_native
 @pytest.mark.parametrize("m, n, rank", [(2, 3, None), (3, 2, None), (3, 4, 2)])
 def test_jacobian_and_vectorized_map(m, n, rank, dtype, rng):

@@ -91,7 +91,7 @@ def test_second_derivative(case, dtype, rng):
     assert_derivative(first, *pencil.curve(dtype), 1e-7)
 
 
-@pytest.mark.slow_if("9x6", "float64")
+@pytest.mark.slow_if("9x6", "float64", "7x7")
 def test_forward_mode_is_the_adjoint(case, dtype, rng):
     pencil, k = case
     at, direction = pencil.curve(dtype)

@@ -231,7 +231,7 @@ def test_second_derivatives(rng):
         assert forward == pytest.approx(reverse, rel=1e-10)
 
 
-@pytest.mark.slow_if("graph")
+@pytest.mark.slow_if("graph", "float64-real")
 @pytest.mark.parametrize("environment", ["native", "graph"])
 @pytest.mark.parametrize("dtype, output", [("float64", "real"), ("float64", "complex"), ("complex64", "real")])
 def test_under_xla(dtype, output, environment, monkeypatch, rng):
@@ -259,6 +259,7 @@ def test_under_xla(dtype, output, environment, monkeypatch, rng):
         assert np.isfinite(ab).all()
 
 
+@pytest.mark.slow_if("scipy")
 def test_errors(backend, rng):
     a = rng.standard_normal((2, 3, 4, 4))
     with pytest.raises(ValueError, match=r"`a` must be square, \[..., n, n\]; got \(4, 3\)$"):

@@ -60,6 +60,7 @@ def second_order_check(f, a, b, rng, rel):
         assert along(gradient(function, a, b), move) == pytest.approx(float(expected), rel=rel, abs=rel)
 
 
+@pytest.mark.slow_if("scipy")
 @pytest.mark.parametrize("dtype", cases.DOUBLE)
 def test_derivatives_of_bases_and_projectors(dtype, backend, rng):
     a, b = deviates(rng, (5, 5), dtype), deviates(rng, (5, 5), dtype)
@@ -93,6 +94,7 @@ def test_clusters_on_one_side(dtype, cluster, coupled, rng):
     second_order_check(f, a, b, rng, 1e-5)
 
 
+@pytest.mark.slow_if("scipy")
 def test_batches_may_differ_in_dimension(backend, rng):
     b = np.eye(4)
     a = np.stack([np.diag(x) for x in ([-1.0, -2, 3, 4], [1.0, 2, 3, 4], [-1.0, -2, -3, -4])])

@@ -98,7 +98,7 @@ def assert_close(got, expected, tolerance=1e-10):
     assert np.abs(np.asarray(got) - np.asarray(expected)).max() < tolerance * np.abs(expected).max()
 
 
-@pytest.mark.slow_if("graph", "scipy", "function", "alpha", "eigvals", "vectors", "-qz", "schur")
+@pytest.mark.slow_if("graph", "scipy", "function", "alpha", "eigvals", "vectors", "-qz", "schur", "ordqz")
 @pytest.mark.parametrize("how", ["eager", "function", "function inside"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.no_case_if(
@@ -131,7 +131,7 @@ def test_every_op_has_a_converter():
     assert len(names) > 10 and names <= set(pfor._pfor_converter_registry)
 
 
-@pytest.mark.slow_if("graph", "scipy", "vectors", "schur", "projector", "alpha", "-qz")
+@pytest.mark.slow_if("graph", "scipy", "vectors", "schur", "projector", "alpha", "-qz", "basis", "ordqz")
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.no_case_if(
     lambda name, backend: backend == "graph" and name not in ("eigvals", "schur"),
@@ -210,7 +210,7 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.slow_if("graph", "scipy")
+@pytest.mark.slow_if("graph", "scipy", "map_fn", "cond", "function in function", "custom_gradient")
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_programs(program, backend):
     """In a tf.function: what the plain way gives, second derivatives too."""

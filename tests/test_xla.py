@@ -138,6 +138,7 @@ def test_graphs_made_for_unknown_shapes(dtype, backend, rng):
             assert np.abs(expected - got).max() <= 1e-10 * np.abs(expected).max()
 
 
+@pytest.mark.slow_if("complex64")
 @pytest.mark.parametrize("dtype", ["float64", "complex64"])
 def test_nothing_but_the_forward_pass_is_called(dtype, rng):
     """The backward program has no custom call."""

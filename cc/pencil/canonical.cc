@@ -116,6 +116,9 @@ void split_real_blocks(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z) {
 
 template <typename T>
 void drop_underflowing(Matrix<T> S, Matrix<T> T_, Real<T> of_s, Real<T> of_t) {
+  for (int j = 0; j + 1 < S.n; ++j) {
+    if (std::abs(S(j + 1, j)) * of_s == 0) S(j + 1, j) = T(0);
+  }
   for (int j = 0; j < S.n; ++j) {
     if (in_block(S, j)) continue;
     T &s = S(j, j), &t = T_(j, j);

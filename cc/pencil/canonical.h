@@ -33,8 +33,8 @@ bool in_block(Matrix<T> S, int j) {
 template <typename T>
 void split_real_blocks(Matrix<T> S, Matrix<T> T_, Matrix<T> Q, Matrix<T> Z);
 
-// Makes s_jj and t_jj of 1 x 1 blocks 0 where |s_jj| of_s and |t_jj| of_t are: which phases the rules above choose doesn't hang on what
-// isn't there once S and T have been multiplied by these.
+// Makes what is below the diagonal of S, and s_jj and t_jj of 1 x 1 blocks, 0 where it will be once S is multiplied by of_s and T by of_t:
+// neither blocks nor the phases that the rules above choose hang on what isn't there then.
 template <typename T>
 void drop_underflowing(Matrix<T> S, Matrix<T> T_, Real<T> of_s, Real<T> of_t);
 

@@ -123,8 +123,8 @@ HWY_INLINE Lanes<std::complex<R>> phase(Lanes<std::complex<R>> x, Lanes<R>* modu
   return select(some, divided(scaled, length), number<std::complex<R>>(1));
 }
 
-// Makes s_jj and t_jj of 1 x 1 blocks 0 where they will be when S and T are multiplied by these: phases don't hang on what isn't there
-// then.
+// Makes what is below the diagonal of S, and s_jj and t_jj of 1 x 1 blocks, 0 where it will be when S and T are multiplied by these:
+// neither blocks nor phases hang on what isn't there then.
 template <typename T>
 void drop_underflowing(const Group<T>& group, Lanes<Real<T>> of_s, Lanes<Real<T>> of_t) {
   using R = Real<T>;
@@ -133,6 +133,9 @@ void drop_underflowing(const Group<T>& group, Lanes<Real<T>> of_s, Lanes<Real<T>
     phase(x, &modulus);
     return is_zero(factor * modulus);
   };
+  if constexpr (!kComplex<T>) {
+    for (int j = 0; j + 1 < group.n; ++j) group.S.set(j + 1, j, masked(!vanishes(group.S(j + 1, j), of_s), group.S(j + 1, j)));
+  }
   Mask<R> second = of_s < of_s;
   for (int j = 0; j < group.n; ++j) {
     const Mask<R> first = j + 1 < group.n ? !is_zero(group.S(j + 1, j)) : of_s < of_s, block = first | second;

@@ -67,15 +67,21 @@ def near_one(matrices):
 
 
 def without_underflowing(S, T, scales):
-    """S, T, [..., n, n], with 0 for s_jj and t_jj of 1 x 1 blocks of which `back_from_one` makes 0: phases of the canonical form
-    don't hang on what isn't there then."""
+    """S, T, [..., n, n], with 0 for what is below the diagonal, and for s_jj and t_jj of 1 x 1 blocks, where `back_from_one` makes 0 of it:
+    neither blocks nor phases of the canonical form hang on what isn't there then."""
+
+    def vanishes(x, scale):
+        return tf.equal(_magnitude(gradually(tf.abs(x), scale[..., 0])), 0)
+
+    if not S.dtype.is_complex:
+        below = blocks.below(S)
+        S = S - blocks.place_below(blocks.masked(vanishes(below, scales[0]), below))
     start = blocks.starts(S)
     block = start | blocks.preceding(start)
 
     def dropped(X, scale):
         x = tf.linalg.diag_part(X)
-        stays = tf.not_equal(_magnitude(gradually(tf.abs(x), scale[..., 0])), 0)
-        return blocks.with_diagonal(X, blocks.masked(block | stays, x))
+        return blocks.with_diagonal(X, blocks.masked(block | ~vanishes(x, scale), x))
 
     return [dropped(X, scale) for X, scale in zip((S, T), scales)]
 
