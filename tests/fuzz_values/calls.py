@@ -229,9 +229,9 @@ def check_balance(c, backend, a, b, outputs):
     return {"exactly": properties.holds(good)}
 
 
-def solver(run, check):
-    """Of an equation that may have no solution."""
-    return Call(run, (), check, square=True, alone=False, may_refuse=True)
+def solver(run, check, may_refuse=True):
+    """Of an equation that may have no solution, if nothing else is said."""
+    return Call(run, (), check, square=True, alone=False, may_refuse=may_refuse)
 
 
 CALLS = {
@@ -244,5 +244,11 @@ CALLS = {
     "balance": Call(run_balance, (), check_balance),
     "solve_sylvester": solver(solvers.run_sylvester, solvers.check_sylvester),
     "solve_continuous_lyapunov": solver(solvers.run_lyapunov, solvers.check_lyapunov),
+    "solve_continuous_lyapunov, e": solver(solvers.run_descriptor, solvers.check_descriptor),
+    "solve_discrete_lyapunov": solver(solvers.run_stein, solvers.check_stein),
+    "solve_generalized_sylvester": solver(solvers.run_coupled, solvers.check_coupled),
+    "solve_continuous_are": solver(solvers.run_care, solvers.check_care, may_refuse=False),
+    "solve_discrete_are": solver(solvers.run_dare, solvers.check_dare, may_refuse=False),
+    "klein": solver(solvers.run_klein, solvers.check_klein, may_refuse=False),
     "transmission_zeros": solver(solvers.run_zeros, solvers.check_zeros),
 }

@@ -10,8 +10,9 @@ from fuzz_values.measure import Configuration
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
 # How often each is called, of a hundred cases.
-WEIGHTS = {"qz": 27, "ordqz": 18, "eigvals": 12, "eig": 11, "deflating_subspace": 11, "schur": 7, "balance": 3}
-WEIGHTS |= {"solve_sylvester": 4, "solve_continuous_lyapunov": 4, "transmission_zeros": 3}
+WEIGHTS = {"qz": 24, "ordqz": 16, "eigvals": 11, "eig": 10, "deflating_subspace": 10, "schur": 6, "balance": 3}
+WEIGHTS |= {"solve_sylvester": 2, "solve_continuous_lyapunov": 2, "solve_continuous_lyapunov, e": 2, "solve_discrete_lyapunov": 2}
+WEIGHTS |= {"solve_generalized_sylvester": 2, "solve_continuous_are": 3, "solve_discrete_are": 2, "klein": 2, "transmission_zeros": 3}
 LARGEST_ALONE = 16  # up to where results are the same bits alone and in a batch
 LARGEST_IN_OPS = 4  # of backend "graph", which takes seconds
 

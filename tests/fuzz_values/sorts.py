@@ -52,6 +52,9 @@ def broken(sort, tolerance, s, alpha, beta, sdim):
     for of_alpha, of_beta in ((0, 0), (1, 0), (-1, 0), *((direction, 0) for direction in around), (0, 1), (0, -1)):
         moved = (x + far * length * of_alpha) * scales[0], np.maximum(y + far * length * of_beta, 0) * scales[1]
         found.append(labels(sort, tolerance, *moved))
+    for direction in around:  # as beta is real, alpha turns back by what beta has turned by
+        there = y + far * length * direction
+        found.append(labels(sort, tolerance, x * np.exp(-1j * np.angle(there.astype(complex))) * scales[0], np.abs(there) * scales[1]))
     for k, size in oracles.blocks(s):
         for row in found:
             row[k : k + size] = row[k : k + size].max()
