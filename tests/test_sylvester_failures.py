@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import several
 import tensorflow as tf
-from functionals import relative_error
+from functionals import deviates, relative_error
 from test_sylvester import KINDS, SOLVERS, arguments
 
 import tfqz
@@ -62,6 +62,18 @@ def test_without_one_solution_in_a_graph(kind, backend):
     if backend == "native":
         with pytest.raises(tf.errors.InvalidArgumentError, match=text):
             tf.function(function, jit_compile=True)(*given)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_eigenvalues_that_are_anything(dtype, backend, rng):
+    """Of a pencil with a column of zeros but for rounding: its eigenvalue 0/0 is one of any other pencil."""
+    shape, c, f = (20, 4, 4), *deviates(rng, (2, 20, 4, 3), dtype)
+    q, z = (np.linalg.qr(deviates(rng, shape, dtype))[0] for _ in "qz")
+    a, d = (q @ (deviates(rng, shape, dtype) * np.array([1, 0, 1, 1], dtype)) @ z for _ in "ad")
+    b, e = (deviates(rng, (3, 3), dtype) for _ in "be")
+    for x in tfqz.solve_generalized_sylvester(a, b, c, d, e, f, backend=backend, on_failure="nan"):
+        assert np.isnan(x).all()
+    assert np.isnan(tfqz.solve_continuous_lyapunov(a, q, d, backend=backend, on_failure="nan")).all()
 
 
 def batch(kind, rng):

@@ -143,7 +143,10 @@ def solve_block_in_ops(S1, T1, S2, T2, M, N, *, adjoint, ordinary):
     unknowns = triangular.solve(S, T, _below_diagonal(M), _below_diagonal(N), adjoint=adjoint, ordinary=ordinary)
     alpha, beta = eigenvalues.alpha_beta(*(X / tf.cast(blocks.largest(X), X.dtype) for X in (S, T)), differentiable=False)
     distances = eigenvalues.chordal_distance(alpha, tf.cast(beta, alpha.dtype))[..., n:, :n]
-    coincide = distances <= tolerances.equal_eigenvalues(S.dtype, tf.shape(S)[-1])
+    order = tf.shape(S)[-1]
+    # What is 0/0 is any number.
+    nothing = tf.abs(alpha) ** 2 + tf.abs(beta) ** 2 <= tolerances.zero_pair(S.dtype, order) ** 2
+    coincide = (distances <= tolerances.equal_eigenvalues(S.dtype, order)) | nothing[..., n:, None] | nothing[..., None, :n]
     return *(X[..., n:, :n] for X in unknowns), tf.reduce_sum(tf.cast(coincide, tf.int32), axis=[-2, -1])
 
 
