@@ -147,7 +147,24 @@ def solve_block_in_ops(S1, T1, S2, T2, M, N, *, adjoint, ordinary):
     # What is 0/0 is any number.
     nothing = tf.abs(alpha) ** 2 + tf.abs(beta) ** 2 <= tolerances.zero_pair(S.dtype, order) ** 2
     coincide = (distances <= tolerances.equal_eigenvalues(S.dtype, order)) | nothing[..., n:, None] | nothing[..., None, :n]
-    return *(X[..., n:, :n] for X in unknowns), tf.reduce_sum(tf.cast(coincide, tf.int32), axis=[-2, -1])
+    X, V = (X[..., n:, :n] for X in unknowns)
+    if adjoint:
+        sums = (
+            (matmul(X, S1, adjoint_b=True), matmul(V, T1, adjoint_b=True), -M),
+            (-matmul(S2, X, adjoint_a=True), -matmul(T2, V, adjoint_a=True), -N),
+        )
+    else:
+        sums = (matmul(X, S1), -matmul(S2, V), -M), (matmul(X, T1), -matmul(T2, V), -N)
+    unsolved = functools.reduce(tf.logical_or, map(_is_left, [sums[0] + sums[1]] if ordinary and adjoint else sums))
+    count = tf.reduce_sum(tf.cast(coincide, tf.int32), axis=[-2, -1])
+    return X, V, tf.maximum(count, tf.cast(unsolved, tf.int32))
+
+
+def _is_left(terms):
+    """[...]: whether the sum of terms, [..., m, n], that should be 0 isn't: of an eigenvalue 0/0 in a pair's block rounding may make two
+    that look like numbers, and there is no solution all the same."""
+    left, *sizes = (tf.reduce_max(tf.abs(x), axis=[-2, -1]) for x in (tf.add_n(terms), *terms))
+    return ~(left <= tolerances.epsilon(left.dtype) ** 0.5 * tf.add_n(sizes))
 
 
 def _block_diagonal(X, Y):
