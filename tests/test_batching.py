@@ -80,6 +80,7 @@ def test_unknown_static_shapes(backend, rng):
             assert np.allclose(got, reference, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.slow_if("graph")
 @pytest.mark.parametrize(
     "a, b, expected",
     [
@@ -124,6 +125,7 @@ def test_several_at_once(backend, rng):
                 assert np.array_equal(got, single)
 
 
+@pytest.mark.slow_if("graph")
 def test_as_scipys_qz_is_called(backend):
     """Positional `output`, its short forms, nested lists, a tuple to unpack, SciPy's order of factors."""
     a, b = [[1.0, 2.0], [3.0, 4.0]], np.array([[2.0, 1.0], [0.0, 1.0]], np.float32)

@@ -231,6 +231,7 @@ def test_an_eigenvalue_between_equal_ones(count, dtype, cluster, backend, rng):
         assert relative_error(gradient(f, a, b), [np.asarray(outer, dtype), np.asarray(-ratio * outer, dtype)]) < bound
 
 
+@pytest.mark.slow_if("scipy")
 @pytest.mark.parametrize("defective", [False, True])
 def test_trace_of_coinciding_pairs(defective, backend, rng):
     """The sum of all eigenvalues is tr(B^-1 A), by B -(B^-1 A B^-1)^T: with B = I, where T's block of a pair is a multiple of I."""

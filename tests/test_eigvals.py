@@ -32,6 +32,7 @@ def test_values_are_scipys(a, b, backend):
     assert np.allclose(plain, scipy.linalg.eigvals(a, b)[columns], rtol=1e-9)
 
 
+@pytest.mark.slow_if("scipy")
 def test_infinite_and_undetermined(backend):
     """As SciPy has them; no gradient comes from them, and none is spoilt."""
     a, b = np.diag([2.0, 3.0, 0.0, 1.0]), np.diag([4.0, 0.0, 0.0, -2.0])

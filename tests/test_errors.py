@@ -76,7 +76,7 @@ def wrappers():
     return [lambda f: f, tf.function]
 
 
-@pytest.mark.slow_if("graph-b")
+@pytest.mark.slow_if("graph-b", "graph-a-inf", "graph-a--inf")
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("culprit", ["a", "b"])
 def test_not_finite(culprit, value, backend, rng):
@@ -325,6 +325,7 @@ def test_what_to_install_again(monkeypatch, origin, command):
     assert library._remedy().endswith(f"--no-deps --no-build-isolation {command}`")
 
 
+@pytest.mark.slow_if("graph")
 def test_the_element_of_a_batch_of_batches(backend):
     a = np.tile(np.eye(4), (2, 3, 1, 1))
     a[1, 1, 0, 0] = np.nan

@@ -37,7 +37,7 @@ def second(f, a, b):
     return gradients(lambda a, b: tf.add_n([tf.reduce_sum(x * WEIGHTS) for x in gradients(f, a, b)]), a, b)
 
 
-@pytest.mark.slow_if("scipy", "graph", "function", "vectors", "homogeneous", "eigvals", "ordqz")
+@pytest.mark.slow_if("scipy", "graph", "function", "vectors", "homogeneous", "eigvals", "ordqz", "alpha")
 @pytest.mark.parametrize("how", ["eager", "function"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.no_case_if(

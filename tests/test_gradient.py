@@ -191,6 +191,7 @@ def alpha_beta(a, b, backend):
     return registration.eigenvalues(a, b, _backends.choose(backend), "raise", ratios=False)
 
 
+@pytest.mark.slow_if("scipy-float64")
 @pytest.mark.parametrize("name", ["random-5", "random-8", "rotations-hidden", "identity-b"])
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 def test_alpha_and_beta(dtype, name, backend, rng):

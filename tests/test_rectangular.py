@@ -129,7 +129,9 @@ def test_gradient_of_all_factors(case_and_backend, dtype, rng):
     assert abs(along(gradient(functional(weights, backend=backend), a, b), direction) - expected) < 1e-8 * scale
 
 
-@pytest.mark.slow_if("scipy", "graph", "3x2-0-0-complex", "2x3-0-0-float", "3x2-0-1", "2x3-0-1", "3x2-1", "2x3-1")
+@pytest.mark.slow_if(
+    "scipy", "graph", "3x2-0-0-complex", "2x3-0-0-float", "3x2-0-1", "2x3-0-1", "3x2-1", "2x3-1", "5x3-0-0-complex", "3x5-0-0-float"
+)
 def test_forward_mode_is_the_adjoint(case_and_backend, dtype, rng):
     case, backend = case_and_backend
     at, direction = case.curve(dtype)

@@ -259,7 +259,7 @@ def test_under_xla(dtype, output, environment, monkeypatch, rng):
         assert np.isfinite(ab).all()
 
 
-@pytest.mark.slow_if("scipy")
+@pytest.mark.slow_if("scipy", "graph")
 def test_errors(backend, rng):
     a = rng.standard_normal((2, 3, 4, 4))
     with pytest.raises(ValueError, match=r"`a` must be square, \[..., n, n\]; got \(4, 3\)$"):

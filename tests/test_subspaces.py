@@ -94,7 +94,7 @@ def test_clusters_on_one_side(dtype, cluster, coupled, rng):
     second_order_check(f, a, b, rng, 1e-5)
 
 
-@pytest.mark.slow_if("scipy")
+@pytest.mark.slow_if("scipy", "graph")
 def test_batches_may_differ_in_dimension(backend, rng):
     b = np.eye(4)
     a = np.stack([np.diag(x) for x in ([-1.0, -2, 3, 4], [1.0, 2, 3, 4], [-1.0, -2, -3, -4])])
@@ -112,7 +112,7 @@ def test_batches_may_differ_in_dimension(backend, rng):
     assert np.allclose(whole[0][2, 0], sum(part))
 
 
-@pytest.mark.slow_if("graph")
+@pytest.mark.slow_if("graph", "scipy")
 def test_dimension(backend, rng):
     """As many columns; another number of eigenvalues is an error that names the element, or NaN."""
     a = np.stack([np.diag([-1.0, -2, 3]), np.diag([-1.0, 2, 3])])

@@ -40,6 +40,7 @@ def solve(solver, native, *arrays):
     return [x.numpy() for x in solver(*(tf.constant(x) for x in arrays), native=native)]
 
 
+@pytest.mark.slow_if("complex64-130", "float32-130")
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
 def test_equations(dtype, n, native, rng):
