@@ -131,6 +131,22 @@ def test_eigenvalues_of_each_kind():
     assert np.allclose(da, np.diag([0.25, 0, 0])) and np.allclose(db, np.diag([-0.125, 0, 0]))
 
 
+def test_balanced_pencils(rng):
+    """As the functions do it, and as the layers say it of shapes and ranks."""
+    left, right = 10.0 ** rng.integers(-6, 7, (2, 3, 4))
+    a, b = (x * left[..., :, None] * right[..., None, :] for x in rng.standard_normal((2, 3, 4, 4)))
+    pencil = [keras.Input((4, 4), dtype="float64") for _ in "ab"]
+    made = [layers.QZ(balance=True), layers.GeneralizedEigenvalues(balance=True), layers.GeneralizedEigenvalues(True, balance=True)]
+    factors, ratios, homogeneous = (keras.Model(pencil, layer(pencil))([a, b]) for layer in made)
+    for x, y in zip(factors, tfqz.qz(a, b, balance=True)):
+        np.testing.assert_allclose(x, y, rtol=1e-12)
+    np.testing.assert_allclose(ratios, tfqz.eigvals(a, b, balance=True), rtol=1e-12)
+    np.testing.assert_allclose(np.stack(homogeneous, axis=-2), tfqz.eigvals(a, b, True, balance=True), rtol=1e-12)
+    for layer, shape in ((layers.QZ(balance=True), (3, 4)), (layers.QZ(balance=True, rank=2), (4, 4))):
+        with pytest.raises(ValueError, match="`balance` must be False"):
+            layer([keras.KerasTensor((None, *shape), "float64")] * 2)
+
+
 def test_precision_is_kept():
     """Float64 pencils in layers whose policy is float32; half precision of mixed policies becomes float32."""
     a, b = (tf.constant(deviates(np.random.default_rng(1), (2, N, N), "float64")) for _ in "ab")
@@ -189,6 +205,7 @@ def test_a_file_loads_with_tfqz_alone(tmp_path):
     [
         layers.QZ("complex", backend="graph", on_failure="nan", name="factors", dtype="float64"),
         layers.GeneralizedEigenvalues(homogeneous=True, backend="scipy"),
+        layers.GeneralizedEigenvalues(balance=True),
     ],
 )
 def test_config(layer):

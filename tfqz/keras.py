@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from tfqz import _backends
+from tfqz._api import balance as balancing
 from tfqz._api import compression, riccati
 from tfqz._api.eigvals import alpha_and_beta as _alpha_and_beta
 from tfqz._api.eigvals import eigvals as _eigvals
@@ -49,12 +50,13 @@ class _Layer(keras.layers.Layer):
 class _PencilLayer(_Layer):
     """Layers whose inputs are two tensors."""
 
-    def __init__(self, backend=None, on_failure="raise", rank=None, rank_of_b=None, **kwargs):
+    def __init__(self, backend=None, on_failure="raise", rank=None, rank_of_b=None, balance=False, **kwargs):
         super().__init__(backend, on_failure, **kwargs)
         self.ranks = compression.check_ranks(rank, rank_of_b)
+        self.balance = bool(balance)
 
     def get_config(self):
-        return super().get_config() | self.ranks
+        return super().get_config() | self.ranks | {"balance": self.balance}
 
     def call(self, inputs):
         return self.decompose(*_pair(inputs))
@@ -67,6 +69,8 @@ class _PencilLayer(_Layer):
         a_shape, b_shape = tf.TensorShape(a.shape), tf.TensorShape(b.shape)
         m, n = checks.sizes(a_shape, b_shape)
         compression.check_ranks(**self.ranks, sizes=(m, n))
+        if self.balance:
+            balancing.check_square(a_shape, b_shape, **self.ranks)
         return self.spec(tuple(checks.batch_shape(a_shape, b_shape)), m, n, dtypes[0])
 
 
@@ -76,7 +80,7 @@ class QZ(_PencilLayer):
 
     Args:
       output: "real" or "complex", the form of s for real input.
-      rank, rank_of_b, backend, on_failure: as in `tfqz.qz`.
+      rank, rank_of_b, balance, backend, on_failure: as in `tfqz.qz`.
       **kwargs: those of `keras.layers.Layer`.
 
     Call arguments:
@@ -100,16 +104,17 @@ class QZ(_PencilLayer):
         *,
         rank: int | None = None,
         rank_of_b: int | None = None,
+        balance: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(backend, on_failure, rank, rank_of_b, **kwargs)
+        super().__init__(backend, on_failure, rank, rank_of_b, balance, **kwargs)
         self.output_form = checks.choice("output", output, checks.OUTPUTS)
 
     def get_config(self):
         return super().get_config() | {"output": self.output_form}
 
     def decompose(self, a, b):
-        return _qz(a, b, self.output_form, backend=self.backend, on_failure=self.on_failure, **self.ranks)
+        return _qz(a, b, self.output_form, balance=self.balance, backend=self.backend, on_failure=self.on_failure, **self.ranks)
 
     def spec(self, batch, m, n, dtype):
         if checks.OUTPUTS[self.output_form] == "complex":
@@ -125,7 +130,7 @@ class GeneralizedEigenvalues(_PencilLayer):
 
     Args:
       homogeneous: whether alpha and beta are returned, of which alpha / beta are the eigenvalues, instead of these.
-      rank, rank_of_b, backend, on_failure: as in `tfqz.qz`.
+      rank, rank_of_b, balance, backend, on_failure: as in `tfqz.eigvals`.
       **kwargs: those of `keras.layers.Layer`.
 
     Call arguments:
@@ -148,9 +153,10 @@ class GeneralizedEigenvalues(_PencilLayer):
         *,
         rank: int | None = None,
         rank_of_b: int | None = None,
+        balance: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(backend, on_failure, rank, rank_of_b, **kwargs)
+        super().__init__(backend, on_failure, rank, rank_of_b, balance, **kwargs)
         self.homogeneous = bool(homogeneous)
 
     def get_config(self):
@@ -158,8 +164,8 @@ class GeneralizedEigenvalues(_PencilLayer):
 
     def decompose(self, a, b):
         if not self.homogeneous:
-            return _eigvals(a, b, backend=self.backend, on_failure=self.on_failure, **self.ranks)
-        return _alpha_and_beta(a, b, self.backend, self.on_failure, **self.ranks)
+            return _eigvals(a, b, balance=self.balance, backend=self.backend, on_failure=self.on_failure, **self.ranks)
+        return _alpha_and_beta(a, b, self.backend, self.on_failure, balance=self.balance, **self.ranks)
 
     def spec(self, batch, m, n, dtype):
         known = self.ranks["rank"] or (None if m is None or n is None else min(m, n))

@@ -66,8 +66,9 @@ def balanced(a, b, backend):
 
 
 def check_square(a, b, rank, rank_of_b):
-    """Raises ValueError for pencils that are not square or have a rank: their eigenvalues change with the lengths of rows and columns."""
-    m, n = checks.sizes(a.shape, b.shape)
+    """Raises ValueError for pencils, of which the static shapes are given, that are not square or have a rank: their eigenvalues change
+    with the lengths of rows and columns."""
+    m, n = checks.sizes(a, b)
     if rank is not None or rank_of_b is not None or (m is not None and n is not None and m != n):
         got = f"`rank={rank}`" if rank is not None else f"`rank_of_b={rank_of_b}`" if rank_of_b is not None else f"{m} x {n}"
         rule = "`balance` must be False for pencils that are not square and where a rank is given, whose eigenvalues depend on lengths"
@@ -78,7 +79,7 @@ def decomposed(a, b, rank, rank_of_b, decompose, backend, *, ordered):
     """[S, T, Q, Z, alpha, beta] of a and b, without gradients, and what `decompose(a, b)` returns behind these: by way of the balanced
     pencil, and without it where what comes back from there is no decomposition of a and b, or, for eigenvalues that are `ordered`, has
     others in place of a complex pair."""
-    check_square(a, b, rank, rank_of_b)
+    check_square(a.shape, b.shape, rank, rank_of_b)
     a, b = tf.stop_gradient(a), tf.stop_gradient(b)
     pencil, exponents = balanced(a, b, backend)
     in_range = tf.reduce_all([tf.reduce_all(tf.math.is_finite(tf.abs(x)), axis=[-2, -1]) for x in pencil], axis=0)

@@ -68,7 +68,7 @@ def alpha_and_beta(a, b, backend, on_failure, rank=None, rank_of_b=None, ratios=
     backend = _backends.choose(backend)
     a, b = checks.pencil(a, b)
     if balance:
-        balancing.check_square(a, b, rank, rank_of_b)
+        balancing.check_square(a.shape, b.shape, rank, rank_of_b)
         a, b = balancing.balanced(a, b, backend)[0]
     compressed = None if balance else compression.compress(a, b, rank, rank_of_b, backend, on_failure)
     if compressed is None:
