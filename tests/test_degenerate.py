@@ -240,3 +240,23 @@ def test_trace_of_coinciding_pairs(defective, backend, rng):
     a = tf.constant(p @ np.block([[block, np.eye(2) * defective], [none, block]]) @ p.T)
     ab, bb = gradient(lambda a, b: tf.reduce_sum(tf.math.real(tfqz.eigvals(a, b, backend=backend))), a, tf.eye(4, dtype=a.dtype))
     assert np.abs(ab - np.eye(4)).max() < 1e-6 and np.abs(bb + a.numpy().T).max() < 1e-5
+
+
+@pytest.mark.slow_if("graph")
+def test_infinite_eigenvalues_that_rounding_has_split(backend, rng):
+    """Of a double, defective one of complex pencils t_jj is next to the root of the precision: phases, of which functions of the pencil
+    know nothing, must not be divided by that, and by the distance of both again."""
+    shape, dtype = (200, 3, 3), "complex128"
+    a, b = (np.triu(deviates(rng, shape, dtype), 1) + np.diag(diagonal) for diagonal in ([1, 1, 1], [0, 0, 1]))
+    q, z = (np.linalg.qr(deviates(rng, shape, dtype))[0] for _ in "qz")
+    a, b, weights = q @ a @ z, q @ b @ z, deviates(rng, (2, *shape), dtype)
+
+    def f(a, b):
+        s, t, q, z = tfqz.qz(a, b, backend=backend)
+        return inner(weights, [q @ x @ tf.linalg.adjoint(z) for x in (s, t)])
+
+    t = tfqz.qz(a, b, backend=backend).t.numpy()
+    split = np.abs(np.diagonal(t, axis1=1, axis2=2)).min(axis=-1) > 1e-9
+    assert np.count_nonzero(split) > 5
+    for found, weight in zip(gradient(f, a, b), weights):
+        assert np.abs(found - weight)[split].max() < 1e-5

@@ -129,10 +129,8 @@ class Convention {
   // The cotangent of T in its diagonal blocks, where these vary; and the rounding errors of what follows.
   void prepare() {
     measure_noise();
-    for (int j = 0; j < n_; ++j) {
-      if constexpr (kIsComplex) {
-        Tb(j, j) = N{real(Tb(j, j)), masked(zero_beta(j), imag(Tb(j, j)))};
-      } else if (j + 1 < n_) {
+    if constexpr (!kIsComplex) {
+      for (int j = 0; j + 1 < n_; ++j) {
         const auto start = starts(j);
         if (!any(start)) continue;
         const V mean = masked(!unequal(j), (Tb(j, j + 1) + Tb(j + 1, j)) / constant<V>(2));

@@ -138,9 +138,9 @@ def positive(x, residual, size):
 
 def model(c, a, b):
     """(I - X L^-1) (1 - T L) of a model whose policy T has eigenvalues up to 1/2, and the others are those of X, inverted: 2 at least."""
-    T, X = (
-        x / (2 * np.maximum(np.linalg.norm(x, axis=(-2, -1), keepdims=True), 1)).astype(a.dtype.type(0).real.dtype) for x in near_one(a, b)
-    )
+    sizes = (2 * np.maximum(np.linalg.norm(x, axis=(-2, -1), keepdims=True), 1) for x in near_one(a, b))
+    with np.errstate(invalid="ignore"):
+        T, X = (x / size.astype(x.real.dtype) for x, size in zip(near_one(a, b), sizes))
     unit = np.linalg.qr(right_hand_side(c, a))[0]
     eye = np.eye(a.shape[-1], dtype=a.dtype)
     return [unit @ x for x in (T, -(eye + X @ T), X)]

@@ -29,13 +29,12 @@ def fixed(S, T, Z, Sb, Tb, G_W, G_Y, noise):
 def where_it_varies(S, T, Tb):
     """The cotangent of T in its diagonal blocks, where these vary.
 
-    T's diagonal is real, and the two other entries of a block diag(a, d) are constant, but for t_jj = 0 and a = d: there all
-    entries are taken to vary. A function that knows nothing of the convention then has its exact gradient, and others have none.
+    The two other entries of a block diag(a, d) are constant, but for a = d: there all entries are taken to vary. T's diagonal is real,
+    and for t_jj != 0 any imaginary part of its cotangent gives the same gradient. A function that knows nothing of the convention has its
+    exact gradient with the one that it has: nothing is divided by t_jj then but what is rounding.
     """
-    diagonal = tf.linalg.diag_part(Tb)
     if S.dtype.is_complex:
-        real = blocks.to_complex(tf.math.real(diagonal))
-        return blocks.with_diagonal(Tb, tf.where(zero_beta(T), diagonal, real))
+        return Tb
     # No band of Tb, and back: as vectors these are kernels of their own to XLA, and gathers.
     mean = (Tb + tf.linalg.matrix_transpose(Tb)) / 2
     mean = tf.where(blocks.beside_diagonal(unequal(S, T)), tf.zeros_like(mean), mean)
