@@ -73,3 +73,14 @@ def test_pencils_that_balancing_takes_out_of_the_range(backend):
     assert np.isinf(tfqz.balance(a, b, backend=backend).a.numpy()[0]).any()
     for x, y in zip((a, b), tfqz.qz(a, b, balance=True, backend=backend)[:2]):
         assert np.allclose(np.sort(np.diagonal(y.numpy(), axis1=1, axis2=2)), np.sort(np.diagonal(x, axis1=1, axis2=2)), rtol=1e-14, atol=0)
+
+
+@pytest.mark.slow_if("graph", "scipy")
+def test_blocks_next_to_overflow(backend):
+    """They are brought into their form near 1."""
+    a, b = np.zeros((2, 8, 8))
+    a[[0, 1, 3, 4, 5, 7], [1, 7, 4, 3, 2, 0]] = 0.5, 2.5e-42, 0.25, 0.25, -2.5e-33, 1.5e-38
+    b[[1, 2, 5, 5, 6, 6, 7, 7], [2, 6, 0, 1, 5, 7, 0, 7]] = -9e307, 1, -4e307, 4e307, 6e306, 6e306, -4e307, -9e307
+    s, t, q, z = (x.numpy() for x in tfqz.qz(a, b, balance=True, backend=backend))
+    for x, y in ((a, s), (b, t)):
+        assert are_factors(x, q, y, z, 1e-14)

@@ -144,14 +144,15 @@ def unbalanced(A, B, S, T, Q, Z, alpha, beta, left, right):
     products = [matmul(Q, matmul(Y, Z), adjoint_a=True) for Y in (A, B)]
     S, T = (_with_products(Y, turn * tf.linalg.diag_part(X), pairs) for X, Y in zip((S, T), products))
     near = [_is_near(*matrices) for matrices in zip((S, T), products, (A, B))]
+    (S, T), scales = powers.near_one([S, T])
     if not S.dtype.is_complex:
         S, T, Q, Z = iteration.standardize(S, T, Q, Z, pairs)
-    S, T, Q, Z = canonical.canonicalize(S, T, Q, Z)
+    S, T, Q, Z = canonical.canonicalize(*powers.without_underflowing(S, T, scales), Q, Z)
     size = tf.abs(turn)
     of_pair = tf.sqrt(size) * tf.sqrt(following(size))
     size = tf.where(pairs, of_pair, tf.where(preceding(pairs), preceding(of_pair), size))
     kept = tf.reduce_all(tf.equal(pairs, blocks.starts(S)), axis=-1, keepdims=True)
-    of_form = eigenvalues.alpha_beta(S, T, differentiable=False)
+    S, T, *of_form = powers.back_from_one(S, T, *eigenvalues.alpha_beta(S, T, differentiable=False), scales)
     of_form = [tf.where(kept, x * blocks.of_dtype(size, x.dtype), y) for x, y in zip((alpha, beta), of_form)]
     misses = good[:, 0] & ~tf.reduce_all(near, axis=0)
     outputs = [S, T, Q, Z, *of_form]
