@@ -77,7 +77,7 @@ def solve_continuous_lyapunov(
     Args:
       a: [..., n, n], float32, float64, complex64 or complex128.
       q: [..., n, n], of the same dtype; the batch shapes broadcast. It needn't be Hermitian.
-      e: None for the identity, or [..., n, n], regular.
+      e: None for the identity, or [..., n, n], regular; rounding errors grow by its condition.
       backend, on_failure, name: as for `tfqz.solve_sylvester`.
 
     Returns:
