@@ -71,7 +71,7 @@ def check_descriptor(c, backend, a, b, outputs):
     growth = 1.0
     if condition > 1e3:
         whole = np.kron(b.conj(), a) + np.kron(a.conj(), b) if len(a) <= 12 else None
-        growth = condition * float(relative) * (np.inf if whole is None else np.linalg.cond(whole))
+        growth = 16 * condition * float(relative) * (np.inf if whole is None else np.linalg.cond(whole))
     a, b, q, x = map(wide, (a, b, q, x))
     size = 2 * norm(a) * norm(x) * norm(b) + norm(q)
     if not growth * relative < 1:

@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from tfqz import _backends
 from tfqz._api import systems
-from tfqz._derivative import sylvester
+from tfqz._derivative import failed, sylvester
 from tfqz._form import blocks, checks, turned
+from tfqz._form.traces import in_one_call
 from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
 
 _NO_SUM = "`a` must have no two eigenvalues, of {pencil}, with lambda_i + conj(lambda_j) = 0; got {got} such pairs{where}"
@@ -52,11 +53,9 @@ def solve_sylvester(
     backend = _backends.choose(backend)
     with tf.name_scope(name or "solve_sylvester"):
         sizes = {"a": "mm", "b": "nn", "q": "mn"}
-        (a, b, q), good = systems.arguments({"a": a, "b": b, "q": q}, sizes, backend, on_failure)
-        of_a, of_b = (backend.schur(tf.stop_gradient(x), on_failure) for x in systems.isolated(good, a, b))
+        matrices, good = systems.arguments({"a": a, "b": b, "q": q}, sizes, backend, on_failure)
         text = "`a`, `b` must have no eigenvalues lambda of `a` and mu of `b` with lambda + mu = 0; got {got} such pairs{where}"
-        check = systems.check(backend, on_failure, good, text)
-        return sylvester.sylvester(a, b, q, of_a, of_b, backend is _backends.native, check)
+        return _solution("Sylvester", matrices, good, text, backend, on_failure)[0]
 
 
 @not_converted
@@ -92,14 +91,12 @@ def solve_continuous_lyapunov(
     """
     checks.choice("on_failure", on_failure, checks.ON_FAILURE)
     backend = _backends.choose(backend)
-    native = backend is _backends.native
     with tf.name_scope(name or "solve_continuous_lyapunov"):
         (a, q, e), good = systems.arguments({"a": a, "q": q, "e": e}, dict.fromkeys("aqe", "nn"), backend, on_failure)
-        check = _check(_NO_SUM, e, backend, on_failure, good)
+        text = _of_pencil(_NO_SUM, e)
         if e is None:
-            factors = backend.schur(*(tf.stop_gradient(x) for x in systems.isolated(good, a)), on_failure)
-            return sylvester.sylvester(a, tf.linalg.adjoint(a), q, factors, turned.adjoint_schur(*factors), native, check)
-        return _lyapunov(a, e, q, good, backend, on_failure, check)
+            return _solution("Sylvester", [a, tf.linalg.adjoint(a), q], good, text, backend, on_failure, adjoint=True)[0]
+        return _solution("Lyapunov", [a, e, q], good, text, backend, on_failure)[0]
 
 
 @not_converted
@@ -135,19 +132,13 @@ def solve_discrete_lyapunov(
     backend = _backends.choose(backend)
     with tf.name_scope(name or "solve_discrete_lyapunov"):
         (a, q, e), good = systems.arguments({"a": a, "q": q, "e": e}, dict.fromkeys("aqe", "nn"), backend, on_failure)
-        check = _check(_NO_PRODUCT, e, backend, on_failure, good)
+        text = _of_pencil(_NO_PRODUCT, e)
         e = blocks.identity_like(a) if e is None else e
-        return _lyapunov(a - e, a + e, -2 * q, good, backend, on_failure, check)
+        return _solution("Lyapunov", [a - e, a + e, -2 * q], good, text, backend, on_failure)[0]
 
 
-def _check(text, e, backend, on_failure, good):
-    return systems.check(backend, on_failure, good, text.replace("{pencil}", "`a`" if e is None else "`a` - lambda `e`"))
-
-
-def _lyapunov(a, e, q, good, backend, on_failure, check):
-    """x of a x e^H + e x a^H = q."""
-    factors = backend.factorize(*(tf.stop_gradient(x) for x in systems.isolated(good, a, e)), on_failure)[:4]
-    return sylvester.lyapunov(a, e, q, factors, backend is _backends.native, check)
+def _of_pencil(text, e):
+    return text.replace("{pencil}", "`a`" if e is None else "`a` - lambda `e`")
 
 
 @not_converted
@@ -189,8 +180,31 @@ def solve_generalized_sylvester(
     with tf.name_scope(name or "solve_generalized_sylvester"):
         sizes = {"a": "mm", "b": "nn", "c": "mn", "d": "mm", "e": "nn", "f": "mn"}
         matrices, good = systems.arguments(dict(zip(sizes, (a, b, c, d, e, f))), sizes, backend, on_failure)
-        a, b, _, d, e, _ = map(tf.stop_gradient, matrices)
-        of_left, of_right = (backend.factorize(*systems.isolated(good, *x), on_failure)[:4] for x in ((a, d), (b, e)))
         text = "`a`, `b`, `d`, `e` must be pencils (a, d) and (b, e) without common eigenvalues; got {got} equal pairs{where}"
-        check = systems.check(backend, on_failure, good, text)
-        return GeneralizedSylvester(*sylvester.coupled(*matrices, of_left, of_right, backend is _backends.native, check))
+        return GeneralizedSylvester(*_solution("Coupled", matrices, good, text, backend, on_failure))
+
+
+def _solution(name, matrices, good, text, backend, on_failure, adjoint=False):
+    """The unknowns of an equation by its name in `sylvester.value`, a list. `text`: of the error if it is singular. `adjoint`: whether the
+    second matrix is the adjoint of the first one."""
+    fixed = [tf.stop_gradient(x) for x in matrices]
+    unknowns, factors = _value(*fixed, good, name=name, text=text, backend=backend, on_failure=on_failure, adjoint=adjoint)
+    return sylvester.attached(name, matrices, factors, unknowns, backend is _backends.native)
+
+
+@in_one_call
+def _value(*matrices_and_good, name, text, backend, on_failure, adjoint):
+    """The unknowns and the factors of the coefficients, two lists; NaN for elements that fail."""
+    *matrices, good = matrices_and_good
+    if name == "Sylvester":
+        a, b = systems.isolated(good, *matrices[:2])
+        of_a = backend.schur(a, on_failure)
+        factors = [*of_a, *(turned.adjoint_schur(*of_a) if adjoint else backend.schur(b, on_failure))]
+    elif name == "Lyapunov":
+        factors = backend.factorize(*systems.isolated(good, *matrices[:2]), on_failure)[:4]
+    else:
+        a, b, _, d, e, _ = matrices
+        factors = [x for pencil in ((a, d), (b, e)) for x in backend.factorize(*systems.isolated(good, *pencil), on_failure)[:4]]
+    unknowns, singular = sylvester.value(name, matrices, factors, backend is _backends.native)
+    failing = systems.check(backend, on_failure, good, text)(singular)
+    return failed.filled(failing, unknowns), [*failed.filled(failing, factors[:1]), *factors[1:]]

@@ -23,8 +23,6 @@ J. D. Gardiner, A. J. Laub, J. J. Amato and C. B. Moler, Solution of the Sylvest
 Math. Softw. 18 (1992) 223-231; B. Kagstrom and L. Westin, IEEE Trans. Autom. Control 34 (1989) 745-751, for the last one.
 """
 
-import functools
-
 import tensorflow as tf
 
 from tfqz._derivative import equations, failed
@@ -34,56 +32,68 @@ from tfqz._form.products import matmul, triangular_solve
 from tfqz._form.traces import traced
 
 
-def sylvester(A, B, F, of_A, of_B, native, check=None):
+def sylvester(A, B, F, of_A, of_B, native):
     """X of A X + X B = F.
 
     Args:
       A, B, F: [..., m, m], [..., n, n], [..., m, n], of one dtype and batch shape, as all matrices here; differentiable in each.
       of_A, of_B: (S, U) and (W, V). Where S is NaN, X is.
       native: a Python bool, as in `equations.py`.
-      check: None, or a function that takes how many pairs of eigenvalues make the equation singular, [...], int32, and returns which
-        elements shall be NaN.
     """
-    return _solution("Sylvester", [A, B, F], [*of_A, *of_B], _solve_sylvester, [F], native, check)[0]
+    return _solution("Sylvester", [A, B, F], [*of_A, *of_B], native)[0]
 
 
-def policy(A, C, D, F, of_pencil, of_D, native, check=None):
+def policy(A, C, D, F, of_pencil, of_D, native):
     """X of A X + C X D = F. `of_pencil`: (S, T, Q, Z), `of_D`: (W, V); else as `sylvester`."""
-    return _solution("Policy", [A, C, D, F], [*of_pencil, *of_D], _solve_policy, [F], native, check)[0]
+    return _solution("Policy", [A, C, D, F], [*of_pencil, *of_D], native)[0]
 
 
-def lyapunov(A, E, F, factors, native, check=None, refined=True):
+def lyapunov(A, E, F, factors, native, refined=True):
     """X of A X E^H + E X A^H = F. `factors`: (S, T, Q, Z); else as `sylvester`. `refined`: whether what X leaves of the equation is solved
     for as well: X comes from L by T^-1, which leaves more than rounding where S and T both are ill-conditioned, and for small entries of a
     graded A the pencil nearby that the factors are of is far away."""
-
-    def solve(*factors_and_F, native):
-        X, singular = solve_lyapunov(*factors_and_F, native=native)
-        left = _left_of_lyapunov(A, E, F, X)
-        return X + solve_lyapunov(*factors_and_F[:-1], left, native=native)[0], singular
-
-    return _solution("Lyapunov", [A, E, F], factors, solve if refined else solve_lyapunov, [F], native, check)[0]
+    arguments = [A, E, F]
+    if refined:
+        return _solution("Lyapunov", arguments, factors, native)[0]
+    return attached("Lyapunov", arguments, factors, solve_lyapunov(*factors, F, native=native)[:1], native)[0]
 
 
-def coupled(A, B, C, D, E, F, of_left, of_right, native, check=None):
+def coupled(A, B, C, D, E, F, of_left, of_right, native):
     """(R, L) of A R - L B = C, D R - L E = F. `of_left`, `of_right`: (S, T, Q, Z) of (A, D) and (V, W, P, Y) of (B, E); else as
     `sylvester`."""
-    return _solution("Coupled", [A, B, C, D, E, F], [*of_left, *of_right], _solve_coupled, [C, F], native, check)
+    return _solution("Coupled", [A, B, C, D, E, F], [*of_left, *of_right], native)
 
 
 def coupled_adjoint(A, B, D, E, Rb, Lb, of_left, of_right, native):
     """(U, V) of A^H U + D^H V = Rb, -U B^H - V E^H = Lb, as `coupled`."""
-    solve = functools.partial(_solve_coupled, adjoint=True)
-    return _solution("CoupledAdjoint", [A, B, D, E, Rb, Lb], [*of_left, *of_right], solve, [Rb, Lb], native, None)
+    return _solution("CoupledAdjoint", [A, B, D, E, Rb, Lb], [*of_left, *of_right], native)
 
 
-def _solution(name, arguments, factors, solve, right_hand_sides, native, check):
-    """What `solve` finds, a list, with the gradient of the rule `name` by the arguments."""
-    *unknowns, singular = solve(*factors, *right_hand_sides, native=native)
-    if check is not None:
-        failing = check(singular)
-        unknowns, factors = failed.filled(failing, unknowns), [*failed.filled(failing, factors[:1]), *factors[1:]]
+def value(name, arguments, factors, native):
+    """The unknowns of the equation of that name, a list, and how many pairs of eigenvalues make it singular, [...], int32. Without a
+    derivative."""
+    if name == "Sylvester":
+        *unknowns, singular = _solve_sylvester(*factors, arguments[2], native=native)
+    elif name == "Policy":
+        *unknowns, singular = _solve_policy(*factors, arguments[3], native=native)
+    elif name == "Lyapunov":
+        A, E, F = arguments
+        X, singular = solve_lyapunov(*factors, F, native=native)
+        unknowns = [X + solve_lyapunov(*factors, _left_of_lyapunov(A, E, F, X), native=native)[0]]
+    elif name == "Coupled":
+        *unknowns, singular = _solve_coupled(*factors, arguments[2], arguments[5], native=native)
+    else:
+        *unknowns, singular = _solve_coupled(*factors, *arguments[4:], native=native, adjoint=True)
+    return unknowns, singular
+
+
+def attached(name, arguments, factors, unknowns, native):
+    """The unknowns, a list, with the gradient of the rule `name` by the arguments. Where the first of the factors is NaN so are they."""
     return attach_gradient(name, [*arguments, *factors], unknowns, native)
+
+
+def _solution(name, arguments, factors, native):
+    return attached(name, arguments, factors, value(name, arguments, factors, native)[0], native)
 
 
 def _guarded(function):
