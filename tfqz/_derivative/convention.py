@@ -111,6 +111,6 @@ def unequal(S, T):
 
 
 def divide(x, y):
-    """x / y, and 0 where x = 0 or y = 0, in the derivatives of this too. The division comes last: XLA does not compute it again."""
-    safe = tf.not_equal(x, 0) & tf.not_equal(y, 0)
+    """x / y, and 0 where y = 0, in the derivatives of this too. The division comes last: XLA does not compute it again."""
+    safe = tf.not_equal(y, 0)
     return blocks.masked(safe, x) / tf.where(safe, y, tf.ones_like(y))

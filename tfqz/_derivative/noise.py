@@ -18,9 +18,10 @@ def noise(S, T, Sb, Tb, Qb, Zb):
 
 
 def significant(g, noise):
-    """g, and 0 where it is rounding. A function that does not depend on the convention has g = 0: divided by a small t_jj, and
-    again by a small distance of eigenvalues, its rounding errors would grow to any size."""
-    return tf.where(tf.abs(g) > noise, g, tf.zeros_like(g))
+    """g, and 0 where it is rounding, with the derivative of g. A function that does not depend on the convention has g = 0: divided by a small
+    t_jj, and again by a small distance of eigenvalues, its rounding errors would grow to any size. Others, too, may have g = 0 somewhere,
+    and no derivative 0 for that; forward mode differentiates by cotangents, at any."""
+    return g - tf.stop_gradient(tf.where(tf.abs(g) > noise, tf.zeros_like(g), g))
 
 
 def without_noise(P, noise, moved):
