@@ -24,6 +24,7 @@ triangular too, so both are `sides` of one computation: tensors [2, ...] with (S
 import tensorflow as tf
 
 from tfqz._derivative.attach import attach_gradient, register_rule
+from tfqz._derivative.noise import where_significant
 from tfqz._form import blocks, eigenvalues, quotients, tolerances
 from tfqz._form.products import matmul
 
@@ -118,7 +119,7 @@ def by_eigenvectors(S, T, Q, Z, alphab, betab, ratios, pencil, native):
         of_t, t = tf.complex(of_t, turn), to_complex(t)
         c, d = t * of_s - s * of_t, conj(s) * of_s + t * of_t
         summands = square(s * of_s) + square(t * of_t)
-        d = blocks.masked(square(d) > tolerances.length(S.dtype) ** 2 * summands, d)
+        d = where_significant(square(d) > tolerances.length(S.dtype) ** 2 * summands, d)
         # y^H S x = s and y^H T x = t, up to a factor.
         c = c * inverse(s * conj(simple.s) + t * conj(simple.t))
         of_a, of_b = c * t * to_complex(1 / norm_s), -c * conj(s) * to_complex(1 / norm_t)

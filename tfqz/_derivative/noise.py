@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfqz._form import tolerances
+from tfqz._form import blocks, tolerances
 
 
 def noise(S, T, Sb, Tb, Qb, Zb):
@@ -18,10 +18,16 @@ def noise(S, T, Sb, Tb, Qb, Zb):
 
 
 def significant(g, noise):
-    """g, and 0 where it is rounding, with the derivative of g. A function that does not depend on the convention has g = 0: divided by a small
-    t_jj, and again by a small distance of eigenvalues, its rounding errors would grow to any size. Others, too, may have g = 0 somewhere,
-    and no derivative 0 for that; forward mode differentiates by cotangents, at any."""
-    return g - tf.stop_gradient(tf.where(tf.abs(g) > noise, tf.zeros_like(g), g))
+    """g, and 0 where it is rounding. A function that does not depend on the convention has g = 0: divided by a small t_jj, and again by a
+    small distance of eigenvalues, its rounding errors would grow to any size."""
+    return where_significant(tf.abs(g) > noise, g)
+
+
+def where_significant(mask, x):
+    """x, and 0 elsewhere and for NaN, with the derivative of x elsewhere too: a cotangent that is 0 may have any derivative, and forward
+    mode differentiates by cotangents."""
+    x = blocks.masked(tf.equal(x, x), x)
+    return x - tf.stop_gradient(blocks.masked(~mask, x))
 
 
 def without_noise(P, noise, moved):
