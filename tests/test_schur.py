@@ -291,3 +291,13 @@ def test_scale_changes_nothing(scale, rng):
         return gradient(lambda a: inner(bars, [tfqz.schur(a).t / scale, tfqz.schur(a).z]), scale * a) * scale
 
     assert relative_error([scaled(scale)], [scaled(1.0)]) < 1e-10
+
+
+def test_what_lapack_goes_in_circles_on(backend):
+    """In single precision, complex: the adjoint's form is found."""
+    a = np.array([[0, 0, 0, 0.5], [0, 0, 0.25, 0.5], [0, 0, 0, 0.03125], [8.6736174e-19, 0.5, 0, 0]], "complex64")
+    with pytest.raises(np.linalg.LinAlgError):
+        scipy.linalg.schur(a)
+    t, z = (x.numpy() for x in tfqz.schur(a, backend=backend))
+    assert np.abs(z @ t @ z.conj().T - a).max() < 1e-6 and not np.tril(t, -1).any()
+    assert np.abs(z.conj().T @ z - np.eye(4)).max() < 1e-6

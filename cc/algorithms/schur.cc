@@ -1,9 +1,11 @@
 #include "algorithms/schur.h"
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 #include "algorithms/apart.h"
 #include "pencil/canonical.h"
@@ -37,6 +39,28 @@ void drop_denormals(Matrix<T> X) {
   }
 }
 
+template <typename T>
+void adjoin(Matrix<T> X) {
+  for (int j = 0; j < X.n; ++j) {
+    for (int i = 0; i <= j; ++i) {
+      const T above = X(i, j);
+      X(i, j) = conjugate(X(j, i));
+      X(j, i) = conjugate(above);
+    }
+  }
+}
+
+// From the Schur form of the adjoint, A^H = Z T Z^H, that of A, with its rows and columns in reverse order.
+template <typename T>
+void turn_round(Matrix<T> X, Matrix<T> Z) {
+  adjoin(X);
+  const int n = X.n;
+  for (int j = 0; j < n; ++j) std::reverse(X.column(j), X.column(j) + n);
+  for (const Matrix<T>& Y : {X, Z}) {
+    for (int j = 0; 2 * j < n - 1; ++j) std::swap_ranges(Y.column(j), Y.column(j) + n, Y.column(n - 1 - j));
+  }
+}
+
 }  // namespace
 
 template <typename T>
@@ -67,18 +91,22 @@ template <typename T>
 Outcome SchurSolver<T>::operator()(const T* a, const SchurFactors<T>& factors) {
   double scale = 1;
   Outcome outcome = {};
-  for (const Denormals denormals : {Denormals::kNumbers, Denormals::kZeros}) {
+  for (const auto& [denormals, adjoint] :
+       {std::pair(Denormals::kNumbers, false), std::pair(Denormals::kZeros, false), std::pair(Denormals::kNumbers, true)}) {
     read(a, T_);
+    if (adjoint) adjoin(T_);
     // xGEES scales very large and very small ones by other numbers than powers of two.
     scale = normalize(T_);
     if (denormals == Denormals::kZeros) drop_denormals(T_);  // what LAPACK takes for 0 it leaves as it is
-    const auto call = [denormals](SchurSolver* self) {
-      const UnderflowMode mode(denormals);
+    const auto call = [mode_of = denormals](SchurSolver* self) {
+      const UnderflowMode mode(mode_of);
       return self->call_driver(self->lwork_);
     };
     if (!call_apart(this, n_, call, &outcome)) return kLeftAlone;
-    // xLAHQR of complex dtypes multiplies lines by x / |x|, whose modulus isn't 1 where x is a denormal.
-    if (outcome.info != 0 || has_unit_columns(Z_, 8)) break;
+    if (adjoint && outcome.info == 0) turn_round(T_, Z_);
+    // xLAHQR of complex dtypes multiplies lines by x / |x|, whose modulus isn't 1 where x is a denormal. And on some matrices it goes in
+    // circles, but hardly on their adjoints, too.
+    if (outcome.info == 0 && has_unit_columns(Z_, 8)) break;
   }
   if (outcome.info == 0 && all_finite(Z_) && !has_unit_columns(Z_, 30)) outcome.info = Outcome::kNotUnitary;
   if (outcome.info == 0) canonicalize_schur(T_, Z_);
