@@ -57,3 +57,17 @@ def test_errors_of_a_trace_are_those_of_its_ops(backend):
         tfqz.solve_continuous_are(np.zeros((2, 2)), np.zeros((2, 1)), eye, [[1.0]], backend=backend)
     assert "4 eigenvalues of their pencil on the imaginary axis" in str(raised.value)
     assert "__inference" not in str(raised.value)
+
+
+def test_sizes_share_a_trace(monkeypatch, rng):
+    """Of each solver one is made, at the first call."""
+
+    def solve(n):
+        a, b = (0.1 * rng.standard_normal((n, n)) for _ in "ab")
+        eye = np.eye(n)
+        tfqz.klein(a, 2 * eye, b), tfqz.solve_continuous_are(a, b, eye, eye), tfqz.solve_discrete_lyapunov(a, eye)
+        tfqz.transmission_zeros(a, b, b, eye), tfqz.lqr(a, b, eye, eye)
+
+    solve(2)
+    monkeypatch.setattr(tf, "function", None)
+    solve(3)

@@ -89,8 +89,7 @@ def klein(
         sizes = {"a": "nn", "b": "nn", "c": "nn", "d": "nk"}
         (a, b, c, d), good = systems.arguments({"a": a, "b": b, "c": c, "d": d}, sizes, backend, on_failure)
         fixed = [tf.stop_gradient(x) for x in (a, b, c)]
-        known = {"n": checks.inner(a.shape)[-1], "tolerance": tolerance, "backend": backend, "on_failure": on_failure}
-        scales, T, factors, unique, failing = _value(*fixed, good, **known)
+        scales, T, factors, unique, failing = _value(*fixed, good, tolerance=tolerance, backend=backend, on_failure=on_failure)
         rows, columns, unit, change = scales
         A, B, C = a * unit, b * unit, c * unit
         T = expectations.policy(A, B, C, T, *factors, native)
@@ -100,15 +99,15 @@ def klein(
 
 
 @in_one_call
-def _value(a, b, c, good, *, n, tolerance, backend, on_failure):
+def _value(a, b, c, good, *, tolerance, backend, on_failure):
     """What `_pencil` scales by; T of the scaled coefficients and the two lists of factors of `expectations.policy`; `unique`; and which
-    elements fail. n: None where it isn't known."""
+    elements fail."""
     rows, columns, unit, change, *pencil = _pencil(*systems.isolated(good, a, b, c))
     # Of the reciprocals, the largest of which QZ finds first: hardly any have to be exchanged.
     outputs, labels = ordqz.reordered(*pencil, "ouc", 1 / (1 + tolerance) - 1, backend, "nan")
     C = c * unit
     T, M, unique, *problem = _solution(*outputs[:2], *outputs[3:], labels, good, b * unit, C)
-    failing = _failing(*problem, good, n, backend, on_failure)
+    failing = _failing(*problem, good, checks.inner(a.shape)[-1], backend, on_failure)
     M, T, C = systems.isolated(~failing, M, T, C)
     S, *others = backend.factorize(M, C, on_failure)[:4]
     factors = [*failed.filled(failing, [S]), *others], list(backend.schur(T, on_failure))
