@@ -125,7 +125,7 @@ def test_several_at_once(backend, rng):
                 assert np.array_equal(got, single)
 
 
-@pytest.mark.slow_if("graph")
+@pytest.mark.slow_if("graph", "scipy")
 def test_as_scipys_qz_is_called(backend):
     """Positional `output`, its short forms, nested lists, a tuple to unpack, SciPy's order of factors."""
     a, b = [[1.0, 2.0], [3.0, 4.0]], np.array([[2.0, 1.0], [0.0, 1.0]], np.float32)

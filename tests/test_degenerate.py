@@ -31,6 +31,7 @@ def test_gradients_of_pencils_of_rank_one_are_finite(n, dtype, backend):
             assert np.isfinite(g).all()
 
 
+@pytest.mark.slow_if("graph")
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize("dtype", ["float32", "complex128"])
 def test_the_gradient_of_a_pencil_that_is_zero_is_finite(n, dtype, backend, rng):

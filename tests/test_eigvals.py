@@ -268,6 +268,7 @@ def test_homogeneous_gradient_at_infinite_eigenvalues(dtype, backend, rng):
         assert along(g, (da, db)) == pytest.approx(float(difference), rel=1e-6)
 
 
+@pytest.mark.slow_if("graph")
 def test_batches_and_names(backend, rng):
     a, b = deviates(rng, (3, 1, 4, 4), "float32"), deviates(rng, (2, 4, 4), "float32")
     assert tfqz.eigvals(a, b, backend=backend).shape == (3, 2, 4)

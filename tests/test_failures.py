@@ -66,7 +66,7 @@ def test_masked(name, how, backend):
     assert np.isfinite(accumulator.jvp(value))
 
 
-@pytest.mark.slow_if("graph")
+@pytest.mark.slow_if("graph", "scipy")
 def test_not_masked(backend):
     """Who asks for the derivative of what is NaN gets NaN, for that element alone."""
     loss = lambda a, b: tf.reduce_sum(tfqz.qz(a, b, backend=backend, on_failure="nan").z)

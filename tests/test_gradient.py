@@ -100,6 +100,7 @@ def test_fifty_digits(dtype, output, backend, rng):
     assert relative_error(gradient(linear(bars, backend, output), a, b), expected) < 2e-12
 
 
+@pytest.mark.slow_if("graph")
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
 @pytest.mark.parametrize("name", ["companion", "upper-triangular"])
 def test_fifty_digits_where_differences_change_the_order(name, dtype, backend, rng):

@@ -165,7 +165,7 @@ SIMPLE = {
 }
 
 
-@pytest.mark.slow_if("graph", "scipy")
+@pytest.mark.slow_if("graph", "scipy", "unit", "infinite", "diagonal")
 @pytest.mark.parametrize("name", SIMPLE)
 def test_simple_pencils(name, backend, rng):
     """Forward mode against reverse mode, and that differentiated against central differences."""

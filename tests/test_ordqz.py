@@ -187,6 +187,7 @@ def _by_real_part(alpha, beta):
     return tf.argsort(tf.argsort(tf.round(value * 2**10), axis=-1, stable=True), axis=-1)
 
 
+@pytest.mark.slow_if("graph")
 def test_batches_broadcast_and_count_for_themselves(backend, rng):
     a, b = deviates(rng, (2, 1, 4, 4), "float64"), deviates(rng, (3, 4, 4), "float64")
     batch = tfqz.ordqz(a, b, "rhp", backend=backend, return_sdim=True)

@@ -60,7 +60,7 @@ def second_order_check(f, a, b, rng, rel):
         assert along(gradient(function, a, b), move) == pytest.approx(float(expected), rel=rel, abs=rel)
 
 
-@pytest.mark.slow_if("scipy")
+@pytest.mark.slow_if("scipy", "graph-complex")
 @pytest.mark.parametrize("dtype", cases.DOUBLE)
 def test_derivatives_of_bases_and_projectors(dtype, backend, rng):
     a, b = deviates(rng, (5, 5), dtype), deviates(rng, (5, 5), dtype)

@@ -64,6 +64,7 @@ def test_without_one_solution_in_a_graph(kind, backend):
             tf.function(function, jit_compile=True)(*given)
 
 
+@pytest.mark.slow_if("graph", "scipy-complex")
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 def test_eigenvalues_that_are_anything(dtype, backend, rng):
     """Of a pencil with a column of zeros but for rounding, whose eigenvalue 0/0 is one of any other pencil: what rounding makes of some is
