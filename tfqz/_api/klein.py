@@ -88,8 +88,7 @@ def klein(
     with tf.name_scope(name or "klein"):
         sizes = {"a": "nn", "b": "nn", "c": "nn", "d": "nk"}
         (a, b, c, d), good = systems.arguments({"a": a, "b": b, "c": c, "d": d}, sizes, backend, on_failure)
-        fixed = [tf.stop_gradient(x) for x in (a, b, c)]
-        scales, T, factors, unique, failing = _value(*fixed, good, tolerance=tolerance, backend=backend, on_failure=on_failure)
+        scales, T, factors, unique, failing = _value(a, b, c, good, tolerance=tolerance, backend=backend, on_failure=on_failure)
         rows, columns, unit, change = scales
         A, B, C = a * unit, b * unit, c * unit
         T = expectations.policy(A, B, C, T, *factors, native)
@@ -109,8 +108,7 @@ def _value(a, b, c, good, *, tolerance, backend, on_failure):
     T, M, unique, *problem = _solution(*outputs[:2], *outputs[3:], labels, good, b * unit, C)
     failing = _failing(*problem, good, checks.inner(a.shape)[-1], backend, on_failure)
     M, T, C = systems.isolated(~failing, M, T, C)
-    S, *others = backend.factorize(M, C, on_failure)[:4]
-    factors = [*failed.filled(failing, [S]), *others], list(backend.schur(T, on_failure))
+    factors = failed.marked(failing, backend.factorize(M, C, on_failure)[:4]), list(backend.schur(T, on_failure))
     return (rows, columns, unit, change), T, factors, unique, failing
 
 

@@ -164,14 +164,13 @@ def _solve(a, b, q, r, e, s, balanced, backend, on_failure, discrete):
     native = backend is _backends.native
     given = {"a": a, "b": b, "q": q, "r": r, "e": e, "s": s}
     arguments, good = systems.arguments(given, SIZES, backend, on_failure)
-    fixed = [None if x is None else tf.stop_gradient(x) for x in arguments]
-    x, factors = _value(*fixed, good, balanced=balanced, backend=backend, on_failure=on_failure, discrete=discrete)
+    x, factors = _value(*arguments, good, balanced=balanced, backend=backend, on_failure=on_failure, discrete=discrete)
     return arguments, riccati.attach(x, *arguments, factors, discrete, native)
 
 
 @in_one_call
 def _value(a, b, q, r, e, s, good, *, balanced, backend, on_failure, discrete):
-    """The solution and the factors of its Lyapunov equation, NaN for elements that fail. The arguments have no gradients."""
+    """The solution and the factors of its Lyapunov equation, NaN for elements that fail."""
     native = backend is _backends.native
     full = a, b, q, r, blocks.identity_like(a) if e is None else e, tf.zeros_like(b) if s is None else s
     usable = _usable(full, good)
@@ -195,7 +194,7 @@ def _value(a, b, q, r, e, s, good, *, balanced, backend, on_failure, discrete):
     *factors, alpha, beta = _closed_loop(x, usable, backend, discrete)
     unstable = riccati_pencils.unstable(alpha, beta)
     failing = systems.check(backend, on_failure, good, _UNSTABLE)(tf.where(good, unstable, 0))
-    return failed.filled(failing, [x])[0], [*failed.filled(failing, factors[:1]), *factors[1:]]
+    return failed.filled(failing, [x])[0], failed.marked(failing, factors)
 
 
 def _closed_loop(x, arguments, backend, discrete):

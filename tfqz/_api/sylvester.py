@@ -187,8 +187,7 @@ def solve_generalized_sylvester(
 def _solution(name, matrices, good, text, backend, on_failure, adjoint=False):
     """The unknowns of an equation by its name in `sylvester.value`, a list. `text`: of the error if it is singular. `adjoint`: whether the
     second matrix is the adjoint of the first one."""
-    fixed = [tf.stop_gradient(x) for x in matrices]
-    unknowns, factors = _value(*fixed, good, name=name, text=text, backend=backend, on_failure=on_failure, adjoint=adjoint)
+    unknowns, factors = _value(*matrices, good, name=name, text=text, backend=backend, on_failure=on_failure, adjoint=adjoint)
     return sylvester.attached(name, matrices, factors, unknowns, backend is _backends.native)
 
 
@@ -207,4 +206,4 @@ def _value(*matrices_and_good, name, text, backend, on_failure, adjoint):
         factors = [x for pencil in ((a, d), (b, e)) for x in backend.factorize(*systems.isolated(good, *pencil), on_failure)[:4]]
     unknowns, singular = sylvester.value(name, matrices, factors, backend is _backends.native)
     failing = systems.check(backend, on_failure, good, text)(singular)
-    return failed.filled(failing, unknowns), [*failed.filled(failing, factors[:1]), *factors[1:]]
+    return failed.filled(failing, unknowns), failed.marked(failing, factors)

@@ -28,6 +28,11 @@ def filled(failing, matrices):
     return [tf.where(failing[..., None, None], tf.cast(float("nan"), X.dtype), X) for X in matrices]
 
 
+def marked(failing, factors):
+    """Factors, a list, of which the first is NaN where `failing`: by that `succeeded` tells."""
+    return [*filled(failing, factors[:1]), *factors[1:]]
+
+
 def columns_of_identity(x, numbered=False):
     """Those of [m, n] in the shape of x, [..., m, n], or 1, 2, .. times these: the pencil (diag(1, 2, ..), I) and its decomposition are
     what is taken for what failed."""

@@ -52,13 +52,11 @@ def traced(function):
     def trace(*key):
         """That of (ranks, dtypes, options)."""
         eager = tf.executing_eagerly() or _tracing.eager
-        if key in whole:
-            return whole[key]
-        if not (eager and key in reduced):
+        if key not in whole and not (eager and key in reduced):
             made, is_reduced = make(*key, eager)
             (reduced if is_reduced else whole)[key] = made
-            if not is_reduced:
-                return made
+        if key in whole:
+            return whole[key]
         _tracing.reduced |= _tracing.eager
         return reduced[key]
 
@@ -78,7 +76,7 @@ def traced(function):
 
 
 def in_one_call(function):
-    """Decorator for functions of tensors, or None, without a derivative: eagerly a call is one of its trace, `traced`."""
+    """Decorator for functions of tensors, or None, that take these for constants: eagerly a call is one of its trace, `traced`."""
 
     @traced
     def once(*tensors, given, **options):
@@ -92,7 +90,7 @@ def in_one_call(function):
                 return once(*(x for x in tensors if x is not None), given=tuple(x is not None for x in tensors), **options)
             except tf.errors.InvalidArgumentError:
                 pass  # the ops say it themselves, and without the names that TensorFlow has for them in a trace
-        return function(*tensors, **options)
+        return function(*(None if x is None else tf.stop_gradient(x) for x in tensors), **options)
 
     return call
 
