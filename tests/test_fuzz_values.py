@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from fuzz_values import __main__ as parent
-from fuzz_values import calls, child, configurations, measure, pencils, report
+from fuzz_values import calls, child, configurations, gradients, measure, pencils, report
 
 import tfqz
 from tfqz._backends import native
@@ -37,6 +37,58 @@ def test_some_cases(call):
     """Of which none may fail, in a few seconds."""
     for case in cases(8, call=[call]):
         c = dataclasses.replace(case.configuration, checks=tuple(x for x in case.configuration.checks if x != "gradient" or call == "qz"))
+        assert measure.failures(c, case.a, case.b) == [], case
+
+
+SOLVERS = [name for name, call in calls.CALLS.items() if call.solver is not None]
+MOST_SOLVERS = pytest.mark.slow_if("are", "lyapunov", "generalized", "zeros")
+
+
+@MOST_SOLVERS
+@pytest.mark.parametrize("call", SOLVERS)
+def test_some_solvers(call):
+    """With derivatives, of one backend."""
+    for case in cases(2, call=[call]):
+        c = dataclasses.replace(case.configuration, checks=("gradient", "forward mode"), variants=("native",))
+        assert measure.failures(c, case.a, case.b) == [], case
+
+
+@MOST_SOLVERS
+@pytest.mark.parametrize("call", [name for name in SOLVERS if name != "transmission_zeros"])
+def test_wrong_derivatives_of_solvers_are_found(call, monkeypatch):
+    """A gradient that is wrong by a thousandth, of one argument; a derivative along a direction that is."""
+    solver = calls.CALLS[call].solver
+    right = solver.solve
+
+    @tf.custom_gradient
+    def wrongly(x):
+        return tf.identity(x), lambda bar: 1.001 * bar
+
+    def failures(*checks):
+        a = b = np.array([[[1.0, 0.5], [0.25, 2.0]]])
+        configuration = measure.Configuration(call, checks=checks)
+        return len(solver.given(configuration, a, b)), measure.failures(configuration, a, b)
+
+    count, found = failures("gradient", "forward mode")
+    assert found == []
+    for place in range(count):
+
+        def wrong(self, *arguments, **options):
+            return right(*(wrongly(x) if k == place else x for k, x in enumerate(arguments)), **options)
+
+        monkeypatch.setattr(type(solver), "solve", wrong)
+        assert failures("gradient")[1] == ["native: adjoint"]
+    monkeypatch.undo()
+    derivative = gradients.derivative
+    monkeypatch.setattr(gradients, "derivative", lambda *arguments: [1.001 * x for x in derivative(*arguments)])
+    assert failures("gradient", "forward mode")[1] == ["native: forward mode"]
+
+
+@pytest.mark.slow
+def test_programs_of_xla():
+    for call in ("qz", "eigvals", "deflating_subspace", "solve_continuous_are", "klein"):
+        (case,) = cases(1, call=[call])
+        c = dataclasses.replace(case.configuration, checks=("gradient",), variants=("native xla",))
         assert measure.failures(c, case.a, case.b) == [], case
 
 

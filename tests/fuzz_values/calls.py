@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 import tfqz
-from fuzz_values import properties, solvers, sorts
+from fuzz_values import control, properties, solvers, sorts
 from fuzz_values.properties import H, max_ratio, wide
 
 ONE, OF_A, OF_B = (0, 0), (1, 0), (0, 1)
@@ -26,6 +26,7 @@ class Call:
     square: whether it is for square pencils only.
     alone: whether results are promised to be the same bits alone and in a batch, of the native backend.
     may_refuse: whether a pencil may be too ill-conditioned for it.
+    solver: of an equation, whose gradient is asked for by its own arguments.
     """
 
     run: Callable
@@ -34,6 +35,7 @@ class Call:
     square: bool = False
     alone: bool = True
     may_refuse: bool = False
+    solver: solvers.Solver | None = None
 
 
 def options(c, *names):
@@ -229,9 +231,9 @@ def check_balance(c, backend, a, b, outputs):
     return {"exactly": properties.holds(good)}
 
 
-def solver(run, check, may_refuse=True):
+def of_solver(solver, may_refuse=True):
     """Of an equation that may have no solution, if nothing else is said."""
-    return Call(run, (), check, square=True, alone=False, may_refuse=may_refuse)
+    return Call(solver.run, (), solver.check, square=True, alone=False, may_refuse=may_refuse, solver=solver)
 
 
 CALLS = {
@@ -242,13 +244,15 @@ CALLS = {
     "deflating_subspace": Call(run_subspace, (ONE, ONE, ONE, ONE), check_subspace, alone=False, may_refuse=True),
     "schur": Call(run_schur, (OF_A, ONE), check_schur, square=True, alone=False),
     "balance": Call(run_balance, (), check_balance),
-    "solve_sylvester": solver(solvers.run_sylvester, solvers.check_sylvester),
-    "solve_continuous_lyapunov": solver(solvers.run_lyapunov, solvers.check_lyapunov),
-    "solve_continuous_lyapunov, e": solver(solvers.run_descriptor, solvers.check_descriptor),
-    "solve_discrete_lyapunov": solver(solvers.run_stein, solvers.check_stein),
-    "solve_generalized_sylvester": solver(solvers.run_coupled, solvers.check_coupled),
-    "solve_continuous_are": solver(solvers.run_care, solvers.check_care, may_refuse=False),
-    "solve_discrete_are": solver(solvers.run_dare, solvers.check_dare, may_refuse=False),
-    "klein": solver(solvers.run_klein, solvers.check_klein, may_refuse=False),
-    "transmission_zeros": solver(solvers.run_zeros, solvers.check_zeros),
+    "solve_sylvester": of_solver(solvers.Sylvester()),
+    "solve_continuous_lyapunov": of_solver(solvers.Lyapunov()),
+    "solve_continuous_lyapunov, e": of_solver(solvers.DescriptorLyapunov()),
+    "solve_discrete_lyapunov": of_solver(solvers.Stein()),
+    "solve_generalized_sylvester": of_solver(solvers.CoupledSylvester()),
+    "solve_continuous_are": of_solver(control.ContinuousRiccati(), may_refuse=False),
+    "solve_discrete_are": of_solver(control.DiscreteRiccati(), may_refuse=False),
+    "solve_continuous_are, e": of_solver(control.ContinuousRiccati(descriptor=True), may_refuse=False),
+    "solve_discrete_are, e": of_solver(control.DiscreteRiccati(descriptor=True), may_refuse=False),
+    "klein": of_solver(control.Klein(), may_refuse=False),
+    "transmission_zeros": of_solver(control.Zeros()),
 }

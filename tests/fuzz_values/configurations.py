@@ -12,9 +12,11 @@ DTYPES = ("float32", "float64", "complex64", "complex128")
 # How often each is called, of a hundred cases.
 WEIGHTS = {"qz": 24, "ordqz": 16, "eigvals": 11, "eig": 10, "deflating_subspace": 10, "schur": 6, "balance": 3}
 WEIGHTS |= {"solve_sylvester": 2, "solve_continuous_lyapunov": 2, "solve_continuous_lyapunov, e": 2, "solve_discrete_lyapunov": 2}
-WEIGHTS |= {"solve_generalized_sylvester": 2, "solve_continuous_are": 3, "solve_discrete_are": 2, "klein": 2, "transmission_zeros": 3}
+WEIGHTS |= {"solve_generalized_sylvester": 2, "klein": 2, "transmission_zeros": 2}
+WEIGHTS |= {"solve_continuous_are": 2, "solve_discrete_are": 2, "solve_continuous_are, e": 1, "solve_discrete_are, e": 1}
 LARGEST_ALONE = 16  # up to where results are the same bits alone and in a batch
 LARGEST_IN_OPS = 4  # of backend "graph", which takes seconds
+LARGEST_IN_XLA = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +41,8 @@ def size(rng):
     return int(rng.integers(least, most + 1))
 
 
-def variants(rng, widths, n, single):
-    """All widths and SciPy; or, seldom, TensorFlow's ops beside the widest."""
+def variants(rng, widths, n, single, compiles):
+    """All widths and SciPy; and, seldom, TensorFlow's ops, and XLA."""
     chosen = [f"native {simd}" for simd in widths]
     if n > 40:
         chosen = chosen[:1] + chosen[1:][: rng.integers(0, len(chosen))]
@@ -48,6 +50,8 @@ def variants(rng, widths, n, single):
         chosen.append("scipy")
     if single and n <= LARGEST_IN_OPS and rng.random() < 0.04:
         chosen.append("graph")
+    if compiles and n <= LARGEST_IN_XLA and rng.random() < 0.03:
+        chosen.append("native xla")
     return tuple(chosen) or ("scipy",)
 
 
@@ -73,13 +77,14 @@ def case(seed, widths):
         checks.append("alone")
     if plain and name in ("qz", "eigvals", "schur", "ordqz") and rng.random() < 0.2:
         checks.append("scaled")
-    if call.degrees and n <= 64 and rng.random() < 0.6:
+    if (call.degrees or call.solver) and n <= 64 and rng.random() < 0.6:
         checks.append("gradient")
-        checks += [check for check, share in (("round trip", 0.5), ("forward mode", 0.05)) if plain and rng.random() < share]
+        shares = {"forward mode": 0.2} if call.solver else {"round trip": 0.5, "forward mode": 0.05}
+        checks += [check for check, share in shares.items() if plain and rng.random() < share]
     sort = str(rng.choice(list(sorts.SORTS)))
     c = Configuration(
         call=name,
-        variants=variants(rng, widths, max(m, n), count == 1),
+        variants=variants(rng, widths, max(m, n), count == 1, name != "transmission_zeros"),
         output="complex" if rng.random() < 0.25 else "real",
         sort=sort,
         tolerance=float(rng.choice([0, 0, 1e-3, -1e-3])) if sort in sorts.KEYWORDS else 0.0,

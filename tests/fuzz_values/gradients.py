@@ -9,12 +9,6 @@ import tfqz
 from fuzz_values import properties
 
 
-def exponent(x):
-    """Of the largest entry."""
-    largest = max(np.abs(np.real(x)).max(initial=0), np.abs(np.imag(x)).max(initial=0))
-    return int(np.frexp(largest)[1]) if largest > 0 else 0
-
-
 def cotangents(c, call, a, b, outputs, failed):
     """Random ones of the outputs that have a derivative, of such sizes that gradients are in the range; zeros for elements that failed.
 
@@ -23,7 +17,7 @@ def cotangents(c, call, a, b, outputs, failed):
     """
     rng = np.random.default_rng(c.seed)
     bars = []
-    scales = [(exponent(x), exponent(y)) for x, y in zip(a, b)]
+    scales = [(properties.exponent_of(x), properties.exponent_of(y)) for x, y in zip(a, b)]
     for (of_a, of_b), x in zip(call.degrees, outputs):
         bar = deviates(rng, x.shape, x.dtype)
         for place, (i, j) in enumerate(scales):
@@ -33,21 +27,29 @@ def cotangents(c, call, a, b, outputs, failed):
     return bars
 
 
-def gradient(f, a, b, bars):
-    """Cotangents of A and B, as arrays, from those of the first outputs of `f`; zeros where nothing depends on one."""
-    a, b = tf.constant(a), tf.constant(b)
+def gradient(f, arguments, bars):
+    """Cotangents of the arguments of `f`, as arrays, from those of its first outputs; zeros where nothing depends on one."""
+    arguments = list(map(tf.constant, arguments))
     with tf.GradientTape() as tape:
-        tape.watch([a, b])
-        outputs = list(f(a, b))[: len(bars)]
-    found = tape.gradient(outputs, [a, b], output_gradients=[tf.constant(x) for x in bars])
-    return [np.zeros(x.shape, x.dtype.as_numpy_dtype) if g is None else g.numpy() for g, x in zip(found, (a, b))]
+        tape.watch(arguments)
+        outputs = list(f(*arguments))[: len(bars)]
+    found = tape.gradient(outputs, arguments, output_gradients=list(map(tf.constant, bars)))
+    return [np.zeros(x.shape, x.dtype.as_numpy_dtype) if g is None else g.numpy() for g, x in zip(found, arguments)]
+
+
+def derivative(f, arguments, moves, count):
+    """That of the first `count` outputs of `f` along a direction, as arrays, by forward mode."""
+    arguments = list(map(tf.constant, arguments))
+    with tf.autodiff.ForwardAccumulator(arguments, list(map(tf.constant, moves))) as accumulator:
+        outputs = list(f(*arguments))[:count]
+    return [accumulator.jvp(x).numpy() for x in outputs]
 
 
 def leaves_range(found, f, a, b, bars):
     """Whether a gradient in single precision isn't finite since it is too large, which double precision shows."""
     if np.finfo(a.dtype).bits > 32 or all(np.isfinite(g).all() for g in found):
         return False
-    exact = gradient(f, *(x.astype(np.result_type(x, np.float64)) for x in (a, b)), [x.astype(np.result_type(x, np.float64)) for x in bars])
+    exact = gradient(f, *([x.astype(np.result_type(x, np.float64)) for x in xs] for xs in ((a, b), bars)))
     return max(np.abs(g).max(initial=0) for g in exact) > np.finfo(a.dtype).max * 2.0**-10
 
 
@@ -107,7 +109,7 @@ def functional(weights, c, backend):
 def round_trip(c, backend, a, b, factors):
     """The gradient of what A and B themselves are linear functionals of; None where rounding may make anything of it."""
     n = len(a)
-    exponents = [exponent(x) for x in (a, b)]
+    exponents = [properties.exponent_of(x) for x in (a, b)]
     if n > 8 or not all(abs(e) < 100 for e in exponents):
         return None
     scales = [2.0**-e for e in exponents]
@@ -116,7 +118,7 @@ def round_trip(c, backend, a, b, factors):
         return None
     rng = np.random.default_rng(c.seed)
     weights = [(deviates(rng, x.shape, x.dtype) * scale).astype(x.dtype) for x, scale in zip((a, b), scales)]
-    found = gradient(functional(weights, c, backend), a, b, [np.ones((), a.real.dtype)])
+    found = gradient(functional(weights, c, backend), [a, b], [np.ones((), a.real.dtype)])
     size = np.sqrt(sum(np.linalg.norm(w / scale) ** 2 for w, scale in zip(weights, scales)))
     error = np.sqrt(sum(np.linalg.norm((g - w) / scale) ** 2 for g, w, scale in zip(found, weights, scales)))
     return properties.ratio(error, relative * size)
@@ -125,7 +127,7 @@ def round_trip(c, backend, a, b, factors):
 def forward_mode(c, backend, a, b, factors, bars, found):
     """<bars, derivative of the factors along a direction> by an accumulator is <gradient, direction>; None as above."""
     n = len(a)
-    exponents = [exponent(x) for x in (a, b)]
+    exponents = [properties.exponent_of(x) for x in (a, b)]
     if n > 8 or not all(abs(e) < 30 for e in exponents):
         return None
     scales = [2.0**e for e in exponents]
@@ -135,10 +137,7 @@ def forward_mode(c, backend, a, b, factors, bars, found):
         return None
     rng = np.random.default_rng(c.seed + 1)
     moves = [(deviates(rng, x.shape, x.dtype) * scale).astype(x.dtype) for x, scale in zip((a, b), scales)]
-    tensors = [tf.constant(x) for x in (a, b)]
-    with tf.autodiff.ForwardAccumulator(tensors, [tf.constant(x) for x in moves]) as accumulator:
-        outputs = tfqz.qz(*tensors, c.output, backend=backend)
-    changes = [accumulator.jvp(x).numpy() for x in outputs]
+    changes = derivative(lambda a, b: tfqz.qz(a, b, c.output, backend=backend), [a, b], moves, 4)
     forward = sum(oracles.inner(bar.astype(complex), x) for bar, x in zip(bars, changes))
     backward = sum(oracles.inner(g.astype(complex), x) for g, x in zip(found, moves))
     weights = [1 if (i, j) == (0, 0) else scales[0] if i else scales[1] for i, j in ((1, 0), (0, 1), (0, 0), (0, 0))]

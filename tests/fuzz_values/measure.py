@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 import tensorflow as tf
+from functionals import deviates
 
 from fuzz_values import gradients, properties
 from fuzz_values.calls import CALLS
@@ -20,7 +21,7 @@ VARIABLE = "TFQZ_SIMD"
 class Configuration:
     """What is called, and what is asked of it.
 
-    variants: backends, and widths of vectors of the native one: "native avx2".
+    variants: backends; with a second word widths of vectors of the native one, "native avx2", or "xla" for programs that XLA compiles.
     output, sort, tolerance, rank, balance: arguments of the call.
     checks: of "alone", "scaled", "gradient", "round trip", "forward mode".
     failing: the place in the batch of an element that has a NaN, or None.
@@ -42,12 +43,16 @@ class Configuration:
         return " ".join(str(x) for x in (self.call, *self.variants, *self.checks) if x)
 
 
+def is_compiled(variant):
+    return variant.endswith(" xla")
+
+
 @contextlib.contextmanager
 def using(variant):
     """The backend of a variant, with its vectors."""
     backend, _, simd = variant.partition(" ")
     before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = simd
+    os.environ[VARIABLE] = "" if is_compiled(variant) else simd
     try:
         yield backend
     finally:
@@ -104,9 +109,23 @@ def failures(c, a, b):
     return [f"{variant}: {name}" for variant, name in measure(c, a, b).failures()]
 
 
+def function(c, variant, backend):
+    """What is called, of `arguments`."""
+
+    def f(*matrices):
+        return tuple(CALLS[c.call].run(c, backend, *matrices))
+
+    return tf.function(f, jit_compile=True) if is_compiled(variant) else f
+
+
+def arguments(c, a, b):
+    solver = CALLS[c.call].solver
+    return solver.given(c, a, b) if solver else [a, b]
+
+
 def of_variant(measured, variant, c, backend, a, b):
-    call = CALLS[c.call]
-    outputs = [x.numpy() for x in call.run(c, backend, a, b)]
+    call, f = CALLS[c.call], function(c, variant, backend)
+    outputs = [x.numpy() for x in f(*arguments(c, a, b))]
     failed = np.array([x.size > 0 and np.isnan(x).all() for x in outputs[0]], bool)
     for k, elements in enumerate(zip(*outputs)):
         x, y = a[k], b[k]
@@ -125,12 +144,14 @@ def of_variant(measured, variant, c, backend, a, b):
         else:
             for name, ratio in call.check(c, backend, x, y, elements).items():
                 measured.add(variant, name, ratio)
-    if is_asked_alone(c, backend):
-        alone(measured, variant, c, backend, a, b, outputs)
+    if is_asked_alone(c, variant):
+        alone(measured, variant, c, f, a, b, outputs)
     if "scaled" in c.checks:
-        scaled(measured, variant, c, backend, a, b, outputs, failed)
+        scaled(measured, variant, c, f, a, b, outputs, failed)
     if "gradient" in c.checks and call.degrees:
-        of_gradient(measured, variant, c, backend, a, b, outputs, failed)
+        of_gradient(measured, variant, c, f, backend, a, b, outputs, failed)
+    if "gradient" in c.checks and call.solver:
+        of_solver(measured, variant, c, f, a, b, outputs, failed)
 
 
 def near_overflow(a, b):
@@ -153,17 +174,16 @@ def excused(call, variant, a, b):
     return "refused" if call.may_refuse else None
 
 
-def is_asked_alone(c, backend):
-    return "alone" in c.checks and CALLS[c.call].alone and backend == "native"
+def is_asked_alone(c, variant):
+    return "alone" in c.checks and CALLS[c.call].alone and variant.startswith("native") and not is_compiled(variant)
 
 
-def alone(measured, variant, c, backend, a, b, outputs):
+def alone(measured, variant, c, f, a, b, outputs):
     """One element is what it is in the batch, to the last bit, and so is the batch the other way round."""
-    call = CALLS[c.call]
     k = c.seed % len(a)
-    found = [x.numpy() for x in call.run(c, backend, a[k], b[k])]
+    found = [x.numpy() for x in f(a[k], b[k])]
     measured.add(variant, "alone", properties.same_bits(found, [x[k] for x in outputs]))
-    turned = [x.numpy()[::-1] for x in call.run(c, backend, a[::-1], b[::-1])]
+    turned = [x.numpy()[::-1] for x in f(a[::-1], b[::-1])]
     measured.add(variant, "turned round", properties.same_bits(turned, outputs))
 
 
@@ -178,7 +198,7 @@ def exponents_in_range(rng, *arrays):
     return chosen
 
 
-def scaled(measured, variant, c, backend, a, b, outputs, failed):
+def scaled(measured, variant, c, f, a, b, outputs, failed):
     """A and B times powers of two have results times powers of two."""
     call = CALLS[c.call]
     i, j = exponents_in_range(np.random.default_rng(c.seed), a[~failed], b[~failed])
@@ -186,7 +206,7 @@ def scaled(measured, variant, c, backend, a, b, outputs, failed):
         j = i if all(properties.in_range(b[~failed], e) for e in (0, i)) else (i := 0)
     if i == j == 0:
         return
-    found = [x.numpy() for x in call.run(c, backend, times(a, i), times(b, j))]
+    found = [x.numpy() for x in f(times(a, i), times(b, j))]
     exponents = [of_a * i + of_b * j for of_a, of_b in call.degrees]
     expected = [times(y, e) for y, e in zip(outputs, exponents)]
     # What a denormal of S or T has lost others may have lost with it.
@@ -195,29 +215,26 @@ def scaled(measured, variant, c, backend, a, b, outputs, failed):
         measured.add(variant, "scaled", properties.equal_where_normal(x[entire], y[entire], e))
 
 
-def of_gradient(measured, variant, c, backend, a, b, outputs, failed):
+def of_gradient(measured, variant, c, f, backend, a, b, outputs, failed):
     call = CALLS[c.call]
     if any(0 < np.abs(x).max(initial=0) < 4 * np.finfo(x.dtype).tiny for x in (*a, *b)):
         return  # in TensorFlow's ops gradients take denormals for 0
     square = a.shape[-2] == a.shape[-1]
-    in_ops = backend != "native" or c.call not in (("qz", "ordqz", "eigvals") if square else ("qz",)) or c.balance
+    in_cpp = ("qz", "ordqz", "eigvals") if square else ("qz",)
+    in_ops = backend != "native" or is_compiled(variant) or c.call not in in_cpp or c.balance
     if in_ops and any(near_overflow(x, y) for x, y in zip(a, b)):
         return  # what stands between has to be in the range
     if in_ops and (properties.has_few_digits(*a, *b, power=0.5) or any(map(properties.lost_in_ops, outputs[: len(call.degrees)]))):
         return
     bars = gradients.cotangents(c, call, a, b, outputs, failed)
-
-    def f(a, b):
-        return call.run(c, backend, a, b)
-
-    found = gradients.gradient(f, a, b, bars)
+    found = gradients.gradient(f, [a, b], bars)
     if gradients.leaves_range(found, f, a, b, bars):
         measured.notes["beyond the range"] += 1
         return
     measured.add(variant, "finite gradient", gradients.finite(found, failed))
     k = c.seed % len(a)
-    if is_asked_alone(c, backend) and not in_ops and not failed[k]:
-        single = gradients.gradient(f, a[k], b[k], [bar[k] for bar in bars])
+    if is_asked_alone(c, variant) and not in_ops and not failed[k]:
+        single = gradients.gradient(f, [a[k], b[k]], [bar[k] for bar in bars])
         measured.add(variant, "gradient alone", properties.same_bits(single, [x[k] for x in found]))
     if c.call != "qz" or failed[k]:
         return
@@ -227,3 +244,30 @@ def of_gradient(measured, variant, c, backend, a, b, outputs, failed):
     if "forward mode" in c.checks:
         ratio = gradients.forward_mode(c, backend, a[k], b[k], factors, [bar[k] for bar in bars], [x[k] for x in found])
         measured.add(variant, "forward mode", ratio)
+
+
+def of_solver(measured, variant, c, f, a, b, outputs, failed):
+    """Derivatives by the solver's own arguments, where neither solutions nor products of some of them may leave the range."""
+    solver = CALLS[c.call].solver
+    solutions = solver.differentiable(outputs)
+    if a.size == 0:
+        return
+    if not all(np.abs(x[~failed]).max(initial=0) < np.finfo(a.dtype).max ** 0.25 for x in solutions):
+        measured.notes["beyond the range"] += 1
+        return
+    rng = np.random.default_rng(c.seed)
+    given = solver.given(c, a, b)
+    bars = [deviates(rng, x.shape, x.dtype) for x in solutions]
+    for bar in bars:
+        bar[failed] = 0
+    found = gradients.gradient(f, given, bars)
+    measured.add(variant, "finite gradient", gradients.finite(found, failed))
+    checked = {solver.check_gradient: [bars, found]}
+    if "forward mode" in c.checks:
+        moves = [deviates(rng, x.shape, x.dtype) for x in given]
+        checked[solver.check_forward] = [bars, found, moves, gradients.derivative(f, given, moves, len(bars))]
+    for k in np.flatnonzero(~failed):
+        for check, needed in checked.items():
+            element = [[x[k] for x in xs] for xs in (outputs, *needed)]
+            for name, ratio in check(c, a[k], b[k], *element).items():
+                measured.add(variant, name, ratio)

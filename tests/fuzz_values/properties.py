@@ -197,6 +197,12 @@ def same_bits(xs, ys):
     return holds(all(np.array_equal(x, y, equal_nan=True) for x, y in zip(xs, ys)))
 
 
+def exponent_of(x):
+    """Of the largest entry."""
+    largest = max(np.abs(np.real(x)).max(initial=0), np.abs(np.imag(x)).max(initial=0))
+    return int(np.frexp(largest)[1]) if largest > 0 else 0
+
+
 def times(x, exponent):
     """x 2^exponent, rounded where it is a denormal."""
     x = np.asarray(x)

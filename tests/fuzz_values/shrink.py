@@ -5,9 +5,8 @@ import time
 
 import numpy as np
 
-from fuzz_values.gradients import exponent
 from fuzz_values.measure import measure
-from fuzz_values.properties import times
+from fuzz_values.properties import exponent_of, times
 
 
 class Shrinking:
@@ -83,7 +82,7 @@ class Shrinking:
         """Largest entries near 1."""
         found = False
         for of_a, of_b in ((True, True), (True, False), (False, True)):
-            a, b = (np.stack([times(x, -exponent(x)) for x in xs]) if of else xs for xs, of in ((self.a, of_a), (self.b, of_b)))
+            a, b = (np.stack([times(x, -exponent_of(x)) for x in xs]) if of else xs for xs, of in ((self.a, of_a), (self.b, of_b)))
             found |= self.accept(self.c, a, b)
         return found
 
