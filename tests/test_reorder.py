@@ -8,7 +8,7 @@ import tensorflow as tf
 from functionals import deviates
 from test_ordqz_failures import REFUSED_BY_BOTH
 
-from tfqz._backends import native, scipy
+from tfqz._backends import graph, native, scipy
 
 pytestmark = pytest.mark.skipif(native.why_not() is not None, reason=str(native.why_not()))
 
@@ -180,3 +180,29 @@ def test_an_element_that_is_refused(simd, rng):
         assert np.isnan(x[5]).all() and np.array_equal(np.delete(x, 5, 0), np.delete(y, 5, 0))
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"LAPACK's dtgexc returned info = 1 in batch element \[5\]"):
         reorder(factors, labels)
+
+
+def of_every_size(rng, first, second, dtype):
+    """S, T, Q, Z of two blocks, of one row or two, whose entries are of sizes that have squares beside each other which underflow."""
+    n, span = first + second, 80 if dtype == "float32" else 600
+    s, t = np.triu(np.ldexp(rng.standard_normal((2, n, n)), -rng.integers(0, span, (2, n, n))))
+    for k, size in ((0, first), (first, second)):
+        block = slice(k, k + size)
+        t[block, block] = np.diag(np.sort(np.abs(np.diag(t)[block]))[::-1])
+        if size == 2:
+            s[k, k + 1], s[k + 1, k] = abs(s[k, k + 1]), -np.ldexp(1 + rng.random(), -rng.integers(0, span))
+    return [x.astype(dtype) for x in (s, t, np.eye(n), np.eye(n))]
+
+
+@pytest.mark.parametrize("backend", [native, pytest.param(graph, marks=pytest.mark.slow)], ids=["native", "graph"])
+@pytest.mark.parametrize("first, second", [(1, 2), (2, 1), (2, 2)])
+@pytest.mark.parametrize("dtype", cases.REAL)
+def test_blocks_of_numbers_of_every_size(dtype, first, second, backend, rng):
+    """Squares that underflow beside others make no cosines and sines: Q and Z stay orthogonal, or the exchange is refused."""
+    factors = [np.stack(x) for x in zip(*(of_every_size(rng, first, second, dtype) for _ in range(3000 if backend is native else 600)))]
+    labels = np.tile([0] * first + [1] * second, (len(factors[0]), 1)).astype(np.int32)
+    s, t, q, z = (x.numpy() for x in backend.reorder(list(map(tf.constant, factors)), tf.constant(labels), "nan")[:4])
+    good = ~np.isnan(s).any(axis=(1, 2))
+    assert np.mean(good) > 0.7
+    for k in np.flatnonzero(good):
+        assert oracles.residuals(factors[0][k], factors[1][k], s[k], t[k], q[k], z[k]) < 30

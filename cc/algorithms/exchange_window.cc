@@ -136,11 +136,15 @@ inline void transform(Square<R, kRows> Q, Square<R, kRows> Z, Square<R, kRows> X
   }
 }
 
-template <typename R, int kRows>
-inline R frobenius(Square<R, kRows> X) {
-  R squares = 0;
-  for (int i = 0; i < kRows * kRows; ++i) squares += X.entries[i] * X.entries[i];
-  return std::sqrt(squares);
+// Makes (x, y) the unit vector of the same direction, and returns its length; zeros stay.
+template <typename R>
+inline R make_unit(R* x, R* y) {
+  const R largest = std::max(std::abs(*x), std::abs(*y));
+  if (!(largest > 0)) return 0;
+  const R x_of_1 = *x / largest, y_of_1 = *y / largest, length = std::sqrt(x_of_1 * x_of_1 + y_of_1 * y_of_1);
+  *x = x_of_1 / length;
+  *y = y_of_1 / length;
+  return length * largest;
 }
 
 // T's block at k becomes diag(a, d) by its singular value decomposition, as in lanes_canonical-inl.h after the first step, which makes
@@ -149,20 +153,15 @@ template <typename R, int kRows>
 inline bool make_diagonal(Square<R, kRows> S, Square<R, kRows> T_, Square<R, kRows> Q, Square<R, kRows> Z, int k) {
   const R t_11 = T_(k, k), t_12 = T_(k, k + 1), t_21 = T_(k + 1, k), t_22 = T_(k + 1, k + 1);
   const R size = std::max({std::abs(t_11), std::abs(t_12), std::abs(t_21), std::abs(t_22)}), over_size = 1 / size;
-  R c = t_11 * over_size, s = t_21 * over_size;
-  const R length = std::sqrt(c * c + s * s);
-  if (!(length > 0)) return false;
-  c /= length;
-  s /= length;
-  const R p = length, q = (c * t_12 + s * t_22) * over_size, r = (c * t_22 - s * t_12) * over_size;
-  const R cosine = (p - r) * (p + r) + q * q, sine = 2 * q * r, double_length = std::sqrt(cosine * cosine + sine * sine);
-  R u_1 = 1, u_2 = 0;
-  if (double_length > 0) {
-    u_1 = cosine >= 0 ? double_length + cosine : sine;
-    u_2 = cosine >= 0 ? sine : double_length - cosine;
-    const R over = 1 / std::sqrt(u_1 * u_1 + u_2 * u_2);
-    u_1 *= over;
-    u_2 *= over;
+  // Either pair of numbers may be so small beside the others that squares of them are denormals, and no cosines and sines come of these.
+  R c = t_11, s = t_21;
+  const R p = make_unit(&c, &s) * over_size, q = (c * t_12 + s * t_22) * over_size, r = (c * t_22 - s * t_12) * over_size;
+  if (!(p > 0)) return false;
+  R cosine = (p - r) * (p + r) + q * q, sine = 2 * q * r, u_1 = 1, u_2 = 0;
+  if (make_unit(&cosine, &sine) > 0) {
+    u_1 = cosine >= 0 ? 1 + cosine : sine;
+    u_2 = cosine >= 0 ? sine : 1 - cosine;
+    make_unit(&u_1, &u_2);
   }
   R v_1 = p * u_1, v_2 = q * u_1 + r * u_2;
   const R a = std::sqrt(v_1 * v_1 + v_2 * v_2), over_a = 1 / a;
@@ -189,12 +188,11 @@ inline bool exchange(ExchangeWindow<R>* window) {
   R p[kFirst][kSecond], q[kFirst][kSecond], h[kFirst][kSecond];
   for (int i = 0; i < kFirst; ++i) {
     for (int j = 0; j < kSecond; ++j) {
-      const R t = T_(i, i), u = T_(kFirst + j, kFirst + j), length = std::sqrt(t * t + u * u);
+      p[i][j] = T_(i, i);
+      q[i][j] = T_(kFirst + j, kFirst + j);
+      const R length = make_unit(&p[i][j], &q[i][j]);
       if (!(length > std::numeric_limits<R>::min() / std::numeric_limits<R>::epsilon())) return false;
-      const R over = 1 / length;
-      p[i][j] = t * over;
-      q[i][j] = u * over;
-      h[i][j] = T_(i, kFirst + j) * over;
+      h[i][j] = T_(i, kFirst + j) / length;
     }
   }
   // Unknowns and equations (i, j) at i kSecond + j.
@@ -227,16 +225,20 @@ inline bool exchange(ExchangeWindow<R>* window) {
   complete(of_columns, Z);
   complete(of_rows, Q);
   for (const Square<R, kRows>& X : {S, T_}) {
-    const R rounding = 20 * std::numeric_limits<R>::epsilon() * frobenius(X);
+    R largest = 0, squares = 0, left = 0;
+    for (int i = 0; i < kRows * kRows; ++i) largest = std::max(largest, std::abs(X.entries[i]));
+    if (largest == 0) continue;
+    const auto square = [largest](R x) { return (x / largest) * (x / largest); };
+    for (int i = 0; i < kRows * kRows; ++i) squares += square(X.entries[i]);
     transform(Q, Z, X);
-    R squares = 0;
     for (int j = 0; j < kSecond; ++j) {
       for (int i = kSecond; i < kRows; ++i) {
-        squares += X(i, j) * X(i, j);
+        left += square(X(i, j));
         X(i, j) = 0;
       }
     }
-    if (!(std::sqrt(squares) <= rounding)) return false;
+    constexpr R kRounding = 20 * std::numeric_limits<R>::epsilon();
+    if (!(left <= kRounding * kRounding * squares)) return false;
   }
   if (kSecond == 2 && !make_diagonal(S, T_, Q, Z, 0)) return false;
   return kFirst == 1 || make_diagonal(S, T_, Q, Z, kSecond);

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfqz._backends.reflectors import reflector
 from tfqz._form import blocks, quotients, tolerances
 from tfqz._form.blocks import following, masked
 from tfqz._form.products import matmul
@@ -158,7 +159,20 @@ def _bases(S, T, there):
     null = tf.linalg.qr(tf.linalg.adjoint(matrix), full_matrices=True)[0][..., -1]
     R, L = (tf.reshape(x, tf.concat([shape[:2], [m, m]], axis=0)) for x in (null[..., : m * m], null[..., m * m : -1]))
     g = tf.where(there[..., :m], null[..., -1:], tf.ones_like(null[..., -1:]))
-    return [tf.linalg.qr(tf.concat([tf.linalg.diag(g), X], axis=-2), full_matrices=True)[0] for X in (L, R)]
+    return [_completed(tf.concat([tf.linalg.diag(g), X], axis=-2)) for X in (L, R)]
+
+
+def _completed(X):
+    """Unitary matrices whose first columns span those of X, [batch, n, 2 slots, slots]. By reflectors: TensorFlow's QR divides by squares
+    of what is left of a column, which are denormals where it is nearly parallel to the one before."""
+    rows, columns = X.shape[-2:]
+    shape = tf.concat([tf.shape(X)[:2], [rows, rows]], axis=0)
+    X = tf.reshape(X, [-1, rows, columns])
+    U = reflector(X[:, :, 0], 0)
+    for j in range(1, columns):
+        H = reflector(matmul(U, X, adjoint_a=True)[:, j:, j], 0)
+        U = tf.concat([U[..., :j], matmul(U[..., j:], H)], axis=-1)
+    return tf.reshape(U, shape)
 
 
 def _spoilt(windows):
