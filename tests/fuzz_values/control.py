@@ -5,14 +5,15 @@ import tensorflow as tf
 
 import tfqz
 from fuzz_values import properties
-from fuzz_values.properties import H, norm
+from fuzz_values.properties import H, norm, times
 from fuzz_values.solvers import Solver, near_one, random
 from tfqz import _backends
 from tfqz._api import zeros as zeros_of_systems
 
 
 class ContinuousRiccati(Solver):
-    """Of a plant whose states can all be controlled, and seen, in no time: it has a stabilizing solution. `descriptor`: with e and s."""
+    """Of a plant whose states can all be controlled, and seen, in no time: it has a stabilizing solution. Costs and inputs are in any
+    units. `descriptor`: with e and s."""
 
     def __init__(self, descriptor=False):
         self.descriptor = descriptor
@@ -23,10 +24,14 @@ class ContinuousRiccati(Solver):
         of_inputs = np.eye(2 * a.shape[-1], dtype=a.dtype)
         b = np.concatenate([b, eye], axis=-1)
         r = np.array(np.broadcast_to(of_inputs, (*a.shape[:-2], *of_inputs.shape)))
+        rng, most = np.random.default_rng(c.seed), np.finfo(a.dtype).maxexp // 4
+        of_costs, of_inputs = int(rng.integers(-most, most)), int(rng.integers(-most // 2, most // 2))
+        b, r = times(b, of_inputs), times(r, of_costs + 2 * of_inputs)
         if not self.descriptor:
-            return [a, b, eye, r]
+            return [a, b, times(eye, of_costs), r]
         s = random(c, a, None, r.shape[-1]) / 2
-        return [a, b, eye + s @ H(s), r, np.linalg.qr(random(c, a, other=1))[0], s]
+        q, s = times(eye + s @ H(s), of_costs), times(s, of_costs + of_inputs)
+        return [a, b, q, r, np.linalg.qr(random(c, a, other=1))[0], s]
 
     def solve(self, *arguments, **options):
         return [tfqz.solve_continuous_are(*arguments, **options)]
@@ -46,12 +51,12 @@ class ContinuousRiccati(Solver):
         return x, e, K, a - b @ K, norm(a) + norm(b) * norm(K)
 
     def gain(self, a, b, r, e, s, x):
-        return H(H(e) @ x @ b + s)
+        return H(H(e) @ x @ b + s) / r[0, 0]
 
     def residuals(self, a, b, q, r, *others):
         x, e, K, _, _ = self.terms(a, b, q, r, *others)
-        residual = H(a) @ x @ e + H(e) @ x @ a - H(K) @ K + q
-        return [(residual, 2 * norm(a) * norm(x) * norm(e) + (norm(e) * norm(x) * norm(b)) ** 2 + norm(q))]
+        residual = H(a) @ x @ e + H(e) @ x @ a - H(K) @ r @ K + q
+        return [(residual, 2 * norm(a) * norm(x) * norm(e) + (norm(e) * norm(x) * norm(b)) ** 2 / r[0, 0] + norm(q))]
 
     def reach(self, *matrices):
         _, e, _, _, size = self.terms(*matrices)

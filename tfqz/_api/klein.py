@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfqz import _backends
 from tfqz._api import ordqz, selection, systems
 from tfqz._derivative import expectations, failed, linear
-from tfqz._form import blocks, checks, powers, tolerances
+from tfqz._form import blocks, checks, orthogonal, powers, tolerances
 from tfqz._form.products import matmul
 from tfqz._form.traces import in_one_call, traced
 from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
@@ -157,7 +157,7 @@ def _solution(S, N, Z, alpha, beta, labels, good, B, C):
     n, count = tf.shape(B)[-1], selection.count(labels)
     found = failed.succeeded(S)
     Z = tf.where(found[..., None, None], Z, blocks.identity_like(Z))
-    Q, R = tf.linalg.qr(tf.linalg.adjoint(Z[..., :n, :n]))
+    Q, R = orthogonal.qr(tf.linalg.adjoint(Z[..., :n, :n]))
     T = tf.linalg.adjoint(linear.value(Q, R, tf.linalg.adjoint(Z[..., n:, :n])))
     # |[X1; X2]| = 1: where X1 is singular up to rounding either R says so or T is as large.
     limit = tolerances.zero_pair(S.dtype, 2 * n)
@@ -169,7 +169,7 @@ def _solution(S, N, Z, alpha, beta, labels, good, B, C):
     # M is regular where no eigenvalue is 0/0: another way to tell, for rounding may hide these.
     M = B + matmul(C, T)
     regular = tf.where((good & tf.equal(count, n))[..., None, None], M, blocks.identity_like(M))
-    diagonal = tf.abs(tf.linalg.diag_part(tf.linalg.qr(regular)[1]))
+    diagonal = tf.abs(tf.linalg.diag_part(orthogonal.qr(regular)[1]))
     dependent = tf.reduce_sum(tf.cast(diagonal <= limit * blocks.largest(regular)[..., 0], tf.int32), axis=-1)
     nothing = tf.maximum(nothing, tf.where(deficient > 0, tf.zeros_like(dependent), dependent))
     unique = tf.where(nothing > 0, nothing, tf.where(tf.equal(count, n), -deficient, count - n))

@@ -178,11 +178,11 @@ def _value(a, b, q, r, e, s, good, *, balanced, backend, on_failure, discrete):
     for count, text in zip(tf.unstack(unfit, num=len(_UNFIT)), _UNFIT):
         good = ~systems.check(backend, on_failure, good, text)(count)
     usable = _usable(full, good)
-    H, J, scales = riccati_pencils.compressed(*usable, discrete=discrete, balance=backend.balance if balanced else None)
+    H, J, *exponents = riccati_pencils.compressed(*usable, discrete=discrete, balance=backend.balance if balanced else None)
     outputs = backend.factorize(H, J, "nan")
     near = riccati_pencils.on_boundary(*outputs[4:], discrete=discrete)
     outputs, labels = ordqz.in_order(outputs, "iuc" if discrete else "lhp", 0.0, backend, "nan")
-    x, none = riccati_pencils.solution(outputs[3], usable[4], scales)
+    x, none = riccati_pencils.solution(outputs[3], usable[4], *exponents)
     n = tf.shape(a)[-1]
     failing = none | tf.not_equal(selection.count(labels), n)
     boundary = _BOUNDARY.replace("{boundary}", "unit circle" if discrete else "imaginary axis")
@@ -192,8 +192,9 @@ def _value(a, b, q, r, e, s, good, *, balanced, backend, on_failure, discrete):
     x = riccati.newton_step(x, *usable, *_closed_loop(x, usable, backend, discrete)[:4], discrete=discrete, native=native)
     # Of the new x: what the solution gains by a step the gradient wouldn't with the factors before it.
     *factors, alpha, beta = _closed_loop(x, usable, backend, discrete)
-    unstable = riccati_pencils.unstable(alpha, beta)
-    failing = systems.check(backend, on_failure, good, _UNSTABLE)(tf.where(good, unstable, 0))
+    undecided, unstable = riccati_pencils.undecided(alpha, beta), riccati_pencils.unstable(alpha, beta)
+    failing = systems.check(backend, on_failure, good, boundary)(tf.where(good & (undecided > 0), tf.maximum(near, undecided), 0))
+    failing |= systems.check(backend, on_failure, good, _UNSTABLE)(tf.where(good & ~failing, unstable, 0))
     return failed.filled(failing, [x])[0], failed.marked(failing, factors)
 
 

@@ -11,32 +11,62 @@ import tensorflow as tf
 
 from tfqz._api import systems
 from tfqz._derivative import linear, riccati
-from tfqz._form import blocks, tolerances
+from tfqz._form import blocks, orthogonal, powers, tolerances
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
 
 
 @traced
 def compressed(a, b, q, r, e, s, *, discrete, balance):
-    """The pencil, both [..., 2 n, 2 n], and the scales d, [..., n], real powers of 2: in it u1 is that of the equation times d, u2 over d.
+    """The pencil, both [..., 2 n, 2 n], and the exponents i, [..., n], and k, [..., 1, 1], int32: in it u1 is that of the equation times
+    2^i, u2 over 2^i, and costs over 2^k.
 
-    `balance`: None, or a backend's function. That leaves the pencil what it is, of a Hamiltonian or symplectic kind: P. Benner, Symplectic
-    balancing of Hamiltonian matrices, SIAM J. Sci. Comput. 22 (2001) 1885-1904.
+    `balance`: None, or a backend's function. What comes out then hangs on no units, of costs, inputs, states or time.
     """
     n = tf.shape(a)[-1]
-    H, J = _extended(a, b, q, r, e, s, discrete)
-    scales = tf.ones(tf.shape(a)[:-1], a.dtype.real_dtype)
+    of_states, of_costs = tf.zeros(tf.shape(a)[:-1], tf.int32), tf.zeros(tf.concat([tf.shape(a)[:-2], [1, 1]], axis=0), tf.int32)
     if balance is not None:
-        size = tf.abs(H) + tf.abs(J)
-        powers = balance(blocks.with_diagonal(size, tf.zeros_like(tf.linalg.diag_part(size))), True)[0]
-        first, second, third = powers[..., :n], powers[..., n : 2 * n], powers[..., 2 * n :]
-        powers = tf.cast((first - second) // 2, size.dtype)
-        scales = 2**powers
-        rows = blocks.of_dtype(tf.concat([scales, 2**-powers, 2 ** tf.cast(third, size.dtype)], axis=-1), a.dtype)
-        H, J = (rows[..., :, None] * X / rows[..., None, :] for X in (H, J))
-    complement = tf.linalg.qr(H[..., 2 * n :], full_matrices=True).q[..., tf.shape(b)[-1] :]
+        of_costs = powers.exponents(systems.matrix_of((q, s), (tf.linalg.adjoint(s), r)))
+        q, r, s = (powers.times(X, -of_costs) for X in (q, r, s))
+    H, J = _extended(a, b, q, r, e, s, discrete)
+    if balance is not None:
+        of_states, rows, columns = _units(a, b, q, r, e, s, discrete, balance)
+        left, right = ([of_states, -of_states, rows], [-of_states, of_states, columns])
+        H, J = powers.scaled((H, J), *(tf.concat(side, axis=-1) for side in (left, right)))
+    complement = orthogonal.qr(H[..., 2 * n :], full_matrices=True)[0][..., tf.shape(b)[-1] :]
     H, J = (matmul(complement, X[..., : 2 * n], adjoint_a=True) for X in (H, J))
-    return H, J, scales
+    return H, J, of_states, of_costs
+
+
+def _units(a, b, q, r, e, s, discrete, balance):
+    """The exponents i of states, [..., n], which costates have negative, and of rows and columns of inputs, [..., m].
+
+    States have such that [a - b r^-1 s^H, b r^-1 b^H; q - s r^-1 s^H, adjoint], up to signs, is balanced by diag(2^i, 2^-i), as far as
+    a bound for it is, with r + b^H q b for r in discrete time: P. Benner, Symplectic balancing of Hamiltonian matrices, SIAM J. Sci.
+    Comput. 22 (2001) 1885-1904. Inputs have such that b, s and r are of the same size in the columns that are compressed away.
+    """
+    a, b, q, r, e, s = (tf.cast(tf.abs(X), tf.float64) for X in (a, b, q, r, e, s))
+    n, one = tf.shape(a)[-1], tf.ones([], tf.float64)
+
+    def or_else(x, y):
+        return tf.where(x > 0, x, y)
+
+    weight = riccati.of_inputs(r)
+    of_b = tf.linalg.matrix_transpose(tf.reduce_max(b, axis=-2, keepdims=True))
+    if discrete:
+        weight += tf.linalg.matrix_transpose(tf.reduce_sum(b * matmul(q, b), axis=-2, keepdims=True))
+    weight = or_else(or_else(weight, of_b**2 * blocks.largest(q)), one)
+    b, s = (X / tf.linalg.matrix_transpose(tf.sqrt(weight)) for X in (b, s))
+    of_a, of_b, of_q = a + e + matmul(b, s, transpose_b=True), matmul(b, b, transpose_b=True), q + matmul(s, s, transpose_b=True)
+    size = systems.matrix_of((of_a, of_b), (of_q, tf.linalg.matrix_transpose(of_a)))
+    # Sums of rows and columns stay in the range.
+    size = tf.minimum(size, tf.float64.max / 4 / tf.cast(n, size.dtype))
+    found = balance(blocks.with_diagonal(size, tf.zeros_like(tf.linalg.diag_part(size))), True)[0]
+    states = (found[..., :n] - found[..., n:]) // 2
+    none = tf.zeros_like(weight[..., 0], tf.int32)
+    beside = tf.concat([*powers.scaled((b,), states, none), *powers.scaled((s,), -states, none)], axis=-2)
+    of_inputs, of_weight = (powers.exponents(X[..., None])[..., 0, 0] for X in (tf.linalg.matrix_transpose(beside), tf.sqrt(weight)))
+    return states, of_inputs - of_weight, -of_inputs - of_weight
 
 
 def _extended(a, b, q, r, e, s, discrete):
@@ -52,16 +82,15 @@ def _extended(a, b, q, r, e, s, discrete):
 
 
 @traced
-def solution(z, e, scales):
-    """X, [..., n, n], Hermitian, from z of the ordered pencil, [..., 2 n, 2 n]; and where it is none, [...]."""
+def solution(z, e, of_states, of_costs):
+    """X, [..., n, n], Hermitian, from z of the ordered pencil, [..., 2 n, 2 n], and the exponents; and where it is none, [...]."""
     n = tf.shape(e)[-1]
-    scale = blocks.of_dtype(scales, e.dtype)
     u1, u2 = z[..., :n, :n], z[..., n:, :n]
-    u1 = matmul(scale[..., :, None] * e / scale[..., None, :], u1)
+    u1 = matmul(powers.scaled((e,), of_states, -of_states)[0], u1)
     # For e = I nothing but a rotation.
-    U = tf.linalg.qr(tf.concat([u1, u2], axis=-2)).q
+    U = orthogonal.qr(tf.concat([u1, u2], axis=-2))[0]
     u1, u2 = U[..., :n, :], U[..., n:, :]
-    Q, R = tf.linalg.qr(tf.linalg.adjoint(u1))
+    Q, R = orthogonal.qr(tf.linalg.adjoint(u1))
     X = riccati.hermitian(linear.value(Q, R, tf.linalg.adjoint(u2)))
     product = matmul(u1, u2, adjoint_a=True)
     norm, asymmetry = (_norm(x) for x in (product, product - tf.linalg.adjoint(product)))
@@ -69,7 +98,7 @@ def solution(z, e, scales):
     # SciPy's bounds.
     symmetric = asymmetry <= tf.maximum(tf.constant(1000 * epsilon, norm.dtype), 0.1 * norm)
     regular = tf.reduce_all(tf.abs(tf.linalg.diag_part(R)) > epsilon, axis=-1)
-    return scale[..., :, None] * X * scale[..., None, :], ~(regular & symmetric)
+    return powers.times(powers.scaled((X,), of_states, of_states)[0], of_costs), ~(regular & symmetric)
 
 
 @traced
@@ -84,6 +113,15 @@ def on_boundary(alpha, beta, *, discrete):
 def unstable(alpha, beta):
     """[...], int32: how many eigenvalues of a closed loop's pencil, `riccati.pencil`, are outside the left half plane by more than that."""
     return _count(~(tf.math.real(alpha) < _reach(alpha, tf.math.real(beta))))
+
+
+@traced
+def undecided(alpha, beta):
+    """[...], int32: how many eigenvalues of a closed loop are on the boundary up to what rounding does to one that is no pair. They can't
+    be stabilized: the pencil's pairs, which rounding moves farther, came out one on each side."""
+    size = tf.reduce_max(tf.abs(alpha), axis=-1, keepdims=True)
+    n = tf.cast(tf.shape(alpha)[-1], size.dtype)
+    return _count(tf.abs(tf.math.real(alpha)) <= 10 * tolerances.epsilon(size.dtype) * n * size)
 
 
 def _reach(alpha, beta):
@@ -108,7 +146,12 @@ def unfit(q, r, e, *, discrete):
         return _norm(X - tf.linalg.adjoint(X)) > 100 * tolerances.epsilon(X.dtype) * _norm(X)
 
     def singular(X):
-        return linear.is_singular(tf.linalg.qr(X).r, tolerances.epsilon(X.dtype))
+        # In no units, of rows or of columns.
+        for columns in (False, True):
+            units = -powers.exponents((tf.linalg.matrix_transpose(X) if columns else X)[..., None])[..., 0, 0]
+            none = tf.zeros_like(units)
+            (X,) = powers.scaled((X,), none, units) if columns else powers.scaled((X,), units, none)
+        return linear.is_singular(orthogonal.qr(X)[1], tolerances.epsilon(X.dtype))
 
     none = tf.zeros(tf.shape(q)[:-2], tf.bool)
     return tf.cast(tf.stack([not_hermitian(q), not_hermitian(r), none if discrete else singular(r), singular(e)]), tf.int32)

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfqz._backends import iteration
-from tfqz._form import blocks, canonical, eigenvalues, powers, tolerances
+from tfqz._form import blocks, canonical, eigenvalues, orthogonal, powers, tolerances
 from tfqz._form.blocks import following, preceding
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
@@ -180,10 +180,10 @@ def _orthonormalized(X, exponents):
     """Q and R of diag(2^exponents) X, [batch, n, n]. The longest rows come first in it, so that short ones keep their digits (A. J. Cox and
     N. J. Higham, Stability of Householder QR factorization for weighted least squares problems, in: Numerical Analysis 1997, 57-73).
 
-    In double precision, whose range has room for squares of what is from 2^-60 to 2^60 in single precision: TensorFlow's QR needs them."""
+    In double precision, in which products with these powers of single precision stay in the range."""
     dtype = X.dtype
     X = tf.cast(X, tf.complex128 if dtype.is_complex else tf.float64)
     order = tf.argsort(exponents, axis=-1, direction="DESCENDING", stable=True)
     X = X * blocks.of_dtype(powers.of_two(exponents, dtype=X.dtype.real_dtype), X.dtype)[..., None]
-    Q, R = tf.linalg.qr(tf.gather(X, order, batch_dims=1))
+    Q, R = orthogonal.unitary_qr(tf.gather(X, order, batch_dims=1))
     return [tf.cast(x, dtype) for x in (tf.gather(Q, tf.argsort(order, axis=-1), batch_dims=1), R)]

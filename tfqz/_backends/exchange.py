@@ -19,7 +19,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfqz._backends.reflectors import reflector
-from tfqz._form import blocks, quotients, tolerances
+from tfqz._form import blocks, orthogonal, quotients, tolerances
 from tfqz._form.blocks import following, masked
 from tfqz._form.products import matmul
 
@@ -156,7 +156,7 @@ def _bases(S, T, there):
     known = tf.tile(tf.reshape(known, shape[:3]), [1, 1, 2])
     matrix = tf.concat([equations(S), equations(T)], axis=-2)
     matrix = tf.where(known[..., None], matrix, tf.eye(2 * m * m, 2 * m * m + 1, dtype=S.dtype))
-    null = tf.linalg.qr(tf.linalg.adjoint(matrix), full_matrices=True)[0][..., -1]
+    null = orthogonal.qr(tf.linalg.adjoint(matrix), full_matrices=True)[0][..., -1]
     R, L = (tf.reshape(x, tf.concat([shape[:2], [m, m]], axis=0)) for x in (null[..., : m * m], null[..., m * m : -1]))
     g = tf.where(there[..., :m], null[..., -1:], tf.ones_like(null[..., -1:]))
     return [_completed(tf.concat([tf.linalg.diag(g), X], axis=-2)) for X in (L, R)]

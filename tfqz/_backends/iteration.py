@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from tfqz._backends.reflectors import Factors, on_columns, on_rows, product, reflector, size
 from tfqz._backends.shifts import first_column
-from tfqz._form import blocks, quotients, tolerances
+from tfqz._form import blocks, orthogonal, quotients, tolerances
 from tfqz._form.blocks import following, masked, preceding
 from tfqz._form.products import matmul
 
@@ -92,7 +92,7 @@ def _scale(X):
 
 def _to_hessenberg_triangular(A, B, n):
     """S upper Hessenberg, T upper triangular. The entry (i, j) of S goes for j = 0, 1, ... and i = n - 1, ..., j + 2."""
-    Q, T = tf.linalg.qr(B)
+    Q, T = orthogonal.unitary_qr(B)
     S = matmul(Q, A, adjoint_a=True)
     factors = Factors(tf.stack([S, T], axis=2), tf.linalg.adjoint(Q), blocks.identity_like(S))
 

@@ -9,13 +9,13 @@ is singular, and XLA's is for real matrices on CPUs.
 import tensorflow as tf
 
 from tfqz._derivative.attach import attach_gradient, register_rule
-from tfqz._form import blocks, turned
+from tfqz._form import blocks, orthogonal, turned
 from tfqz._form.products import matmul, triangular_solve
 
 
 def factors(A):
     """(Q, R, Z) of A, [..., n, n], without a derivative."""
-    Q, R = tf.linalg.qr(tf.stop_gradient(A))
+    Q, R = orthogonal.qr(A)
     return Q, R, blocks.identity_like(R)
 
 

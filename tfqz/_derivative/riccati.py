@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from tfqz._derivative import failed, linear, sylvester
 from tfqz._derivative.attach import attach_gradient, differentiable, register_rule
-from tfqz._form import blocks, pairs, turned
+from tfqz._form import blocks, pairs, powers, turned
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
 
@@ -48,7 +48,12 @@ def gain(X, a, b, r, e, s, discrete, native):
     Xb = matmul(X, b)
     M = matmul(a, Xb, adjoint_a=True) if discrete else Xb if e is None else matmul(e, Xb, adjoint_a=True)
     M = M if s is None else M + s
-    K = linear.solve(weight(X, b, r, discrete), tf.linalg.adjoint(M), native)
+    # In units of inputs in which none is small beside others: of what these are about nothing gets lost.
+    W = weight(X, b, r, discrete)
+    units = -(powers.exponents(of_inputs(W)[..., None])[..., 0, 0] // 2)
+    (W,) = powers.scaled((W,), units, units)
+    K = linear.solve(W, powers.times(tf.linalg.adjoint(M), units[..., None]), native)
+    K = powers.times(K, units[..., None])
     return K, a - matmul(b, K)
 
 
@@ -61,6 +66,15 @@ def feedback(X, a, b, r, s, discrete=False, native=False):
 def weight(X, b, r, discrete):
     """What the gain divides by, [..., m, m]."""
     return r + matmul(b, matmul(X, b), adjoint_a=True) if discrete else r
+
+
+def of_inputs(W):
+    """What a Hermitian matrix, [..., m, m], is for each input, [..., m, 1], real: its diagonal if it is definite, or what its other
+    entries are beside that of theirs. 0 for a row of zeros."""
+    size = tf.abs(tf.stop_gradient(W))
+    largest = tf.reduce_max(size, axis=-2, keepdims=True)
+    others = tf.math.divide_no_nan(size, largest) * size
+    return tf.maximum(tf.linalg.diag_part(size)[..., None], tf.reduce_max(others, axis=-1, keepdims=True))
 
 
 def pencil(Ac, e, discrete):

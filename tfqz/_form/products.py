@@ -7,7 +7,7 @@ no such thing happens, and rounded.
 
 import tensorflow as tf
 
-_WIDER = {tf.float32: tf.float64, tf.complex64: tf.complex128}
+WIDER = {tf.float32: tf.float64, tf.complex64: tf.complex128}
 
 
 def matmul(x, y, **options):
@@ -27,7 +27,7 @@ def triangular_solve(x, y, **options):
 
 def _in_wider(function, x, y, options):
     """function(x, y) in double precision, rounded to single; of double precision as it is."""
-    wider = _WIDER.get(x.dtype)
+    wider = WIDER.get(x.dtype)
     if wider is None:
         return function(x, y, **options)
     return tf.cast(function(tf.cast(x, wider), tf.cast(y, wider), **options), x.dtype)
