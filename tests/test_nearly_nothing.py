@@ -10,7 +10,7 @@ from fuzz_values import properties
 
 import tfqz
 from tfqz._backends import native as op_library
-from tfqz._derivative import equations
+from tfqz._derivative import equations, linear
 
 NATIVE = pytest.mark.skipif(op_library.why_not() is not None, reason=str(op_library.why_not()))
 UNDETERMINED = {
@@ -182,3 +182,23 @@ def test_bases_of_frames_with_denormals(dtype, backend):
     for basis, projector in ((subspace.right, subspace.right_projector), (subspace.left, subspace.left_projector)):
         np.testing.assert_allclose(basis @ tf.linalg.adjoint(basis), projector, atol=50 * np.finfo(dtype).eps)
         np.testing.assert_allclose(tf.linalg.adjoint(basis) @ basis, np.diag([1, 1, 1, 0]), atol=50 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", [pytest.param(dtype, marks=pytest.mark.slow) if dtype != "float32" else dtype for dtype in cases.ALL])
+def test_rows_of_very_different_lengths_in_ops(dtype, rng):
+    """What is left of a column may have squares that are denormals, of which TensorFlow's QR makes reflectors that aren't unitary."""
+    span = 70 if dtype in ("float32", "complex64") else 540
+    a, b = deviates(rng, (2, 2000, 4, 4), dtype)
+    b = (b * np.ldexp(1.0, -rng.integers(0, span, (2000, 4, 1))) * np.ldexp(1.0, -rng.integers(0, span // 4, (2000, 1, 4)))).astype(dtype)
+    t, q, z = (x.numpy() for x in tfqz.qz(a, b, backend="graph")[1:])
+    assert max(properties.unitarity(x[k]) for x in (q, z) for k in range(len(a))) < 1
+    assert max(properties.residual(b[k], q[k], t[k], z[k]) for k in range(len(a))) < 1
+
+
+@pytest.mark.parametrize("dtype, exponent", [("float32", -70), ("complex64", -70), ("float64", -540), ("complex128", 500)])
+def test_linear_systems_of_any_size(dtype, exponent, rng):
+    """Whose squares are denormals, or nothing, or infinite."""
+    A, F = deviates(rng, (2, 5, 3, 3), dtype)
+    expected = np.linalg.solve(A, F)
+    found = linear.solve(tf.constant(A * np.ldexp(1.0, exponent).astype(A.real.dtype)), tf.constant(F), native=False).numpy()
+    assert np.allclose(found * np.ldexp(1.0, exponent).astype(A.real.dtype), expected, rtol=1000 * np.finfo(dtype).eps)

@@ -62,8 +62,8 @@ def solve_continuous_are(
       r: [..., m, m], Hermitian and regular.
       e: None for the identity, or [..., n, n], regular.
       s: None for 0, or [..., n, m].
-      balanced: whether rows and columns of the pencil are scaled by powers of 2 first: costs little, and saves up to 12 digits where the
-        arguments differ much in size.
+      balanced: whether states, inputs and costs get units first, powers of 2, in which none is small beside others: the solution is the
+        same in any units, and where the arguments differ much in size this saves up to all digits.
       backend, name: as for `tfqz.qz`.
       on_failure: "raise", or "nan" to fill the solutions of the batch elements that have none, and no others, with NaN.
 
@@ -178,23 +178,26 @@ def _value(a, b, q, r, e, s, good, *, balanced, backend, on_failure, discrete):
     for count, text in zip(tf.unstack(unfit, num=len(_UNFIT)), _UNFIT):
         good = ~systems.check(backend, on_failure, good, text)(count)
     usable = _usable(full, good)
-    H, J, *exponents = riccati_pencils.compressed(*usable, discrete=discrete, balance=backend.balance if balanced else None)
-    outputs = backend.factorize(H, J, "nan")
+    units = riccati_pencils.units(*usable, discrete=discrete, balance=backend.balance if balanced else None)
+    near_one = riccati_pencils.in_units(*usable, units.states, units.costs) if balanced else usable
+    outputs = backend.factorize(*riccati_pencils.compressed(*near_one, units.rows, units.columns, discrete=discrete), "nan")
     near = riccati_pencils.on_boundary(*outputs[4:], discrete=discrete)
     outputs, labels = ordqz.in_order(outputs, "iuc" if discrete else "lhp", 0.0, backend, "nan")
-    x, none = riccati_pencils.solution(outputs[3], usable[4], *exponents)
+    x, none = riccati_pencils.solution(outputs[3], near_one[4])
     n = tf.shape(a)[-1]
     failing = none | tf.not_equal(selection.count(labels), n)
     boundary = _BOUNDARY.replace("{boundary}", "unit circle" if discrete else "imaginary axis")
     good = ~systems.check(backend, on_failure, good, boundary)(tf.where(failing, near, 0))
     good = ~systems.check(backend, on_failure, good, _NO_GRAPH)(tf.cast(failing, tf.int32))
     (x,) = failed.filled(~good, [x])
-    x = riccati.newton_step(x, *usable, *_closed_loop(x, usable, backend, discrete)[:4], discrete=discrete, native=native)
-    # Of the new x: what the solution gains by a step the gradient wouldn't with the factors before it.
-    *factors, alpha, beta = _closed_loop(x, usable, backend, discrete)
+    *factors, alpha, beta = _closed_loop(x, near_one, backend, discrete)
     undecided, unstable = riccati_pencils.undecided(alpha, beta), riccati_pencils.unstable(alpha, beta)
     failing = systems.check(backend, on_failure, good, boundary)(tf.where(good & (undecided > 0), tf.maximum(near, undecided), 0))
     failing |= systems.check(backend, on_failure, good, _UNSTABLE)(tf.where(good & ~failing, unstable, 0))
+    x = riccati.newton_step(x, *near_one, *factors, discrete=discrete, native=native)
+    x = riccati_pencils.out_of_units(x, units.states, units.costs) if balanced else x
+    # Of the new x: what the solution gains by a step the gradient wouldn't with the factors before it.
+    factors = _closed_loop(x, usable, backend, discrete)[:4]
     return failed.filled(failing, [x])[0], failed.marked(failing, factors)
 
 

@@ -7,44 +7,41 @@ The last m columns, whose eigenvalues are infinite, are compressed away; on the 
 X e u1 = u2. P. Van Dooren, A generalized eigenvalue approach for solving Riccati equations, SIAM J. Sci. Stat. Comput. 2 (1981) 121-135.
 """
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from tfqz._api import systems
 from tfqz._derivative import linear, riccati
-from tfqz._form import blocks, orthogonal, powers, tolerances
+from tfqz._form import blocks, orthogonal, powers, quotients, tolerances
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
 
 
+class Units(NamedTuple):
+    """Exponents: i of states, [..., n], which costates have negative; k of costs, [..., 1, 1]; of rows and of columns of inputs, [..., m].
+    In these units a is 2^i a 2^-i, and the solution 2^(-i - k) x 2^-i."""
+
+    states: tf.Tensor
+    costs: tf.Tensor
+    rows: tf.Tensor
+    columns: tf.Tensor
+
+
 @traced
-def compressed(a, b, q, r, e, s, *, discrete, balance):
-    """The pencil, both [..., 2 n, 2 n], and the exponents i, [..., n], and k, [..., 1, 1], int32: in it u1 is that of the equation times
-    2^i, u2 over 2^i, and costs over 2^k.
-
-    `balance`: None, or a backend's function. What comes out then hangs on no units, of costs, inputs, states or time.
-    """
-    n = tf.shape(a)[-1]
-    of_states, of_costs = tf.zeros(tf.shape(a)[:-1], tf.int32), tf.zeros(tf.concat([tf.shape(a)[:-2], [1, 1]], axis=0), tf.int32)
-    if balance is not None:
-        of_costs = powers.exponents(systems.matrix_of((q, s), (tf.linalg.adjoint(s), r)))
-        q, r, s = (powers.times(X, -of_costs) for X in (q, r, s))
-    H, J = _extended(a, b, q, r, e, s, discrete)
-    if balance is not None:
-        of_states, rows, columns = _units(a, b, q, r, e, s, discrete, balance)
-        left, right = ([of_states, -of_states, rows], [-of_states, of_states, columns])
-        H, J = powers.scaled((H, J), *(tf.concat(side, axis=-1) for side in (left, right)))
-    complement = orthogonal.qr(H[..., 2 * n :], full_matrices=True)[0][..., tf.shape(b)[-1] :]
-    H, J = (matmul(complement, X[..., : 2 * n], adjoint_a=True) for X in (H, J))
-    return H, J, of_states, of_costs
-
-
-def _units(a, b, q, r, e, s, discrete, balance):
-    """The exponents i of states, [..., n], which costates have negative, and of rows and columns of inputs, [..., m].
+def units(a, b, q, r, e, s, *, discrete, balance):
+    """Those in which no numbers are small beside others, as far as units make them so. `balance`: None, or a backend's function.
 
     States have such that [a - b r^-1 s^H, b r^-1 b^H; q - s r^-1 s^H, adjoint], up to signs, is balanced by diag(2^i, 2^-i), as far as
     a bound for it is, with r + b^H q b for r in discrete time: P. Benner, Symplectic balancing of Hamiltonian matrices, SIAM J. Sci.
     Comput. 22 (2001) 1885-1904. Inputs have such that b, s and r are of the same size in the columns that are compressed away.
     """
+    if balance is None:
+        none = tf.zeros(tf.shape(a)[:-1], tf.int32)
+        of_inputs = tf.zeros_like(tf.linalg.diag_part(r), tf.int32)
+        return Units(none, tf.zeros_like(none[..., :1, None]), of_inputs, of_inputs)
+    of_costs = powers.exponents(systems.matrix_of((q, s), (tf.linalg.adjoint(s), r)))
+    q, r, s = (powers.times(X, -of_costs) for X in (q, r, s))
     a, b, q, r, e, s = (tf.cast(tf.abs(X), tf.float64) for X in (a, b, q, r, e, s))
     n, one = tf.shape(a)[-1], tf.ones([], tf.float64)
 
@@ -66,7 +63,33 @@ def _units(a, b, q, r, e, s, discrete, balance):
     none = tf.zeros_like(weight[..., 0], tf.int32)
     beside = tf.concat([*powers.scaled((b,), states, none), *powers.scaled((s,), -states, none)], axis=-2)
     of_inputs, of_weight = (powers.exponents(X[..., None])[..., 0, 0] for X in (tf.linalg.matrix_transpose(beside), tf.sqrt(weight)))
-    return states, of_inputs - of_weight, -of_inputs - of_weight
+    return Units(states, of_costs, of_inputs - of_weight, -of_inputs - of_weight)
+
+
+@traced
+def in_units(a, b, q, r, e, s, of_states, of_costs):
+    """The equation's arguments in units of states and costs."""
+    a, e = powers.scaled((a, e), of_states, -of_states)
+    (q,), of_rows = powers.scaled((q,), -of_states, -of_states), of_states[..., None]
+    q, r, s = (powers.times(X, exponents) for X, exponents in ((q, -of_costs), (r, -of_costs), (s, -of_costs - of_rows)))
+    return a, powers.times(b, of_rows), q, r, e, s
+
+
+@traced
+def out_of_units(x, of_states, of_costs):
+    """The solution as it was asked for."""
+    return powers.times(powers.scaled((x,), of_states, of_states)[0], of_costs)
+
+
+@traced
+def compressed(a, b, q, r, e, s, rows, columns, *, discrete):
+    """The pencil, both [..., 2 n, 2 n]. `rows`, `columns`: exponents of the inputs' ones."""
+    n = tf.shape(a)[-1]
+    H, J = _extended(a, b, q, r, e, s, discrete)
+    none = tf.zeros_like(tf.linalg.diag_part(H)[..., : 2 * n], tf.int32)
+    H, J = powers.scaled((H, J), tf.concat([none, rows], axis=-1), tf.concat([none, columns], axis=-1))
+    complement = orthogonal.qr(H[..., 2 * n :], full_matrices=True)[0][..., tf.shape(b)[-1] :]
+    return [matmul(complement, X[..., : 2 * n], adjoint_a=True) for X in (H, J)]
 
 
 def _extended(a, b, q, r, e, s, discrete):
@@ -82,11 +105,11 @@ def _extended(a, b, q, r, e, s, discrete):
 
 
 @traced
-def solution(z, e, of_states, of_costs):
-    """X, [..., n, n], Hermitian, from z of the ordered pencil, [..., 2 n, 2 n], and the exponents; and where it is none, [...]."""
+def solution(z, e):
+    """X, [..., n, n], Hermitian, from z of the ordered pencil, [..., 2 n, 2 n]; and where it is none, [...]."""
     n = tf.shape(e)[-1]
     u1, u2 = z[..., :n, :n], z[..., n:, :n]
-    u1 = matmul(powers.scaled((e,), of_states, -of_states)[0], u1)
+    u1 = matmul(e, u1)
     # For e = I nothing but a rotation.
     U = orthogonal.qr(tf.concat([u1, u2], axis=-2))[0]
     u1, u2 = U[..., :n, :], U[..., n:, :]
@@ -98,7 +121,7 @@ def solution(z, e, of_states, of_costs):
     # SciPy's bounds.
     symmetric = asymmetry <= tf.maximum(tf.constant(1000 * epsilon, norm.dtype), 0.1 * norm)
     regular = tf.reduce_all(tf.abs(tf.linalg.diag_part(R)) > epsilon, axis=-1)
-    return powers.times(powers.scaled((X,), of_states, of_states)[0], of_costs), ~(regular & symmetric)
+    return X, ~(regular & symmetric)
 
 
 @traced
@@ -147,10 +170,8 @@ def unfit(q, r, e, *, discrete):
 
     def singular(X):
         # In no units, of rows or of columns.
-        for columns in (False, True):
-            units = -powers.exponents((tf.linalg.matrix_transpose(X) if columns else X)[..., None])[..., 0, 0]
-            none = tf.zeros_like(units)
-            (X,) = powers.scaled((X,), none, units) if columns else powers.scaled((X,), units, none)
+        for axis in (-1, -2):
+            X = quotients.over(X, powers.up_to(tf.reduce_max(tf.abs(X), axis=axis, keepdims=True)))
         return linear.is_singular(orthogonal.qr(X)[1], tolerances.epsilon(X.dtype))
 
     none = tf.zeros(tf.shape(q)[:-2], tf.bool)

@@ -50,10 +50,8 @@ def gain(X, a, b, r, e, s, discrete, native):
     M = M if s is None else M + s
     # In units of inputs in which none is small beside others: of what these are about nothing gets lost.
     W = weight(X, b, r, discrete)
-    units = -(powers.exponents(of_inputs(W)[..., None])[..., 0, 0] // 2)
-    (W,) = powers.scaled((W,), units, units)
-    K = linear.solve(W, powers.times(tf.linalg.adjoint(M), units[..., None]), native)
-    K = powers.times(K, units[..., None])
+    units = blocks.of_dtype(powers.up_to(tf.math.rsqrt(of_inputs(W))), W.dtype)
+    K = units * linear.solve(units * W * tf.linalg.matrix_transpose(units), units * tf.linalg.adjoint(M), native)
     return K, a - matmul(b, K)
 
 
