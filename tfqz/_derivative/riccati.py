@@ -48,9 +48,9 @@ def gain(X, a, b, r, e, s, discrete, native):
     Xb = matmul(X, b)
     M = matmul(a, Xb, adjoint_a=True) if discrete else Xb if e is None else matmul(e, Xb, adjoint_a=True)
     M = M if s is None else M + s
-    # In units of inputs in which none is small beside others: of what these are about nothing gets lost.
+    # In units of inputs in which none is small beside others: of what these are about nothing gets lost. From 0.7 to 1.4 it is 1.
     W = weight(X, b, r, discrete)
-    units = blocks.of_dtype(powers.up_to(tf.math.rsqrt(of_inputs(W))), W.dtype)
+    units = blocks.of_dtype(powers.up_to(tf.math.rsqrt(of_inputs(W) / 2)), W.dtype)
     K = units * linear.solve(units * W * tf.linalg.matrix_transpose(units), units * tf.linalg.adjoint(M), native)
     return K, a - matmul(b, K)
 
