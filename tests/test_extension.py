@@ -10,6 +10,7 @@ import scipy.linalg
 import tensorflow as tf
 from functionals import deviates
 
+import tfqz
 from tfqz._backends import native
 from tfqz._form import canonical
 from tfqz._form.products import matmul
@@ -231,3 +232,25 @@ def test_vectorized(of_a, a_stacked, m, n, rng):
     for i in range(4):
         one = extend(a[i] if a_stacked else a, *(y[i] for y in others))
         assert all(np.allclose(y[i], of_one, atol=1e-12) for y, of_one in zip(together, one))
+
+
+@pytest.mark.slow_if("graph", "scipy")
+@pytest.mark.parametrize("tall", [False, True])
+def test_factors_beyond_the_range(tall, backend, rng):
+    """Rows of A may be longer than the largest number, beside an ordinary square part: an error, or NaN for that element alone."""
+    a, b = rng.standard_normal((2, 2, 4, 7))
+    b[..., 4:] = 0
+    a[1, :, 4:] = 1e308 * np.sqrt([1, 3, 3])
+    if tall:
+        a, b = (np.ascontiguousarray(x.swapaxes(1, 2)) for x in (a, b))
+        a[1, 4:] = 1e308 * np.sqrt([[1], [3], [3]])
+    found = [x.numpy() for x in tfqz.qz(a, b, backend=backend, on_failure="nan")]
+    alone = [x.numpy() for x in tfqz.qz(a[:1], b[:1], backend=backend)]
+    if np.isnan(found[0][1]).any():
+        assert all(np.isnan(x[1]).all() for x in found)
+        words = r"`a` must have factors in the range of its dtype; got \d+ entries that are not in batch element \[1\]"
+        with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+            tfqz.qz(a, b, backend=backend)
+    else:  # of a turn of it that happens to fit
+        assert backend == "graph" and all(np.isfinite(x).all() for x in found)
+    assert all(np.allclose(x[0], y[0], rtol=1e-12, atol=1e-12) for x, y in zip(found, alone))

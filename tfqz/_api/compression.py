@@ -18,6 +18,7 @@ from tfqz._form import blocks, canonical, checks, powers
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
 
+_TOO_LARGE = "`a` must have factors in the range of its dtype; got {got} entries that are not{where}"
 _NO_RANK = "`rank_of_b` must be None for square pencils, whose QZ needs no rank"
 
 
@@ -41,7 +42,7 @@ class Compression(NamedTuple):
         """The values as functions of the whole pencil."""
         return rectangular.of_compressed(*self.whole, self.kind, [*self.arguments, *arguments], values, backend, base)
 
-    def factors(self, factors, backend):
+    def factors(self, factors, backend, on_failure):
         """S, T, Q, Z of the whole pencil, differentiable, from those of the square one."""
         if self.kind == "Truncated":
             return self.with_gradient(self.extended(factors), backend, "Qz")
@@ -53,6 +54,7 @@ class Compression(NamedTuple):
             found = backend.extend(A, *inputs, factors, left, _whole_form_of_one_side)
         else:
             found = whole_form(A, *factors, *inputs, left=left, right=right)
+        found = _in_range(found, factors, backend, on_failure)
         found = _shaped(found, *self.whole, [m, n], [m, n], [m, m], [n, n])
         return rectangular.of_whole(*self.whole, bases[1][1], bases[0][1], found, backend)
 
@@ -60,6 +62,23 @@ class Compression(NamedTuple):
         """alpha and beta, differentiable, from S, T, Q, Z, alpha, beta of the square pencil. `ratios`: as in `registration.eigenvalues`."""
         values = [*self.extended(outputs[:4], in_canonical_form=False), *outputs[4:]]
         return self.with_gradient(values, backend, "Ratios" if ratios else "Eigvals")[4:]
+
+
+def _in_range(found, factors, backend, on_failure):
+    """The whole factors, but of elements whose S isn't finite, though that of the square pencil is: what stands beside it is as long as
+    rows or columns of A."""
+    if tf.executing_eagerly() and np.isfinite(found[0]).all():  # a tenth of the time that ops take
+        return found
+    count = _not_finite(found[0], factors[0])
+    failing = backend.check(count > 0, count, _TOO_LARGE) if on_failure == "raise" else count > 0
+    return failed.filled(failing, found)
+
+
+@traced
+def _not_finite(S, of_square):
+    """[...], int32: how many entries of S, where the factor of the square pencil is that of one that didn't fail."""
+    finite = tf.math.is_finite(tf.math.real(S)) & tf.math.is_finite(tf.math.imag(S))
+    return tf.reduce_sum(tf.cast(~finite & failed.succeeded(of_square)[..., None, None], tf.int32), axis=[-2, -1])
 
 
 @traced

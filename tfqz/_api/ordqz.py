@@ -142,7 +142,7 @@ def ordqz(
             s, t, q, z, alpha, beta = registration.of_ordered(a, b, outputs, backend)
         else:
             outputs, labels = reordered(*compressed.pencil, sort, tolerance, backend, on_failure)
-            s, t, q, z = compressed.factors(outputs[:4], backend)
+            s, t, q, z = compressed.factors(outputs[:4], backend, on_failure)
             alpha, beta = compressed.eigenvalues(outputs, backend)
         if not return_sdim:
             return OrdQZ(s, t, alpha, beta, q, z)

@@ -102,4 +102,4 @@ def qz(
         if compressed is None:
             return QZ(*registration.factors(a, b, backend, on_failure))
         factors = backend.factorize(*compressed.pencil, on_failure)[:4]
-        return QZ(*compressed.factors(factors, backend))
+        return QZ(*compressed.factors(factors, backend, on_failure))
