@@ -178,8 +178,7 @@ def _value(a, b, q, r, e, s, good, *, balanced, backend, on_failure, discrete):
     for count, text in zip(tf.unstack(unfit, num=len(_UNFIT)), _UNFIT):
         good = ~systems.check(backend, on_failure, good, text)(count)
     usable = _usable(full, good)
-    units = riccati_pencils.units(*usable, discrete=discrete, balance=backend.balance if balanced else None)
-    near_one = riccati_pencils.in_units(*usable, units.states, units.costs) if balanced else usable
+    near_one, units = riccati_pencils.in_units(*usable, discrete=discrete, balance=backend.balance if balanced else None)
     outputs = backend.factorize(*riccati_pencils.compressed(*near_one, units.rows, units.columns, discrete=discrete), "nan")
     near = riccati_pencils.on_boundary(*outputs[4:], discrete=discrete)
     outputs, labels = ordqz.in_order(outputs, "iuc" if discrete else "lhp", 0.0, backend, "nan")

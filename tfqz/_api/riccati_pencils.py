@@ -29,20 +29,30 @@ class Units(NamedTuple):
 
 
 @traced
-def units(a, b, q, r, e, s, *, discrete, balance):
-    """Those in which no numbers are small beside others, as far as units make them so. `balance`: None, or a backend's function.
+def in_units(a, b, q, r, e, s, *, discrete, balance):
+    """The equation's arguments in units of states and costs in which none is small beside others, as far as units can do that; and these,
+    with those of inputs. `balance`: None, or a backend's function."""
+    none = tf.zeros(tf.shape(a)[:-1], tf.int32)
+    if balance is None:
+        of_inputs = tf.zeros_like(tf.linalg.diag_part(r), tf.int32)
+        return (a, b, q, r, e, s), Units(none, tf.zeros_like(none[..., :1, None]), of_inputs, of_inputs)
+    of_costs = powers.exponents(systems.matrix_of((q, s), (tf.linalg.adjoint(s), r)))
+    q, r, s = (powers.times(X, -of_costs) for X in (q, r, s))
+    of_states, *of_inputs = _units(*(tf.cast(tf.abs(X), tf.float64) for X in (a, b, q, r, e, s)), discrete, balance)
+    of_columns = tf.zeros_like(of_inputs[0])
+    a, e = powers.scaled((a, e), of_states, -of_states)
+    b, s = (powers.scaled((X,), rows, of_columns)[0] for X, rows in ((b, of_states), (s, -of_states)))
+    (q,) = powers.scaled((q,), -of_states, -of_states)
+    return (a, b, q, r, e, s), Units(of_states, of_costs, *of_inputs)
+
+
+def _units(a, b, q, r, e, s, discrete, balance):
+    """The exponents of states and of inputs, by the moduli of the arguments, float64.
 
     States have such that [a - b r^-1 s^H, b r^-1 b^H; q - s r^-1 s^H, adjoint], up to signs, is balanced by diag(2^i, 2^-i), as far as
     a bound for it is, with r + b^H q b for r in discrete time: P. Benner, Symplectic balancing of Hamiltonian matrices, SIAM J. Sci.
     Comput. 22 (2001) 1885-1904. Inputs have such that b, s and r are of the same size in the columns that are compressed away.
     """
-    if balance is None:
-        none = tf.zeros(tf.shape(a)[:-1], tf.int32)
-        of_inputs = tf.zeros_like(tf.linalg.diag_part(r), tf.int32)
-        return Units(none, tf.zeros_like(none[..., :1, None]), of_inputs, of_inputs)
-    of_costs = powers.exponents(systems.matrix_of((q, s), (tf.linalg.adjoint(s), r)))
-    q, r, s = (powers.times(X, -of_costs) for X in (q, r, s))
-    a, b, q, r, e, s = (tf.cast(tf.abs(X), tf.float64) for X in (a, b, q, r, e, s))
     n, one = tf.shape(a)[-1], tf.ones([], tf.float64)
 
     def or_else(x, y):
@@ -63,16 +73,7 @@ def units(a, b, q, r, e, s, *, discrete, balance):
     none = tf.zeros_like(weight[..., 0], tf.int32)
     beside = tf.concat([*powers.scaled((b,), states, none), *powers.scaled((s,), -states, none)], axis=-2)
     of_inputs, of_weight = (powers.exponents(X[..., None])[..., 0, 0] for X in (tf.linalg.matrix_transpose(beside), tf.sqrt(weight)))
-    return Units(states, of_costs, of_inputs - of_weight, -of_inputs - of_weight)
-
-
-@traced
-def in_units(a, b, q, r, e, s, of_states, of_costs):
-    """The equation's arguments in units of states and costs."""
-    a, e = powers.scaled((a, e), of_states, -of_states)
-    (q,), of_rows = powers.scaled((q,), -of_states, -of_states), of_states[..., None]
-    q, r, s = (powers.times(X, exponents) for X, exponents in ((q, -of_costs), (r, -of_costs), (s, -of_costs - of_rows)))
-    return a, powers.times(b, of_rows), q, r, e, s
+    return states, of_inputs - of_weight, -of_inputs - of_weight
 
 
 @traced
