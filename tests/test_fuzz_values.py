@@ -54,6 +54,14 @@ def test_some_solvers(call):
 
 
 @MOST_SOLVERS
+@pytest.mark.parametrize("call", SOLVERS)
+def test_solvers_of_next_to_nothing(call):
+    for n in (0, 1):
+        a = np.ones((2, n, n))
+        assert measure.failures(measure.Configuration(call, checks=("gradient", "forward mode")), a, 2 * a) == []
+
+
+@MOST_SOLVERS
 @pytest.mark.parametrize("call", [name for name in SOLVERS if name != "transmission_zeros"])
 def test_wrong_derivatives_of_solvers_are_found(call, monkeypatch):
     """A gradient that is wrong by a thousandth, of one argument; a derivative along a direction that is."""

@@ -11,6 +11,11 @@ from tfqz import _backends
 from tfqz._api import zeros as zeros_of_systems
 
 
+def weight_of(r):
+    """What r is times the identity."""
+    return r[0, 0] if r.size else 1
+
+
 class ContinuousRiccati(Solver):
     """Of a plant whose states can all be controlled, and seen, in no time: it has a stabilizing solution. Costs and inputs are in any
     units. `descriptor`: with e and s."""
@@ -51,12 +56,12 @@ class ContinuousRiccati(Solver):
         return x, e, K, a - b @ K, norm(a) + norm(b) * norm(K)
 
     def gain(self, a, b, r, e, s, x):
-        return H(H(e) @ x @ b + s) / r[0, 0]
+        return H(H(e) @ x @ b + s) / weight_of(r)
 
     def residuals(self, a, b, q, r, *others):
         x, e, K, _, _ = self.terms(a, b, q, r, *others)
         residual = H(a) @ x @ e + H(e) @ x @ a - H(K) @ r @ K + q
-        return [(residual, 2 * norm(a) * norm(x) * norm(e) + (norm(e) * norm(x) * norm(b)) ** 2 / r[0, 0] + norm(q))]
+        return [(residual, 2 * norm(a) * norm(x) * norm(e) + (norm(e) * norm(x) * norm(b)) ** 2 / weight_of(r) + norm(q))]
 
     def reach(self, *matrices):
         _, e, _, _, size = self.terms(*matrices)
@@ -153,7 +158,7 @@ class Zeros(Solver):
         """P and N."""
         a, b = near_one(a, b)
         mass = np.array(b)
-        mass[..., -1, :] = mass[..., :, -1] = 0
+        mass[..., -1:, :] = mass[..., :, -1:] = 0
         return a, mass
 
     def solve(self, *arguments, backend, on_failure):
