@@ -20,6 +20,8 @@ class ContinuousRiccati(Solver):
     """Of a plant whose states can all be controlled, and seen, in no time: it has a stabilizing solution. Costs and inputs are in any
     units. `descriptor`: with e and s."""
 
+    function = staticmethod(tfqz.solve_continuous_are)
+
     def __init__(self, descriptor=False):
         self.descriptor = descriptor
 
@@ -37,9 +39,6 @@ class ContinuousRiccati(Solver):
         s = random(c, a, None, r.shape[-1]) / 2
         q, s = times(eye + s @ H(s), of_costs), times(s, of_costs + of_inputs)
         return [a, b, q, r, np.linalg.qr(random(c, a, other=1))[0], s]
-
-    def solve(self, *arguments, **options):
-        return [tfqz.solve_continuous_are(*arguments, **options)]
 
     def check(self, c, backend, a, b, outputs):
         """That x > 0 is Hermitian, too, which of all solutions is the stabilizing one alone."""
@@ -71,11 +70,15 @@ class ContinuousRiccati(Solver):
         x, e, K, closed, size = self.terms(*matrices)
         (bar,), p = of_solutions, of_arguments[2]
         bar = (bar + H(bar)) / 2
-        equation = closed @ p @ H(e) + e @ p @ H(closed) + bar, bar
-        return [p], [equation], self.others(of_arguments, p, K, (x @ e, norm(x) * norm(e)), (x @ closed, norm(x) * size))
+        left, *halves = self.of_multiplier(x, e, closed, size, p)
+        return [p], [(left + bar, bar)], self.others(of_arguments, p, K, *halves)
+
+    def of_multiplier(self, x, e, closed, size, p):
+        """The left-hand side of the equation of p; what half of the cotangents of a and of e is of p, and sizes of these."""
+        return closed @ p @ H(e) + e @ p @ H(closed), (x @ e, norm(x) * norm(e)), (x @ closed, norm(x) * size)
 
     def others(self, of_arguments, p, K, of_a, of_e):
-        """Errors of other cotangents than p; `of_a`, `of_e`: what half of these is of p, and sizes."""
+        """Errors of other cotangents than p; `of_a`, `of_e` are `of_multiplier`'s."""
         pK, size = p @ H(K), norm(p) * norm(K)
         left, length = of_a
         expected = [(2 * left @ p, 2 * length * norm(p)), (-2 * left @ pK, 2 * length * size), (K @ pK, norm(K) * size)]
@@ -87,8 +90,7 @@ class ContinuousRiccati(Solver):
 
 
 class DiscreteRiccati(ContinuousRiccati):
-    def solve(self, *arguments, **options):
-        return [tfqz.solve_discrete_are(*arguments, **options)]
+    function = staticmethod(tfqz.solve_discrete_are)
 
     def gain(self, a, b, r, e, s, x):
         inner, right = r + H(b) @ x @ b, H(b) @ x @ a + H(s)
@@ -104,12 +106,8 @@ class DiscreteRiccati(ContinuousRiccati):
         _, e, _, _, size = self.terms(*matrices)
         return size**2 + norm(e) ** 2
 
-    def adjoint(self, *matrices, of_solutions, of_arguments):
-        x, e, K, closed, size = self.terms(*matrices)
-        (bar,), p = of_solutions, of_arguments[2]
-        bar = (bar + H(bar)) / 2
-        equation = closed @ p @ H(closed) - e @ p @ H(e) + bar, bar
-        return [p], [equation], self.others(of_arguments, p, K, (x @ closed, norm(x) * size), (-x @ e, norm(x) * norm(e)))
+    def of_multiplier(self, x, e, closed, size, p):
+        return closed @ p @ H(closed) - e @ p @ H(e), (x @ closed, norm(x) * size), (-x @ e, norm(x) * norm(e))
 
 
 class Klein(Solver):
@@ -190,9 +188,6 @@ class Zeros(Solver):
             errors.append(smallest / (np.linalg.norm(whole) + abs(z) * np.linalg.norm(mass)))
         return {"zeros": properties.ratio(errors, (properties.THRESHOLD + n**2) * n * float(np.finfo(a.dtype).eps))}
 
-    def check_gradient(self, *_):
-        """Zeros of high order have large ones, without a bound."""
-        return {}
-
-    def check_forward(self, *_):
-        return {}
+    def growth(self, *_):
+        """Zeros of high order have large derivatives, without a bound."""
+        return np.inf

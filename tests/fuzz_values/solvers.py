@@ -14,7 +14,12 @@ from fuzz_values.properties import H, exponent_of, norm, times, wide
 
 
 class Solver:
-    """An equation, or a set of them. Matrices are in extended precision, but of `given` and `solve`."""
+    """An equation, or a set of them. Matrices are in extended precision, but of `given` and `solve`.
+
+    function: what solves it, if `solve` says nothing else.
+    """
+
+    function = None
 
     def given(self, c, a, b):
         """The arguments, of an element or of a batch."""
@@ -22,7 +27,8 @@ class Solver:
 
     def solve(self, *arguments, **options):
         """The solutions."""
-        raise NotImplementedError
+        found = self.function(*arguments, **options)
+        return found if isinstance(found, tuple) else [found]
 
     def residuals(self, *arguments_and_solutions):
         """[(what is left of an equation, the size of the terms whose sum it is)]."""
@@ -106,11 +112,10 @@ def inner(xs, ys):
 class Sylvester(Solver):
     """a x + x b = q."""
 
+    function = staticmethod(tfqz.solve_sylvester)
+
     def given(self, c, a, b):
         return [*near_one(a, b), random(c, a)]
-
-    def solve(self, *arguments, **options):
-        return [tfqz.solve_sylvester(*arguments, **options)]
 
     def residuals(self, a, b, q, x):
         return [(a @ x + x @ b - q, (norm(a) + norm(b)) * norm(x) + norm(q))]
@@ -127,11 +132,10 @@ class Sylvester(Solver):
 class Lyapunov(Solver):
     """a x + x a^H = q."""
 
+    function = staticmethod(tfqz.solve_continuous_lyapunov)
+
     def given(self, c, a, b):
         return [*near_one(a), random(c, a)]
-
-    def solve(self, *arguments, **options):
-        return [tfqz.solve_continuous_lyapunov(*arguments, **options)]
 
     def residuals(self, a, q, x):
         return [(a @ x + x @ H(a) - q, 2 * norm(a) * norm(x) + norm(q))]
@@ -147,12 +151,11 @@ class Lyapunov(Solver):
 class DescriptorLyapunov(Solver):
     """a x e^H + e x a^H = q."""
 
+    function = staticmethod(tfqz.solve_continuous_lyapunov)
+
     def given(self, c, a, b):
         a, e = near_one(a, b)
         return [a, random(c, a), e]
-
-    def solve(self, *arguments, **options):
-        return [tfqz.solve_continuous_lyapunov(*arguments, **options)]
 
     def growth(self, relative, a, q, e):
         """x comes from T x by T^-1: errors of rounding grow by its condition, and those of the step that corrects them by that of the
@@ -176,14 +179,10 @@ class DescriptorLyapunov(Solver):
         return [p], [(H(a) @ p @ e + H(e) @ p @ a - bar, bar)], others
 
 
-class Stein(Solver):
+class Stein(Lyapunov):
     """a x a^H - x + q = 0."""
 
-    def given(self, c, a, b):
-        return [*near_one(a), random(c, a)]
-
-    def solve(self, *arguments, **options):
-        return [tfqz.solve_discrete_lyapunov(*arguments, **options)]
+    function = staticmethod(tfqz.solve_discrete_lyapunov)
 
     def residuals(self, a, q, x):
         return [(a @ x @ H(a) - x + q, (norm(a) ** 2 + 1) * norm(x) + norm(q))]
@@ -200,14 +199,13 @@ class Stein(Solver):
 class CoupledSylvester(Solver):
     """a r - l b = f, d r - l e = g; b and e of order 3."""
 
+    function = staticmethod(tfqz.solve_generalized_sylvester)
+
     def given(self, c, a, b):
         a, d = near_one(a, b)
         b, e = (random(c, a, 3, 3, other) for other in (1, 2))
         f, g = (random(c, a, None, 3, other) for other in (3, 4))
         return [a, b, f, d, e, g]
-
-    def solve(self, *arguments, **options):
-        return tfqz.solve_generalized_sylvester(*arguments, **options)
 
     def residuals(self, a, b, f, d, e, g, r, l):
         return [(x @ r - l @ y - right, norm(x) * norm(r) + norm(l) * norm(y) + norm(right)) for x, y, right in ((a, b, f), (d, e, g))]

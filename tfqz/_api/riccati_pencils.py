@@ -59,10 +59,10 @@ def _units(a, b, q, r, e, s, discrete, balance):
         return tf.where(x > 0, x, y)
 
     weight = riccati.of_inputs(r)
-    of_b = tf.linalg.matrix_transpose(tf.reduce_max(b, axis=-2, keepdims=True))
+    largest = tf.linalg.matrix_transpose(tf.reduce_max(b, axis=-2, keepdims=True))
     if discrete:
         weight += tf.linalg.matrix_transpose(tf.reduce_sum(b * matmul(q, b), axis=-2, keepdims=True))
-    weight = or_else(or_else(weight, of_b**2 * blocks.largest(q)), one)
+    weight = or_else(or_else(weight, largest**2 * blocks.largest(q)), one)
     b, s = (X / tf.linalg.matrix_transpose(tf.sqrt(weight)) for X in (b, s))
     of_a, of_b, of_q = a + e + matmul(b, s, transpose_b=True), matmul(b, b, transpose_b=True), q + matmul(s, s, transpose_b=True)
     size = systems.matrix_of((of_a, of_b), (of_q, tf.linalg.matrix_transpose(of_a)))

@@ -8,7 +8,7 @@ vectors       eigenvectors: complex triangular factors, length and phase
 turned        triangular factors of the adjoint
 powers        powers of two, by which matrices are scaled exactly; pairs: products in more than double precision
 tolerances    every tolerance, with its name and reason
-products      products of matrices that no device rounds to fewer bits
+products      products of matrices that no device rounds to fewer bits; orthogonal: QR decompositions of matrices of any size
 quotients     quotients by real numbers that don't leave the range
 traces        functions that are traced once for all sizes; interrupts: KeyboardInterrupt out of them
 types         the types of arguments that public functions share
