@@ -138,22 +138,32 @@ Results<T> cotangents_of_products(const Results<T>& factors, const std::vector<T
   return bars;
 }
 
-// Whether gradients of these factors, computed in double precision, are beyond the range of T, or near: those of long nilpotent chains.
+// In double precision, and whether what was computed so is beyond the range of T, or near: as gradients of long nilpotent chains are.
+template <typename T>
+using Wide = std::conditional_t<std::is_same_v<T, Real<T>>, double, std::complex<double>>;
+template <typename T>
+std::vector<Wide<T>> wide(const std::vector<T>& x) {
+  return std::vector<Wide<T>>(x.begin(), x.end());
+}
+template <typename T>
+bool is_beyond_range(const std::vector<Wide<T>>& x) {
+  const double near = std::sqrt(double{std::numeric_limits<Real<T>>::max()});
+  return std::any_of(x.begin(), x.end(), [near](const Wide<T>& entry) { return !(std::abs(entry) < near); });
+}
+
+// Whether gradients of these factors are.
 template <typename T>
 bool beyond_range(const Results<T>& factors, const Results<T>& bars, int count, bool apart, bool eigenvalues) {
-  using Wide = std::conditional_t<std::is_same_v<T, Real<T>>, double, std::complex<double>>;
-  const auto wide = [](const std::vector<T>& x) { return std::vector<Wide>(x.begin(), x.end()); };
   const auto s = wide(factors.s), t = wide(factors.t), q = wide(factors.q), z = wide(factors.z);
   const auto sb = wide(bars.s), tb = wide(bars.t), qb = wide(bars.q), zb = wide(bars.z), beta = wide(bars.beta);
   const std::vector<std::complex<double>> alpha(bars.alpha.begin(), bars.alpha.end());
-  std::vector<Wide> a_bar(s.size()), b_bar(s.size());
-  run(tfqz::QzGradientBatch<Wide>(
+  std::vector<Wide<T>> a_bar(s.size()), b_bar(s.size());
+  run(tfqz::QzGradientBatch<Wide<T>>(
           factors.n, count, apart, {s.data(), t.data(), q.data(), z.data()},
           {sb.data(), tb.data(), qb.data(), zb.data(), eigenvalues ? alpha.data() : nullptr, eigenvalues ? beta.data() : nullptr},
           {a_bar.data(), b_bar.data()}, tfqz::one_after_the_other()),
       count);
-  const auto is_near = [](const Wide& x) { return !(std::abs(x) < std::sqrt(double{std::numeric_limits<Real<T>>::max()})); };
-  return std::any_of(a_bar.begin(), a_bar.end(), is_near) || std::any_of(b_bar.begin(), b_bar.end(), is_near);
+  return is_beyond_range<T>(a_bar) || is_beyond_range<T>(b_bar);
 }
 
 template <typename T>
