@@ -66,6 +66,37 @@ def test_states_in_any_units(degree, backend, rng):
     check_zeros((a * units / units[:, None], b / units[:, None], c * units, d, e), degree, backend)
 
 
+UNITS = {"inputs": (0, 40, 0, 0), "outputs": (0, 0, 40, 0), "time": (0, 0, 0, 40), "all": (12, 30, 30, 20)}
+
+
+@pytest.mark.parametrize("units", UNITS)
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+def test_any_units(units, dtype, backend, rng):
+    """With and without d and e: the same zeros to the last bits, but for time's unit, and the same gradients in these units."""
+    (of_states, of_inputs, of_outputs, of_time), small = UNITS[units], dtype == "float32"
+    for with_d in (False, True):
+        for with_e in (False, True):
+            a, b, c, d, e = system(rng, 5, 2, 2, dtype, e=True)
+            d, e = (d if with_d else 0 * d), (e + 2 * np.eye(5, dtype=dtype) if with_e else np.eye(5, dtype=dtype))
+            x, u, y = (np.exp2(rng.integers(-k, k + 1, n)).astype(dtype) for k, n in ((of_states, 5), (of_inputs, 2), (of_outputs, 2)))
+            t = np.exp2(rng.integers(-of_time, of_time + 1)).astype(dtype)
+            to, back = x[:, None], 1 / x
+            scaled = t * to * a * back, t * to * b * u, y[:, None] * c * back, y[:, None] * d * u, to * e * back
+            expected, found = (tfqz.transmission_zeros(*parts, backend=backend).numpy() for parts in ((a, b, c, d, e), scaled))
+            assert distance(found / t, expected) < (2e-3 if small else 1e-9)
+
+            def loss(a, b, c, d, e, t=1.0):
+                zeros = tfqz.transmission_zeros(a, b, c, d, e, backend=backend) / t
+                zeros = tf.where(tf.math.is_finite(tf.abs(zeros)), zeros, tf.zeros_like(zeros))
+                return tf.reduce_sum(tf.math.real(zeros / (1 + tf.abs(zeros) ** 2).numpy()))
+
+            of_a, of_b, of_c, *_, of_e = (x.numpy() for x in gradients(loss, (a, b, c, d, e)))
+            got = [x.numpy() for x in gradients(lambda *parts: loss(*parts, t=t), scaled)]
+            got = got[0] * t * to * back, got[1] * t * to * u, got[2] * y[:, None] * back, got[4] * to * back
+            for expected, result in zip((of_a, of_b, of_c, of_e), got):
+                assert np.linalg.norm(result - expected) < (1e-2 if small else 1e-7) * np.linalg.norm(expected)
+
+
 @pytest.mark.parametrize("dtype", cases.ALL)
 def test_zeros_of_square_systems(dtype, backend, rng):
     """With a regular d those of a - b d^-1 c; with e, regular or not, what QZ finds."""

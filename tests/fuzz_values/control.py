@@ -8,7 +8,7 @@ from fuzz_values import properties
 from fuzz_values.properties import H, norm, times
 from fuzz_values.solvers import Solver, near_one, random
 from tfqz import _backends
-from tfqz._api import zeros as zeros_of_systems
+from tfqz._api import zeros_units
 
 
 def weight_of(r):
@@ -171,7 +171,7 @@ class Zeros(Solver):
         return outputs[:1]
 
     def check(self, c, backend, a, b, outputs):
-        """P - z N is as good as singular, in the units of states that balance them. Each decision about a rank may lose what
+        """P - z N is as good as singular, in the units that balance them. Each decision about a rank may lose what
         `tolerances.system_rank` says, and there are n at most."""
         n = len(a)
         if n == 0:
@@ -179,7 +179,7 @@ class Zeros(Solver):
         whole, mass = self.system(a, b)
         chosen = _backends.choose("scipy" if backend == "graph" else backend)
         # Errors that are small there may be large beside the largest entry as it was.
-        pencil = zeros_of_systems.with_balanced_states(tf.constant(whole), tf.constant(mass), n - 1, chosen)
+        pencil = zeros_units.in_units(tf.constant(whole), tf.constant(mass), n - 1, chosen)
         whole, mass = (x.numpy().astype(np.result_type(a, np.float64)) for x in pencil)
         errors = []
         zeros, infinite = outputs

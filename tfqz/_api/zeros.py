@@ -4,10 +4,9 @@ import tensorflow as tf
 
 from tfqz import _backends
 from tfqz._api import systems
-from tfqz._api.balance import relative_moduli
+from tfqz._api.zeros_units import in_units
 from tfqz._derivative import registration
-from tfqz._form import blocks, checks, powers
-from tfqz._form.traces import in_one_call
+from tfqz._form import blocks, checks
 from tfqz._form.types import Backend, Matrix, OnFailure, not_converted
 
 _SIZES = {"a": "nn", "b": "nm", "c": "pn", "d": "pm", "e": "nn"}
@@ -29,9 +28,9 @@ def transmission_zeros(
     P = [a b; c d] and N = diag(e, 0).
 
     They are invariant zeros: zeros of the transfer function, and what can't be controlled or observed. The infinite structure is taken away
-    first by orthogonal transformations, so that a relative degree of any size does no harm. Units of states don't count either: these are
-    balanced, by powers of two. What rounding errors of the norm of the system make of infinite zeros comes out as large finite ones; those
-    systems have entries of very different sizes that no choice of units makes alike.
+    first by orthogonal transformations, so that a relative degree of any size does no harm. Units of states, inputs, outputs and time don't
+    count either: powers of two make them alike. What rounding errors of the norm of the system make of infinite zeros comes out as large
+    finite ones; those systems have entries of very different sizes that no choice of units makes alike.
 
     Simple zeros of square systems have their derivatives to every order, y^H (dP - z dN) x / (y^H N x) with the null vectors x and y of
     P - z N. A multiple zero has none; its gradient is finite, and 0 where P - z N has more than one null vector. Of systems that aren't
@@ -66,7 +65,7 @@ def transmission_zeros(
             raise ValueError(f"`backend` must be 'native' or 'scipy', since {reason}; got 'graph'")
         given = {"a": a, "b": b, "c": c, "d": d, "e": e}
         (a, b, c, d, e), _ = systems.arguments(given, _SIZES, chosen, "nan")  # what isn't finite the backend tells
-        pencil = with_balanced_states(*_pencil(a, b, c, d, e), tf.shape(a)[-1], chosen)
+        pencil = in_units(*_pencil(a, b, c, d, e), tf.shape(a)[-1], chosen)
         return registration.zeros(*pencil, tf.shape(a)[-1], a.shape[-1], chosen, on_failure)
 
 
@@ -75,24 +74,3 @@ def _pencil(a, b, c, d, e):
     e = blocks.identity_like(a) if e is None else e
     system = systems.matrix_of((a, b), (c, d))
     return system, systems.matrix_of((e, tf.zeros_like(b)), (tf.zeros_like(c), tf.zeros_like(d)))
-
-
-def with_balanced_states(P, N, n, backend):
-    """diag(D, d I) P diag(D, d I)^-1 and the same of N, which have the same zeros. D and d, powers of two and constants for derivatives,
-    give the n states units in which what goes into each and what comes out of it are about equal, all inputs as one and all outputs as one.
-
-    A similarity leaves e = I what it is. Rows and columns by themselves, as in `tfqz.balance`, would hide the infinite structure, as
-    rounding alone decides on the rank of such an e.
-    """
-    return powers.scaled([P, N], *_units(P, N, tf.convert_to_tensor(n), backend=backend))
-
-
-@in_one_call
-def _units(P, N, n, *, backend):
-    """The exponents of the powers of two of rows and columns, [..., n + p] and [..., n + m], int32."""
-    sizes = relative_moduli(P, N)
-    inputs = tf.reduce_sum(sizes[..., :n, n:], axis=-1, keepdims=True)
-    outputs = tf.reduce_sum(sizes[..., n:, :n], axis=-2, keepdims=True)
-    loop = systems.matrix_of((sizes[..., :n, :n], inputs), (outputs, tf.zeros_like(tf.reduce_sum(outputs, axis=-1, keepdims=True))))
-    exponents = zip(backend.balance(loop, True), (tf.shape(P)[-2], tf.shape(P)[-1]))
-    return [tf.gather(x, tf.minimum(tf.range(size), n), axis=-1) for x, size in exponents]

@@ -107,10 +107,24 @@ def null_vectors(P, N, zeros):
         (finite,) = np.nonzero(np.isfinite(zeros[here]))
         if len(finite) == 0:
             continue
-        U, s, Vh = np.linalg.svd(P[here] - zeros[here][finite, None, None] * N[here])
+        singular, rows, columns = _equilibrated(P[here] - zeros[here][finite, None, None] * N[here])
+        mass = N[here] * rows[:, :, None] * columns[:, None, :]
+        U, s, Vh = np.linalg.svd(singular)
         x, y = Vh[:, -1].conj(), U[:, :, -1]
-        slope = np.abs(np.einsum("ki,ij,kj->k", y.conj(), N[here], x))
+        slope = np.abs(np.einsum("ki,kij,kj->k", y.conj(), mass, x))
         single = s[:, -2] > threshold * s[:, 0] if s.shape[1] > 1 else True
-        simple = single & (slope > threshold * np.abs(N[here]).max())
-        X[here][:, finite], Y[here][:, finite] = (np.where(simple, v.T, 0) for v in (x, y))
+        simple = single & (slope > threshold * np.abs(mass).max(axis=(1, 2)))
+        for V, v in ((X, columns * x), (Y, rows * y)):
+            V[here][:, finite] = np.where(simple, v.T / np.linalg.norm(v, axis=1), 0)
     return X, Y
+
+
+def _equilibrated(M):
+    """diag(r) M diag(c), r and c, for [k, m, n]: entries of small inputs and outputs count as others do. Of rows and columns that are 0
+    factors are 1."""
+    rows, columns = np.ones_like(M[:, :, 0].real), np.ones_like(M[:, 0].real)
+    for _ in range(3):
+        for factors, axis in ((rows, 2), (columns, 1)):
+            size = np.abs(M * rows[:, :, None] * columns[:, None, :]).max(axis=axis)
+            factors /= np.where(size > 0, size, 1)
+    return M * rows[:, :, None] * columns[:, None, :], rows, columns
