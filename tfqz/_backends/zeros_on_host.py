@@ -97,8 +97,9 @@ def _row_space(X, tolerance):
 
 
 def null_vectors(P, N, zeros):
-    """[..., n + m, n] and [..., n + p, n]: for each zero of square systems x and y of length 1, (P - z N) x = 0 and y^H (P - z N) = 0; 0
-    where the zero has no derivative, for it isn't finite, or P - z N has more null vectors than these, or y^H N x = 0."""
+    """[..., n + m, n] and [..., n + p, n]: for each zero of square systems x and y of length 1, M x = 0 and y^H M = 0, where M is the
+    equilibrated P - z N; 0 where the zero has no derivative, for it isn't finite, or M has more null vectors than these, or of N in these
+    units y^H N x = 0."""
     X, Y = (np.zeros((*P.shape[:-2], size, zeros.shape[-1]), zeros.dtype) for size in (P.shape[-1], P.shape[-2]))
     if X.shape != Y.shape:
         return X, Y
@@ -114,8 +115,7 @@ def null_vectors(P, N, zeros):
         slope = np.abs(np.einsum("ki,kij,kj->k", y.conj(), mass, x))
         single = s[:, -2] > threshold * s[:, 0] if s.shape[1] > 1 else True
         simple = single & (slope > threshold * np.abs(mass).max(axis=(1, 2)))
-        for V, v in ((X, columns * x), (Y, rows * y)):
-            V[here][:, finite] = np.where(simple, v.T / np.linalg.norm(v, axis=1), 0)
+        X[here][:, finite], Y[here][:, finite] = (np.where(simple, v.T, 0) for v in (x, y))
     return X, Y
 
 
