@@ -45,12 +45,13 @@ def derivative(f, arguments, moves, count):
     return [accumulator.jvp(x).numpy() for x in outputs]
 
 
-def leaves_range(found, f, a, b, bars):
+def leaves_range(found, f, arguments, bars):
     """Whether a gradient in single precision isn't finite since it is too large, which double precision shows."""
-    if np.finfo(a.dtype).bits > 32 or all(np.isfinite(g).all() for g in found):
+    dtype = arguments[0].dtype
+    if np.finfo(dtype).bits > 32 or all(np.isfinite(g).all() for g in found):
         return False
-    exact = gradient(f, *([x.astype(np.result_type(x, np.float64)) for x in xs] for xs in ((a, b), bars)))
-    return max(np.abs(g).max(initial=0) for g in exact) > np.finfo(a.dtype).max * 2.0**-10
+    exact = gradient(f, *([x.astype(np.result_type(x, np.float64)) for x in xs] for xs in (arguments, bars)))
+    return max(np.abs(g).max(initial=0) for g in exact) > np.finfo(dtype).max * 2.0**-10
 
 
 def finite(found, failed):

@@ -228,7 +228,7 @@ def of_gradient(measured, variant, c, f, backend, a, b, outputs, failed):
         return
     bars = gradients.cotangents(c, call, a, b, outputs, failed)
     found = gradients.gradient(f, [a, b], bars)
-    if gradients.leaves_range(found, f, a, b, bars):
+    if gradients.leaves_range(found, f, [a, b], bars):
         measured.notes["beyond the range"] += 1
         return
     measured.add(variant, "finite gradient", gradients.finite(found, failed))
@@ -261,6 +261,9 @@ def of_solver(measured, variant, c, f, a, b, outputs, failed):
     for bar in bars:
         bar[failed] = 0
     found = gradients.gradient(f, given, bars)
+    if gradients.leaves_range(found, f, given, bars):
+        measured.notes["beyond the range"] += 1
+        return
     measured.add(variant, "finite gradient", gradients.finite(found, failed))
     checked = {solver.check_gradient: [bars, found]}
     if "forward mode" in c.checks:
