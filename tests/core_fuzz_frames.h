@@ -88,7 +88,8 @@ void fuzz_frames(Bytes& bytes) {
   auto wide_a_bar = wide(a_bar), wide_b_bar = wide(b_bar);
   differentiate(Wide<T>(), wide(s), wide(t), wide(q), wide(z), wide(s_bar), wide(t_bar), wide(q_bar), wide(z_bar), &wide_a_bar,
                 &wide_b_bar);
-  require(std::is_same_v<Real<T>, float> && (is_beyond_range<T>(wide_a_bar) || is_beyond_range<T>(wide_b_bar)), "gradients are finite");
+  const bool shown = std::is_same_v<Real<T>, float> && (is_beyond_range<T>(wide_a_bar) || is_beyond_range<T>(wide_b_bar));
+  require(shown || grows_beyond_range(inner, count), "gradients are finite");
 }
 
 }  // namespace
