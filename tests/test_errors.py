@@ -42,7 +42,7 @@ def plain(text):
     return " ".join(re.sub(r"[][(),;\\]", " ", text).split())
 
 
-@pytest.mark.slow_if("graph-a1", "graph-a2", "graph-a3", "graph-a4", "graph-a5")
+@pytest.mark.slow_if(*(f"{backend}-a{i}" for backend in ("scipy", "graph") for i in range(1, 6)))
 @pytest.mark.parametrize("a, b, words", SHAPES)
 def test_shapes_known_late(a, b, words, backend):
     unknown = tf.TensorSpec(None, tf.float64)

@@ -32,6 +32,7 @@ def cases(count, **wanted):
     return found
 
 
+@pytest.mark.slow_if("ordqz", "eigvals")
 @pytest.mark.parametrize("call", ["qz", "ordqz", "eigvals", "schur"])
 def test_some_cases(call):
     """Of which none may fail, in a few seconds."""
