@@ -79,7 +79,7 @@ def test_any_units(units, dtype, backend, rng):
             a, b, c, d, e = system(rng, 5, 2, 2, dtype, e=True)
             d, e = (d if with_d else 0 * d), (e + 2 * np.eye(5, dtype=dtype) if with_e else np.eye(5, dtype=dtype))
             x, u, y = (np.exp2(rng.integers(-k, k + 1, n)).astype(dtype) for k, n in ((of_states, 5), (of_inputs, 2), (of_outputs, 2)))
-            t = np.exp2(rng.integers(-of_time, of_time + 1)).astype(dtype)
+            t = float(np.exp2(rng.integers(-of_time, of_time + 1)))
             to, back = x[:, None], 1 / x
             scaled = t * to * a * back, t * to * b * u, y[:, None] * c * back, y[:, None] * d * u, to * e * back
             expected, found = (tfqz.transmission_zeros(*parts, backend=backend).numpy() for parts in ((a, b, c, d, e), scaled))

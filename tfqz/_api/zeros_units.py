@@ -14,6 +14,7 @@ from tfqz._form.traces import in_one_call
 
 _ROUNDS, _EQUILIBRATIONS = 4, 4
 _LN2 = math.log(2)
+_AS_GOOD = 4 * _LN2
 
 
 def in_units(P, N, n, backend):
@@ -64,25 +65,33 @@ def _units(P, N, n, *, backend):
     inputs = tf.zeros_like(_log_sum(b, -2))
     states = balanced(states, inputs, outputs, _or_else(of_a, _largest(P)))
     as_given, level = (states, inputs, outputs), level_of(*seen(states))
-    for _ in range(_ROUNDS):
-        _, b_now, c_now, _ = seen(states)
-        goal = level - 3 * _LN2
-        short = goal - _largest(d + outputs + inputs)
-        goal += tf.where(feeds_through & (short > 0), short / 2, tf.zeros_like(short))
-        inputs = _or_else(_or_else(goal - _log_sum(b_now, -2), goal - _log_sum(d, -2)), 0)
-        for _ in range(_EQUILIBRATIONS):
-            outputs = _or_else(goal - _log_sum(tf.concat([c_now, d + inputs], axis=-1), -1), 0)
-            inputs = _or_else(goal - _log_sum(tf.concat([b_now, d + outputs], axis=-2), -2), 0)
-        states = balanced(states, inputs, outputs, level)
-        level = level_of(*seen(states))
+    given = _in_units(P, *as_given)
+    alike = _alike(given, level, n, feeds_through, epsilon)
 
-    given, found = (_in_units(P, *units) for units in (as_given, (states, inputs, outputs)))
-    alike = _alike(given, level_of(*seen(as_given[0])), n, feeds_through, epsilon)
-    alike &= _spread(given) < _spread(found) + 4 * _LN2
-    states, inputs, outputs = (tf.where(alike, x, y) for x, y in zip(as_given, (states, inputs, outputs)))
+    def less_spread():
+        """Units of inputs and outputs too, the level of a in them, and where those of states alone are as good."""
+        units, level_now = as_given, level
+        for _ in range(_ROUNDS):
+            states, inputs, outputs = units
+            _, b_now, c_now, _ = seen(states)
+            goal = level_now - 3 * _LN2
+            short = goal - _largest(d + outputs + inputs)
+            goal += tf.where(feeds_through & (short > 0), short / 2, tf.zeros_like(short))
+            inputs = _or_else(_or_else(goal - _log_sum(b_now, -2), goal - _log_sum(d, -2)), 0)
+            for _ in range(_EQUILIBRATIONS):
+                outputs = _or_else(goal - _log_sum(tf.concat([c_now, d + inputs], axis=-1), -1), 0)
+                inputs = _or_else(goal - _log_sum(tf.concat([b_now, d + outputs], axis=-2), -2), 0)
+            units = balanced(states, inputs, outputs, level_now), inputs, outputs
+            level_now = level_of(*seen(units[0]))
+        as_good = alike & (_spread(given) < _spread(_in_units(P, *units)) + _AS_GOOD)
+        return [*(tf.where(as_good, x, y) for x, y in zip(as_given, units)), tf.where(as_good, tf.zeros_like(level), level_now)]
+
+    # Most systems are so good as they are that no others can be much better.
+    good = tf.reduce_all(alike & (_spread(given) < _AS_GOOD))
+    states, inputs, outputs, level = tf.cond(good, lambda: [*as_given, tf.zeros_like(level)], less_spread)
     states, inputs, outputs, level = (_exponents(x, reach) for x in (states, tf.linalg.matrix_transpose(inputs), outputs, level))
     # P becomes one of moderate size, and N of that over time's unit.
-    time = tf.where(alike, 0, tf.clip_by_value(level, -reach // 2, reach // 2))
+    time = tf.clip_by_value(level, -reach // 2, reach // 2)
     rows, columns = (states - time, outputs - time), (-states, inputs)
     return [tf.concat(parts, axis=-2)[..., 0] for parts in (rows, columns)]
 
