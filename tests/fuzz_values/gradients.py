@@ -54,6 +54,21 @@ def leaves_range(found, f, arguments, bars):
     return max(np.abs(g).max(initial=0) for g in exact) > np.finfo(dtype).max * 2.0**-10
 
 
+def grows_beyond_range(c, a, b, found):
+    """Whether there are elements whose gradients aren't finite, and all of these have so many nearly equal eigenvalues that solutions of
+    the equations, which may be divided by each of their distances, can leave the range."""
+    limits = np.finfo(a.dtype)
+    infinite = [k for k in range(len(a)) if not all(np.isfinite(g[k]).all() for g in found)]
+    for k in infinite:
+        eigenvalues = tfqz.eigvals(a[k], b[k], True, rank=c.rank).numpy()
+        alpha, beta, _ = properties.points(*eigenvalues, properties.over_norms(a[k], b[k])[2])
+        distances = np.maximum(np.abs(alpha[:, None] * beta - alpha * beta[:, None]), limits.eps) + np.eye(len(alpha))
+        growth = -np.log(np.where(distances < 0.001, distances, 1)).sum(axis=1)
+        if growth.max(initial=0) <= np.log(limits.max) / 2:
+            return False
+    return bool(infinite)
+
+
 def finite(found, failed):
     """Where nothing failed; and 0 where something did, whose cotangent was 0."""
     good = all(np.isfinite(g[~failed]).all() and not np.any(g[failed]) for g in found)

@@ -228,7 +228,7 @@ def of_gradient(measured, variant, c, f, backend, a, b, outputs, failed):
         return
     bars = gradients.cotangents(c, call, a, b, outputs, failed)
     found = gradients.gradient(f, [a, b], bars)
-    if gradients.leaves_range(found, f, [a, b], bars):
+    if gradients.leaves_range(found, f, [a, b], bars) or gradients.grows_beyond_range(c, a, b, found):
         measured.notes["beyond the range"] += 1
         return
     measured.add(variant, "finite gradient", gradients.finite(found, failed))
