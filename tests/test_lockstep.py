@@ -107,6 +107,19 @@ def test_scales_of_one(dtype, scale_a, scale_b, simd, rng):
     assert_right(a.astype(dtype), b.astype(dtype), decompose(a.astype(dtype), b.astype(dtype)))
 
 
+def test_numbers_of_every_size_beside_blocks(simd):
+    """What one over denormals makes Infinity in one pencil, while another one has a 2 x 2 block, is the same to the last bit alone."""
+    rng = np.random.default_rng(0)
+    a = rng.integers(-3, 4, (400, 4, 4)).astype("float32")
+    b = np.ldexp(rng.uniform(-1, 1, a.shape), rng.integers(-148, 126, a.shape)).astype("float32")
+    others = rng.standard_normal((2, *a.shape)).astype("float32")
+    a, b = (np.concatenate([x, y]).reshape(2, *x.shape).swapaxes(0, 1).reshape(-1, 4, 4) for x, y in zip((a, b), others))
+    whole = decompose(a, b, on_failure="nan")
+    for k in range(0, len(a), 2):
+        for x, y in zip(whole, decompose(a[k], b[k], on_failure="nan")):
+            np.testing.assert_array_equal(x[k], y)
+
+
 @pytest.mark.parametrize("dtype", cases.ALL)
 def test_threads_change_nothing(dtype, simd, rng):
     """A single pencil is shared out over two threads, those of a batch are not."""
