@@ -58,7 +58,7 @@ def balance(a: Matrix, b: Matrix, *, backend: Backend | None = None, name: str |
 
 def balanced(a, b, backend):
     """The balanced pencil, differentiable, and the exponents of D1 and D2, [..., m] and [..., n], int32; of checked tensors."""
-    left, right = backend.balance(relative_moduli(a, b), similarity=False)
+    left, right = backend.balance(_relative_moduli(a, b), similarity=False)
     pencil = powers.scaled([a, b], left, right)
     for x in pencil:
         x.set_shape(checks.batch_shape(a.shape, b.shape).concatenate(checks.sizes(a.shape, b.shape)))
@@ -103,7 +103,7 @@ def decomposed(a, b, rank, rank_of_b, decompose, backend, *, ordered):
 
 
 @traced
-def relative_moduli(a, b):
+def _relative_moduli(a, b):
     """|a| and |b|, each over the geometric mean of those that aren't zero, added up and over a number that keeps all in range."""
     batch = tf.broadcast_dynamic_shape(tf.shape(a)[:-2], tf.shape(b)[:-2])
     moduli = [tf.abs(tf.broadcast_to(x, tf.concat([batch, tf.shape(x)[-2:]], axis=0))) for x in (a, b)]

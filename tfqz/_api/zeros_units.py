@@ -38,12 +38,12 @@ def _units(P, N, n, *, backend):
     where d is more than rounding errors and smaller than these: a nilpotent a may be of any size.
     """
     reach = np.finfo(P.dtype.real_dtype.as_numpy_dtype).maxexp - 2
-    epsilon = tolerances.epsilon(P.dtype)
+    noise, near = tolerances.fed_through(P.dtype), tolerances.alike_units(P.dtype)
     P, e = _log_moduli(P), _log_moduli(N)[..., :n, :n]
     a, b, c, d = P[..., :n, :n], P[..., :n, n:], P[..., n:, :n], P[..., n:, n:]
     # Of the cycles of one and of two states, which no units change, or of all.
     of_a, of_e = (_or_else(_largest((x + tf.linalg.matrix_transpose(x)) / 2), _largest(x)) for x in (a, e))
-    feeds_through = _feeds_through(P, d, n, epsilon)
+    feeds_through = _feeds_through(P, d, n, noise)
 
     def seen(states):
         """a, b, c, e in units of states, [..., n, 1]."""
@@ -66,7 +66,7 @@ def _units(P, N, n, *, backend):
     states = balanced(states, inputs, outputs, _or_else(of_a, _largest(P)))
     as_given, level = (states, inputs, outputs), level_of(*seen(states))
     given = _in_units(P, *as_given)
-    alike = _alike(given, level, n, feeds_through, epsilon)
+    alike = _alike(given, level, n, feeds_through, near)
 
     def less_spread():
         """Units of inputs and outputs too, the level of a in them, and where those of states alone are as good."""
@@ -96,20 +96,18 @@ def _units(P, N, n, *, backend):
     return [tf.concat(parts, axis=-2)[..., 0] for parts in (rows, columns)]
 
 
-def _feeds_through(P, d, n, epsilon):
-    """[..., 1, 1]: whether an entry of d is more than rounding errors, of its row or of its column."""
+def _feeds_through(P, d, n, noise):
+    """[..., 1, 1]: whether an entry of d is more than `noise` times the largest of its row, or of its column."""
     of_line = tf.minimum(*(tf.reduce_max(P, axis=axis, keepdims=True) for axis in (-2, -1)))
-    return tf.reduce_any(d > of_line[..., n:, n:] + math.log(10 * epsilon), axis=[-2, -1], keepdims=True)
+    return tf.reduce_any(d > of_line[..., n:, n:] + math.log(noise), axis=[-2, -1], keepdims=True)
 
 
-def _alike(P, level, n, feeds_through, epsilon):
-    """[..., 1, 1]: whether columns of inputs, rows of outputs, and d if it counts, are so near to a in size that rounding errors of one are
-    less than about half of the digits of the other."""
+def _alike(P, level, n, feeds_through, near):
+    """[..., 1, 1]: whether columns of inputs, rows of outputs, and d if it counts, are near to a in size, which is `level`."""
     of_inputs, of_outputs = tf.reduce_max(P[..., n:], axis=-2), tf.reduce_max(P[..., n:, :], axis=-1)
     of_d = tf.where(feeds_through, _largest(P[..., n:, n:]), level)[..., 0]
     beside = tf.concat([of_inputs, of_outputs, of_d], axis=-1) - level[..., 0]
-    near = (tf.abs(beside) < -0.42 * math.log(epsilon)) | ~tf.math.is_finite(beside)
-    return tf.reduce_all(near, axis=-1)[..., None, None]
+    return tf.reduce_all((tf.abs(beside) < near) | ~tf.math.is_finite(beside), axis=-1)[..., None, None]
 
 
 def _in_units(P, states, inputs, outputs):

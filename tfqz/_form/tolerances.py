@@ -4,6 +4,8 @@ All are relative: the callers scale by the norms of their own data. They answer 
 interchangeable.
 """
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
@@ -51,6 +53,17 @@ def rank(dtype):
 def system_rank(dtype, rows, columns):
     """Singular values of blocks of a system pencil below this times its Frobenius norm are 0 up to rounding."""
     return rows * columns * epsilon(dtype)
+
+
+def fed_through(dtype):
+    """Entries of d of a linear system below this times the largest of their row and of their column of [a b; c d] are rounding errors."""
+    return 10 * epsilon(dtype)
+
+
+def alike_units(dtype):
+    """Inputs, outputs and d of a linear system are near to a in size if the logarithms of their largest entries differ by less than this:
+    rounding errors of one are less than about half of the digits of the other."""
+    return -0.42 * math.log(epsilon(dtype))
 
 
 def cancellation(dtype, n):
