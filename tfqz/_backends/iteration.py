@@ -182,7 +182,7 @@ def _is_complex_pair(S, T):
     """[batch, N]: the 2 x 2 pencil at (j, j + 1) has complex eigenvalues. The discriminant times (t_jj t_{j+1,j+1})^2."""
 
     def entries(X):
-        x = [tf.linalg.diag_part(X), blocks.above(X), blocks.below(X), following(tf.linalg.diag_part(X))]
+        x = blocks.bands(X)
         largest = tf.reduce_max(tf.abs(tf.stack(x)), axis=0)
         return [entry / tf.where(largest > 0, largest, tf.ones_like(largest)) for entry in x]
 
@@ -255,7 +255,7 @@ def _with_diagonal_blocks(S, T, Q, Z, start):
 
     For rotations by w from the left and f from the right w - f = atan2(r - q, p + s) and w + f = atan2(r + q, p - s).
     """
-    p, q, r, s = tf.linalg.diag_part(T), blocks.above(T), blocks.below(T), following(tf.linalg.diag_part(T))
+    p, q, r, s = blocks.bands(T)
     difference, total = tf.atan2(r - q, p + s), tf.atan2(r + q, p - s)
     zero = tf.zeros_like(p)
     left = blocks.rotations(tf.where(start, (total + difference) / 2, zero))
@@ -264,8 +264,7 @@ def _with_diagonal_blocks(S, T, Q, Z, start):
     def turned(X):
         return left.adjoint().rows(right.columns(X))
 
-    T = tf.linalg.band_part(turned(T), 0, -1)
-    T = tf.where(tf.cast(blocks.place_above(tf.cast(start, T.dtype)), tf.bool), tf.zeros_like(T), T)
-    below = tf.where(start, blocks.below(turned(S)), zero)
-    S = tf.linalg.band_part(turned(S), 0, -1) + blocks.place_below(below)
+    T = masked(~blocks.place_above(start), tf.linalg.band_part(turned(T), 0, -1))
+    S = turned(S)
+    S = tf.linalg.band_part(S, 0, -1) + blocks.place_below(masked(start, blocks.below(S)))
     return S, T, left.columns(Q), right.columns(Z)

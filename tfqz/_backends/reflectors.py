@@ -2,9 +2,11 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tfqz._form import checks, quotients
+from tfqz._form.blocks import as_columns, as_rows
 
 
 class Factors(NamedTuple):
@@ -24,24 +26,23 @@ def reflector(x, pivot):
     """[batch, k, k]: a unitary Hermitian H = I - 2 v v^H / v^H v with H x = c e_pivot; the identity for x = 0. x: [batch, k]."""
     scale = tf.reduce_max(size(x), axis=-1, keepdims=True)
     x = quotients.over(x, tf.where(scale > 0, scale, tf.ones_like(scale)))
-    norm = tf.sqrt(tf.reduce_sum(tf.abs(x) ** 2, axis=-1))
-    chosen = x[:, pivot]
+    norm = tf.sqrt(tf.reduce_sum(tf.abs(x) ** 2, axis=-1, keepdims=True))
+    k = checks.inner(x.shape)[-1]
+    chosen = tf.split(x, k, axis=-1)[pivot]
     modulus = tf.abs(chosen)
     positive = modulus > 0
     phase = quotients.over(chosen, tf.where(positive, modulus, tf.ones_like(modulus)))
     phase = tf.where(positive, phase, tf.ones_like(phase))
-    k = checks.inner(x.shape)[-1]
-    unit = tf.one_hot(pivot, k, dtype=x.dtype)
-    v = x + (phase * tf.cast(norm, x.dtype))[:, None] * unit
-    weight = tf.math.divide_no_nan(tf.constant(2, norm.dtype), tf.reduce_sum(tf.abs(v) ** 2, axis=-1))
-    v_H = tf.math.conj(v)[:, None, :] * tf.cast(weight, x.dtype)[:, None, None]
-    H = tf.eye(k, dtype=x.dtype) - v[:, :, None] * v_H
+    unit = np.eye(k)[pivot]
+    v = x + phase * tf.cast(norm, x.dtype) * tf.constant(unit, x.dtype)
+    weight = tf.math.divide_no_nan(tf.constant(2, norm.dtype), tf.reduce_sum(tf.abs(v) ** 2, axis=-1, keepdims=True))
+    H = tf.constant(np.eye(k), x.dtype) - as_columns(v) * as_rows(tf.math.conj(v) * tf.cast(weight, x.dtype))
     # h_pp = -|x_p| / |x|, and of two rows the other one is opposite: exactly 0 where x_p is, for then entries beside zeros change places,
     # and nothing of them may stay.
-    cosine = tf.math.divide_no_nan(modulus, norm)[:, None]
-    diagonal = tf.cast(tf.where(norm[:, None] > 0, cosine * (1 - 2 * tf.math.real(unit)), tf.ones_like(cosine)), x.dtype)
-    exact = tf.linalg.diag(unit if k > 2 else tf.ones_like(unit))
-    return tf.where(tf.cast(exact, tf.bool), diagonal[:, None, :], H)
+    cosine = tf.math.divide_no_nan(modulus, norm)
+    diagonal = tf.where(norm > 0, cosine * tf.constant(1 - 2 * unit, norm.dtype), tf.ones_like(cosine))
+    exact = np.diag(unit if k > 2 else np.ones(k)) > 0
+    return tf.where(exact, as_rows(tf.cast(diagonal, x.dtype)), H)
 
 
 def on_rows(factors, first, L):
@@ -63,24 +64,22 @@ def _replace(x, first, U, axis):
     wider than 64 bits.
     """
     k, n = U.shape[-1], tf.shape(x)[axis]
-    old = tf.unstack(tf.gather(x, first[:, None] + tf.range(k), axis=axis, batch_dims=1), num=k, axis=axis)
-    new = [tf.add_n([_by_batch(U[:, i, j], row) * row for j, row in enumerate(old)]) for i in range(k)]
+    first = as_columns(first)
+    old = tf.unstack(tf.gather(x, first + np.arange(k, dtype=np.int32), axis=axis, batch_dims=1), num=k, axis=axis)
+    # u_ij in the shape [batch, 1, ...] of what it multiplies.
+    entries = tf.unstack(tf.reshape(U, [-1, k * k] + [1] * (x.shape.rank - 2)), axis=1)
+    new = [tf.add_n([u * row for u, row in zip(entries[i * k : (i + 1) * k], old)]) for i in range(k)]
     rows = tf.stack(new, axis=axis)
-    place = tf.range(n) - first[:, None]
+    place = tf.range(n) - first
     if x.dtype.is_complex:  # of which a choice with broadcasting takes several times as long as this, outside XLA
         source = tf.where((place >= 0) & (place < k), n + place, tf.range(n))
         return tf.gather(tf.concat([x, rows], axis=axis), source, axis=axis, batch_dims=1), rows
-    place = tf.reshape(place, tf.concat([tf.shape(place)[:1], [-1 if i == axis else 1 for i in range(1, x.shape.rank)]], axis=0))
+    place = place[(slice(None), *[slice(None) if i == axis else None for i in range(1, x.shape.rank)])]
     for i, row in enumerate(new):
         x = tf.where(tf.equal(place, i), tf.expand_dims(row, axis), x)
     return x, rows
 
 
-def _by_batch(x, y):
-    """x, [batch], so that it multiplies y, [batch, ...]."""
-    return tf.reshape(x, [-1] + [1] * (y.shape.rank - 1))
-
-
 def product(X, Y):
     """X Y for matrices of a few rows, [batch, k, k]; not by tf.matmul, which may round them first."""
-    return tf.reduce_sum(X[:, :, :, None] * Y[:, None], axis=2)
+    return tf.reduce_sum(as_columns(X) * tf.expand_dims(Y, 1), axis=2)

@@ -9,12 +9,11 @@ from tfqz._form.blocks import following
 
 def first_column(S, T, window, unusual):
     """[batch, bulge + 1]: the first column of (M - x_1) ... (M - x_k), M = S T^{-1} on the window, for the shifts x."""
-    s, t, one = tf.linalg.diag_part(S), tf.linalg.diag_part(T), tf.ones_like(tf.linalg.diag_part(T))
+    (s, above, low, next_s), (t, above_in_t, _, next_t) = blocks.bands(S), blocks.bands(T)
     # Where there are zeros the window's work is another.
-    finite_t, next_t = (tf.where(tf.equal(x, 0), one, x) for x in (t, following(t)))
-    low = blocks.below(S)
+    finite_t, next_t = (tf.where(tf.equal(x, 0), tf.ones_like(x), x) for x in (t, next_t))
     m11, m21 = s / finite_t, low / finite_t
-    m12, m22 = (blocks.above(S) - m11 * blocks.above(T)) / next_t, (following(s) - m21 * blocks.above(T)) / next_t
+    m12, m22 = (above - m11 * above_in_t) / next_t, (next_s - m21 * above_in_t) / next_t
     m32 = following(low) / next_t
     table = tf.stack([m11, m12, m21, m22, m32, s, finite_t, low], axis=1)
     j = tf.maximum(tf.stack([window.first, window.last - 1], axis=1), 0)

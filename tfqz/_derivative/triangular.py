@@ -259,7 +259,7 @@ def _systems(v, lower, n, adjoint, ordinary):
 
     def systems(I, J):
         def pair(x):
-            return _at(I, x, -2)[..., :, None], _at(J, x, -2)[..., None, :]
+            return blocks.as_columns(_at(I, x, -2)), blocks.as_rows(_at(J, x, -2))
 
         (s_i, s_j), (t_i, t_j), (length_i, length_j), (zero_i, zero_j) = map(pair, (s, t, length, zero))
         determinant = s_i * t_j - s_j * t_i

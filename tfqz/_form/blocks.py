@@ -48,8 +48,27 @@ def largest(X):
 
 def flattened(X):
     """The entries of matrices, row after row: [..., rows * columns]."""
-    shape = tf.shape(X)
-    return tf.reshape(X, tf.concat([shape[:-2], tf.reduce_prod(shape[-2:], keepdims=True)], axis=0))
+    if X.shape.rank is None:
+        shape = tf.shape(X)
+        return tf.reshape(X, tf.concat([shape[:-2], tf.reduce_prod(shape[-2:], keepdims=True)], axis=0))
+    *batch, rows, columns = tf.unstack(tf.shape(X), num=X.shape.rank)
+    return tf.reshape(X, [*batch, rows * columns])
+
+
+def last_size(x):
+    """How many there are along the last axis. (Not tf.shape(x)[-1], which makes five ops in a graph, where each takes time to be made and
+    to be compiled.)"""
+    return tf.shape(x)[-1] if x.shape.rank is None else tf.unstack(tf.shape(x), num=x.shape.rank)[-1]
+
+
+def as_rows(x):
+    """[..., 1, n]: the vectors x, [..., n], as rows."""
+    return tf.expand_dims(x, -2)
+
+
+def as_columns(x):
+    """[..., n, 1]: the vectors x, [..., n], as columns."""
+    return tf.expand_dims(x, -1)
 
 
 def below(X):
@@ -65,16 +84,11 @@ def above(X):
 def bands(X):
     """x_jj; x_{j,j+1}, x_{j+1,j} and x_{j+1,j+1}, 0 at the end; each [..., n]. Without a derivative worth having: XLA compiles one
     gather quickly, and what that one's gradient takes slowly."""
-    n = tf.shape(X)[-1]
-    return tuple(tf.unstack(_after_diagonal(X, [0, 1, n, n + 1]), num=4, axis=-2))
-
-
-def _after_diagonal(X, steps):
-    """[..., k, n]: the entries so many steps, k of them, after x_jj in the order of rows; 0 at the end, but for no step."""
-    n = tf.shape(X)[-1]
-    j, steps = tf.range(n), tf.stack(steps)[:, None]
-    places = tf.minimum(j * (n + 1) + steps, tf.maximum(n * n - 1, 0))
-    return masked((j < n - 1) | tf.equal(steps, 0), tf.gather(flattened(X), places, axis=-1))
+    n = last_size(X)
+    j, behind = tf.range(n), n + 1
+    steps = as_columns(tf.stack([0, 1, n, behind]))  # from x_jj on, in the order of rows
+    places = tf.minimum(j * behind + steps, n * n - 1)
+    return tuple(tf.unstack(masked((j < n - 1) | tf.equal(steps, 0), tf.gather(flattened(X), places, axis=-1)), num=4, axis=-2))
 
 
 def following(x):
@@ -89,28 +103,28 @@ def preceding(x):
 
 def place_below(x):
     """The matrix with x_j at (j+1, j), for x that is 0 at the end."""
-    return masked(_is_diagonal(x, -1), x[..., None, :])
+    return masked(_is_diagonal(x, -1), as_rows(x))
 
 
 def place_above(x):
     """The matrix with x_j at (j, j+1), for x that is 0 at the end."""
-    return masked(_is_diagonal(x, 1), x[..., :, None])
+    return masked(_is_diagonal(x, 1), as_columns(x))
 
 
 def beside_diagonal(x):
     """The mask of (j, j + 1) and (j + 1, j) where x_j, for a mask x that is false at the end."""
-    return (_is_diagonal(x, 1) & x[..., :, None]) | (_is_diagonal(x, -1) & x[..., None, :])
+    return (_is_diagonal(x, 1) & as_columns(x)) | (_is_diagonal(x, -1) & as_rows(x))
 
 
 def _is_diagonal(x, k):
     """[n, n]: true at (j, j + k), for a vector or matrix x."""
-    i = tf.range(tf.shape(x)[-1])
-    return tf.equal(i[:, None] + k, i[None, :])
+    i = tf.range(last_size(x))
+    return tf.equal(as_columns(i + k if k else i), i)
 
 
 def with_diagonal(X, x):
     """X with x, [..., n], on its diagonal. (tf.linalg.set_diag has a gradient that XLA can't compile for unknown shapes.)"""
-    return tf.where(_is_diagonal(X, 0), x[..., None, :], X)
+    return tf.where(_is_diagonal(X, 0), as_rows(x), X)
 
 
 def regular(X):
@@ -121,14 +135,14 @@ def regular(X):
 
 def on_diagonal(x, X):
     """The diagonal matrix of x_j x_jj, for x real, [..., n], and X, [..., n, n]."""
-    return masked(_is_diagonal(X, 0), tf.cast(x, X.dtype)[..., None] * X)
+    return masked(_is_diagonal(X, 0), as_columns(tf.cast(x, X.dtype)) * X)
 
 
 def starts(S):
     """[..., n]: true at the first row of each 2 x 2 block. Always false for complex dtypes."""
     if S.dtype.is_complex:
         return tf.zeros_like(tf.linalg.diag_part(S), dtype=tf.bool)
-    return tf.not_equal(_after_diagonal(S, [tf.shape(S)[-1]])[..., 0, :], 0)
+    return tf.not_equal(below(tf.stop_gradient(S)), 0)
 
 
 def split_real(S, T, Q, Z):
@@ -228,36 +242,33 @@ def imaginary_part(p, q, r, s):
 
 
 class BlockDiagonal(NamedTuple):
-    """A matrix of 1 x 1 and 2 x 2 diagonal blocks. Entries by row j: (j, j), (j, j+1), (j, j-1), each [..., n]."""
+    """A matrix D of 1 x 1 and 2 x 2 diagonal blocks by its entries, each [..., n]."""
 
-    diagonal: tf.Tensor
-    above: tf.Tensor
-    below: tf.Tensor
+    diagonal: tf.Tensor  # d_jj
+    right: tf.Tensor  # d_{j,j+1}, 0 at the end
+    left: tf.Tensor  # d_{j,j-1}, 0 at the beginning
+    over: tf.Tensor  # d_{j-1,j}, 0 at the beginning
+    under: tf.Tensor  # d_{j+1,j}, 0 at the end
 
     def adjoint(self):
-        conj = tf.math.conj
-        return BlockDiagonal(conj(self.diagonal), conj(following(self.below)), conj(preceding(self.above)))
+        diagonal, right, left, over, under = map(tf.math.conj, self)
+        return BlockDiagonal(diagonal, right=under, left=over, over=left, under=right)
 
     def rows(self, X):
-        """This matrix times X."""
-        return self.diagonal[..., :, None] * X + self.above[..., :, None] * roll(X, -1, -2) + self.below[..., :, None] * roll(X, 1, -2)
+        """D X."""
+        return as_columns(self.diagonal) * X + as_columns(self.right) * roll(X, -1, -2) + as_columns(self.left) * roll(X, 1, -2)
 
     def columns(self, X):
-        """X times this matrix."""
-        return (
-            X * self.diagonal[..., None, :]
-            + roll(X, 1, -1) * preceding(self.above)[..., None, :]
-            + roll(X, -1, -1) * following(self.below)[..., None, :]
-        )
+        """X D."""
+        return X * as_rows(self.diagonal) + roll(X, 1, -1) * as_rows(self.over) + roll(X, -1, -1) * as_rows(self.under)
 
 
 def rotations(angle):
     """The BlockDiagonal of [cos -sin; sin cos] for angle_j at (j, j + 1); 0 where no block starts."""
     cosine, sine = tf.cos(angle), tf.sin(angle)
-    second = tf.not_equal(preceding(sine), 0)
-    return BlockDiagonal(
-        tf.where(second, preceding(cosine), cosine), above=-sine, below=tf.where(second, preceding(sine), tf.zeros_like(sine))
-    )
+    second = preceding(sine)
+    diagonal = tf.where(tf.not_equal(second, 0), preceding(cosine), cosine)
+    return BlockDiagonal(diagonal, right=-sine, left=second, over=-second, under=sine)
 
 
 def triangularize(S, T):

@@ -44,9 +44,8 @@ def _with_equal_diagonals(T, Z):
     A rotation by w turns the traceless symmetric part [x y; y -x] by -2 w, to [0 z; z 0] here, and leaves the skew-symmetric part
     [0 u; -u 0]; z has the sign of u.
     """
-    start = blocks.starts(T)
-    zero = tf.zeros_like(tf.linalg.diag_part(T))
-    p, b, c, s = tf.linalg.diag_part(T), blocks.above(T), blocks.below(T), blocks.following(tf.linalg.diag_part(T))
+    p, b, c, s = blocks.bands(T)
+    start, zero = tf.not_equal(c, 0), tf.zeros_like(c)
     x, y, u = (p - s) / 2, (b + c) / 2, (b - c) / 2
     sign = tf.where(u < 0, -tf.ones_like(u), tf.ones_like(u))
     angle = tf.atan2(-sign * x, sign * y) / 2

@@ -123,10 +123,12 @@ def _within_reach(x, y):
     re, im = tf.math.real(x), tf.math.imag(x)
     square = re**2 + im**2 + y**2
 
-    def determinant(x):
-        return x[..., :, None] * y[..., None, :] - x[..., None, :] * y[..., :, None]
+    y_i, y_j = blocks.as_columns(y), blocks.as_rows(y)
 
-    limit = tolerances.cluster(x.dtype) ** 2 * square[..., :, None] * square[..., None, :]
+    def determinant(x):
+        return blocks.as_columns(x) * y_j - blocks.as_rows(x) * y_i
+
+    limit = tolerances.cluster(x.dtype) ** 2 * blocks.as_columns(square) * blocks.as_rows(square)
     return determinant(re) ** 2 + determinant(im) ** 2 <= limit
 
 
