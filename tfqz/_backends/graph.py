@@ -210,11 +210,12 @@ def _finish(factors, scales, problems, batch):
 
 def _nan_where_failed(results, problems, batch):
     """The results and the problems, unflattened."""
+    of_vectors = blocks.as_columns(problems > 0)
+    of_matrices = blocks.as_columns(of_vectors)
     outputs = []
     for x in results:
-        failed = tf.reshape(problems > 0, [-1] + [1] * (x.shape.rank - 1))
-        x = tf.where(failed, tf.cast(float("nan"), x.dtype), x)
-        outputs.append(tf.reshape(x, tf.concat([batch, tf.shape(x)[1:]], axis=0)))
+        x = tf.where(of_vectors if x.shape.rank == 2 else of_matrices, tf.constant(float("nan"), x.dtype), x)
+        outputs.append(tf.reshape(x, tf.concat([batch, blocks.sizes(x, axes=x.shape.rank - 1)], axis=0)))
     return [*outputs, tf.reshape(problems, batch)]
 
 

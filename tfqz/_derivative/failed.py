@@ -34,12 +34,12 @@ def marked(failing, factors):
 
 
 def columns_of_identity(x, numbered=False):
-    """Those of [m, n] in the shape of x, [..., m, n], or 1, 2, .. times these: the pencil (diag(1, 2, ..), I) and its decomposition are
-    what is taken for what failed."""
-    m, n = tf.shape(x)[-2], tf.shape(x)[-1]
-    numbers = tf.range(1, n + 1) if numbered else tf.ones([n], tf.int32)
-    place = tf.equal(tf.range(m)[:, None], tf.range(n))
-    return blocks.masked(place, tf.cast(numbers, x.dtype)) + tf.zeros_like(x)
+    """[m, n], for x, [..., m, n]; or 1, 2, .. times these: the pencil (diag(1, 2, ..), I) and its decomposition are what is taken for what
+    failed."""
+    m, n = blocks.sizes(x)
+    i, j = tf.range(m), tf.range(n)
+    identity = tf.cast(tf.equal(blocks.as_columns(i), j), x.dtype)
+    return identity * tf.cast(j + 1, x.dtype) if numbered else identity
 
 
 def kept_from_gradients(layout):

@@ -12,7 +12,7 @@ from tfqz._form import checks, quotients, tolerances
 
 def square_place(S):
     """Of the triangular block of a factor, [..., m, n], that is upper trapezoidal: how many rows are above it, and its size."""
-    m, n = tf.shape(S)[-2], tf.shape(S)[-1]
+    m, n = sizes(S)
     return tf.maximum(m - n, 0), tf.minimum(m, n)
 
 
@@ -55,10 +55,13 @@ def flattened(X):
     return tf.reshape(X, [*batch, rows * columns])
 
 
-def last_size(x):
-    """How many there are along the last axis. (Not tf.shape(x)[-1], which makes five ops in a graph, where each takes time to be made and
-    to be compiled.)"""
-    return tf.shape(x)[-1] if x.shape.rank is None else tf.unstack(tf.shape(x), num=x.shape.rank)[-1]
+def sizes(x, axes=2):
+    """How many there are along each of the last axes, a list. (Not tf.shape(x)[-1] and so on: of each TensorFlow makes five ops in a graph,
+    where every op takes time to be made and to be compiled.)"""
+    shape = tf.shape(x)
+    if x.shape.rank is None:
+        return tf.unstack(shape[-axes:], num=axes)
+    return tf.unstack(shape, num=x.shape.rank)[-axes:]
 
 
 def as_rows(x):
@@ -84,7 +87,7 @@ def above(X):
 def bands(X):
     """x_jj; x_{j,j+1}, x_{j+1,j} and x_{j+1,j+1}, 0 at the end; each [..., n]. Without a derivative worth having: XLA compiles one
     gather quickly, and what that one's gradient takes slowly."""
-    n = last_size(X)
+    _, n = sizes(X)
     j, behind = tf.range(n), n + 1
     steps = as_columns(tf.stack([0, 1, n, behind]))  # from x_jj on, in the order of rows
     places = tf.minimum(j * behind + steps, n * n - 1)
@@ -118,7 +121,8 @@ def beside_diagonal(x):
 
 def _is_diagonal(x, k):
     """[n, n]: true at (j, j + k), for a vector or matrix x."""
-    i = tf.range(last_size(x))
+    (n,) = sizes(x, axes=1)
+    i = tf.range(n)
     return tf.equal(as_columns(i + k if k else i), i)
 
 
