@@ -138,6 +138,22 @@ def test_vectors_behind_nearly_double_pairs(simd, rng):
         assert_vectors(1.3 * b + 1e-4 * rng.standard_normal((6, 6)), b)
 
 
+@NATIVE
+def test_vectors_of_pairs_of_denormals(simd):
+    """Are those of the same pencil in ordinary numbers: alpha and beta have more digits than numbers of their size."""
+    a, b = np.array([[76408600.0, 3], [-20629100, 0]]), np.diag([28895500.0, 1])
+    found, expected = (tfqz.eig(*(properties.times(x, e) for x in (a, b)), True, True, backend="native")[1:] for e in (-1074, 0))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_pairs_of_denormals_go_together(dtype, backend):
+    """To a callable `sort` one of a pair may be what the other isn't; TensorFlow's threads take the entry below the diagonal for 0."""
+    a = properties.times(np.array([[0, 1], [-1, 0]], dtype), np.finfo(dtype).minexp - 8)
+    found = tfqz.deflating_subspace(a, np.eye(2, dtype=dtype), lambda alpha, beta: np.imag(alpha) > 0, backend=backend)
+    assert found.dimension == 2
+
+
 def assert_vectors(a, b):
     left, right = (v.numpy() for v in tfqz.eig(a, b, True, True, backend="native")[1:])
     assert properties.vectors(a, b, right) <= 1 and properties.vectors(a.T, b.T, left) <= 1

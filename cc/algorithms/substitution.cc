@@ -84,9 +84,10 @@ Clusters<Real<T>> clusters_of(int n, const ConstFactors<T>& factors, Real<T> nor
       beta[j] = beta[j - 1];
     } else if (std::is_same_v<T, R> && j + 1 < n && factors.s[here + n] != T(0)) {
       const T *s = factors.s + here, *t = factors.t + here;
-      const auto block = HWY_NAMESPACE::balanced(true, real(s[0]), real(s[1]), real(s[n]), real(s[n + 1]), real(t[0]), real(t[n + 1]));
-      alpha[j] = std::complex<R>((block.p + block.s) / 2, block.y) / norm_s;
-      beta[j] = block.beta / norm_t;
+      const auto block = HWY_NAMESPACE::balanced(true, real(s[0]) / norm_s, real(s[1]) / norm_s, real(s[n]) / norm_s,
+                                                 real(s[n + 1]) / norm_s, real(t[0]) / norm_t, real(t[n + 1]) / norm_t);
+      alpha[j] = std::complex<R>((block.p + block.s) / 2, block.y);
+      beta[j] = block.beta;
       pair[j] = true;
     } else {
       alpha[j] = std::complex<R>(factors.s[here]) / norm_s;

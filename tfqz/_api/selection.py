@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfqz._form import blocks, checks, quotients, tolerances
+from tfqz._form import blocks, checks, powers, quotients, tolerances
 from tfqz._form.blocks import following, preceding
 from tfqz._form.traces import traced
 
@@ -35,13 +35,14 @@ def labels(sort, tolerance, alpha, beta, S):
         if tf.executing_eagerly():  # NumPy takes a fifth of the time
             return tf.constant(np.int32(_keyword(np, sort, tolerance, alpha.numpy(), np.real(beta.numpy()))))
         return tf.cast(_keyword(tf.math, sort, tolerance, alpha, tf.math.real(beta)), tf.int32)
-    return _in_pairs(tf.cast(_called(sort, alpha, beta), tf.int32), S)
+    found = tf.cast(_called(sort, alpha, beta), tf.int32)
+    return found if S.dtype.is_complex else _in_pairs(found, S)
 
 
 @traced
 def _in_pairs(labels, S):
-    """Labels, [..., n], of which both eigenvalues of a 2 x 2 block of S have the larger one."""
-    start = blocks.starts(S)
+    """Labels, [..., n], of which both eigenvalues of a 2 x 2 block of a real S have the larger one."""
+    start = powers.is_not_zero(blocks.below(S))
     larger = tf.where(start, tf.maximum(labels, following(labels)), labels)
     return tf.where(preceding(start), preceding(larger), larger)
 

@@ -71,7 +71,7 @@ def without_underflowing(S, T, scales):
     neither blocks nor phases of the canonical form hang on what isn't there then."""
 
     def vanishes(x, scale):
-        return tf.equal(_magnitude(gradually(tf.abs(x), scale[..., 0])), 0)
+        return ~is_not_zero(gradually(tf.abs(x), scale[..., 0]))
 
     if not S.dtype.is_complex:
         below = blocks.below(S)
@@ -90,6 +90,11 @@ def back_from_one(S, T, alpha, beta, scales):
     """The factors S, T, [..., n, n], alpha and beta, [..., n], of what `near_one` made of a pencil, as those of the pencil."""
     (of_s, of_t), (row_s, row_t) = scales, (scale[..., 0] for scale in scales)
     return [gradually(x, scale) for x, scale in zip((S, T, alpha, beta), (of_s, of_t, row_s, row_t))]
+
+
+def is_not_zero(x):
+    """Whether each real number is something, and be it a denormal, which TensorFlow's threads take for 0."""
+    return _magnitude(x) > 0
 
 
 def _magnitude(x):
