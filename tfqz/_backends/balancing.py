@@ -4,8 +4,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfqz._backends import iteration
-from tfqz._form import blocks, canonical, eigenvalues, orthogonal, powers, tolerances
+from tfqz._form import blocks, canonical, eigenvalues, orthogonal, powers, standard, tolerances
 from tfqz._form.blocks import following, preceding
 from tfqz._form.products import matmul
 from tfqz._form.traces import traced
@@ -146,7 +145,7 @@ def unbalanced(A, B, S, T, Q, Z, alpha, beta, left, right):
     near = [_is_near(*matrices) for matrices in zip((S, T), products, (A, B))]
     (S, T), scales = powers.near_one([S, T])
     if not S.dtype.is_complex:
-        S, T, Q, Z = iteration.standardize(S, T, Q, Z, pairs)
+        S, T, Q, Z = standard.standardize(S, T, Q, Z, pairs)
     S, T, Q, Z = canonical.canonicalize(*powers.without_underflowing(S, T, scales), Q, Z)
     size = tf.abs(turn)
     of_pair = tf.sqrt(size) * tf.sqrt(following(size))

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfqz._backends import balancing, exchange, frames, iteration
 from tfqz._backends import eigenvectors as eigenvectors_in_ops
-from tfqz._form import blocks, canonical, checks, eigenvalues, powers
+from tfqz._form import blocks, canonical, checks, eigenvalues, powers, standard
 from tfqz._form.traces import traced
 
 _INFINITE_A, _INFINITE_B, _NO_CONVERGENCE, _INFINITE_S, _NO_ORDER, _NO_QR_CONVERGENCE, _OVERFLOW, _NO_SVD, _QR_OVERFLOW = range(1, 10)
@@ -149,7 +149,7 @@ def reorder_or_tell(S, T, Q, Z, labels):
     (S, T), scales = powers.near_one([S, T])
     *factors, pair, refused = exchange.reorder(S, T, Q, Z, tf.reshape(labels, tf.shape(S)[:2]))
     if not S.dtype.is_complex:
-        factors = iteration.standardize(*factors, pair)
+        factors = standard.standardize(*factors, pair)
     problems = tf.where(tf.equal(problems, 0) & refused, _NO_ORDER, problems)
     return _finish(factors, scales, problems, batch)
 

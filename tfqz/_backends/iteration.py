@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from tfqz._backends.reflectors import Factors, on_columns, on_rows, product, reflector, size
 from tfqz._backends.shifts import first_column
-from tfqz._form import blocks, orthogonal, quotients, tolerances
+from tfqz._form import blocks, orthogonal, quotients, standard, tolerances
 from tfqz._form.blocks import following, masked, preceding
 from tfqz._form.products import matmul
 
@@ -54,13 +54,8 @@ def qz(A, B):
     A, B = (_with_margin(quotients.over(X, norm)) for X, norm in zip((A, B), norms))
     S, T, Q, Z, converged = _iterate(_to_hessenberg_triangular(A, B, n), n, _active(A, B))
     if not S.dtype.is_complex:
-        S, T, Q, Z = standardize(S, T, Q, Z, blocks.starts(S))
+        S, T, Q, Z = standard.standardize(S, T, Q, Z, blocks.starts(S))
     return S * tf.cast(norms[0], S.dtype), T * tf.cast(norms[1], T.dtype), Q, Z, converged
-
-
-def standardize(S, T, Q, Z, start):
-    """S, T, Q, Z of real factors with 2 x 2 blocks `start`, [batch, n], of which T's are full and some may have real eigenvalues."""
-    return blocks.split_real(*_with_diagonal_blocks(S, T, Q, Z, start))
 
 
 def _active(A, B):
@@ -248,23 +243,3 @@ def _chase_infinite_or_bulge(factors, k, active, window, entering):
     of_infinite = masked((active & (k > first))[:, None] & (offset < 2) & chase, of_infinite)
     right = product(right, reflector(tf.math.conj(of_bulge + of_infinite), 1))
     return on_columns(factors, left, right)
-
-
-def _with_diagonal_blocks(S, T, Q, Z, start):
-    """Turns each 2 x 2 block of T, [p q; r s], into diag(a, d), a >= |d|: its singular value decomposition. Blocks `start`, [..., n].
-
-    For rotations by w from the left and f from the right w - f = atan2(r - q, p + s) and w + f = atan2(r + q, p - s).
-    """
-    p, q, r, s = blocks.bands(T)
-    difference, total = tf.atan2(r - q, p + s), tf.atan2(r + q, p - s)
-    zero = tf.zeros_like(p)
-    left = blocks.rotations(tf.where(start, (total + difference) / 2, zero))
-    right = blocks.rotations(tf.where(start, (total - difference) / 2, zero))
-
-    def turned(X):
-        return left.adjoint().rows(right.columns(X))
-
-    T = masked(~blocks.place_above(start), tf.linalg.band_part(turned(T), 0, -1))
-    S = turned(S)
-    S = tf.linalg.band_part(S, 0, -1) + blocks.place_below(masked(start, blocks.below(S)))
-    return S, T, left.columns(Q), right.columns(Z)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfqz._backends import frames_on_host, graph, zeros_on_host
 from tfqz._backends.on_host import broadcast_pencil, check_finite, each
-from tfqz._form import blocks, canonical, checks, eigenvalues, powers, tolerances
+from tfqz._form import canonical, checks, eigenvalues, powers, standard, tolerances
 from tfqz._form.traces import traced
 
 
@@ -124,7 +124,7 @@ def _finish(factors, scales):
 @traced
 def _canonical_with_eigenvalues(S, T, Q, Z, *scales):
     if not S.dtype.is_complex:
-        S, T, Q, Z = blocks.split_real(S, T, Q, Z)
+        S, T, Q, Z = standard.split_real(S, T, Q, Z)
     S, T, Q, Z = canonical.canonicalize(*powers.without_underflowing(S, T, scales), Q, Z)
     S, T, alpha, beta = powers.back_from_one(S, T, *eigenvalues.alpha_beta(S, T), scales)
     return [S, T, Q, Z, alpha, beta]

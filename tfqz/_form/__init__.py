@@ -2,6 +2,7 @@
 
 checks        which arguments are accepted, and what is said of others
 blocks        2 x 2 diagonal blocks; diagonals, bands, masks, rotations
+standard      2 x 2 blocks of which T's is diagonal and S's has complex eigenvalues
 canonical     the canonical form of factors
 eigenvalues   alpha and beta of a form, their cotangents, and which of them coincide
 vectors       eigenvectors: complex triangular factors, length and phase

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfqz._form import checks, quotients, tolerances
+from tfqz._form import checks
 
 
 def square_place(S):
@@ -147,66 +147,6 @@ def starts(S):
     if S.dtype.is_complex:
         return tf.zeros_like(tf.linalg.diag_part(S), dtype=tf.bool)
     return tf.not_equal(below(tf.stop_gradient(S)), 0)
-
-
-def split_real(S, T, Q, Z):
-    """The factors, real, [..., n, n], of which T's blocks are diagonal, without 2 x 2 blocks whose eigenvalues are real, or so near to a
-    double one that the rounding errors of their entries decide. No phases or signs are kept. Without a derivative.
-
-    The same arithmetic as split_real in cc/vectors/lanes_canonical-inl.h, where the reasons are.
-    """
-    p, q, low, u = bands(S)
-    t_1, _, _, t_2 = bands(T)
-    one, zero = tf.ones_like(p), tf.zeros_like(p)
-    a = tf.abs(t_1)
-    d = tf.minimum(tf.abs(t_2) / tf.where(a > 0, a, one), 1)
-    scale = tf.reduce_max(tf.abs(tf.stack([p, q, low, u])), axis=0)
-    start = tf.not_equal(low, 0) & tf.math.is_finite(scale)
-    scale = tf.where(start, scale, one)
-    first, second = (tf.where(t < 0, -scale, scale) for t in (t_1, t_2))
-    p, q, r, u = p / first, q / first, low / second, u / second
-    rho = tf.sqrt(d)
-    balanced_p, balanced_u = p * rho, tf.math.divide_no_nan(u, rho)
-    outer, inner = tf.sqrt(tf.abs(q)) * tf.sqrt(tf.abs(r)), tf.abs(balanced_p - balanced_u) / 2
-    rounding = tolerances.block_entries(p.dtype) * (outer + tf.abs(balanced_p) + tf.abs(balanced_u))
-    opposite = ((q < 0) & (r > 0)) | ((q > 0) & (r < 0))
-    real = start & ~(opposite & (outer - inner > rounding) & (d > 0))
-
-    difference, mean = (p * d - u) / 2, (p * d + u) / 2
-    root = tf.sqrt(tf.maximum(difference**2 + d * (q * r), 0))
-    alpha = mean + tf.where(mean < 0, -root, root)
-    alpha = tf.where(tf.equal(alpha, 0) & tf.equal(d, 0), one, alpha)
-    longer = tf.maximum(tf.abs(alpha), d)
-    alpha, beta = alpha / longer, d / longer
-    rows = (beta * p - alpha, beta * q), (beta * r, beta * u - alpha * d)
-    size = [tf.maximum(tf.abs(x), tf.abs(y)) for x, y in rows]
-    x = tf.where(size[0] < size[1], rows[1][1], rows[0][1])
-    y = -tf.where(size[0] < size[1], rows[1][0], rows[0][0])
-    nothing = tf.equal(x, 0) & tf.equal(y, 0)
-    x = tf.where(nothing, one, x)
-    right = rotations(tf.where(real, tf.atan2(y, x), zero))
-    of_t = tf.where(t_1 < 0, -x, x), tf.where(t_2 < 0, -d, d) * y
-    of_s = (p * x + q * y) * first / scale, (r * x + u * y) * second / scale
-    by_t = (tf.abs(alpha) <= beta) & ~(tf.equal(of_t[0], 0) & tf.equal(of_t[1], 0)) & (a > 0)
-    x, y = (tf.where(by_t, *both) for both in zip(of_t, of_s))
-    left = rotations(tf.where(real, tf.atan2(y, x), zero))
-
-    def turned(X):
-        return tf.linalg.band_part(left.adjoint().rows(right.columns(X)), 0, -1)
-
-    split = turned(S) + place_below(masked(start & ~real, low)), turned(T), left.columns(Q), right.columns(Z)
-    t = tf.linalg.diag_part(split[1])
-    negligible = (real | preceding(real)) & (tf.abs(t) <= zero_beta(split[1])[..., 0])
-    split = split[0], with_diagonal(split[1], masked(~negligible, t)), *split[2:]
-    some = tf.reduce_any(real, axis=-1)[..., None, None]
-    return [tf.where(some, new, X) for new, X in zip(split, (S, T, Q, Z))]
-
-
-def zero_beta(T):
-    """[..., 1, 1], real: t_jj up to this, the precision times the Frobenius norm of T, is 0 where rounding touched it: LAPACK's rule."""
-    scale = largest(T)
-    norm = tf.sqrt(tf.reduce_sum(tf.abs(quotients.over(T, scale)) ** 2, axis=[-2, -1], keepdims=True))
-    return tolerances.epsilon(T.dtype) * norm * scale
 
 
 def balanced(S, T, differentiable=True):
