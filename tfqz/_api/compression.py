@@ -84,9 +84,9 @@ def _not_finite(S, of_square):
 @traced
 def canonical_form(S, T, Q, Z):
     """Long columns of Q and Z have other largest entries."""
-    (S, T), (of_s, of_t) = powers.near_one([S, T])
+    (S, T), scales = powers.near_one([S, T])
     S, T, Q, Z = canonical.canonicalize(S, T, Q, Z)
-    return powers.gradually(S, of_s), powers.gradually(T, of_t), Q, Z
+    return *powers.all_gradually([S, T], scales), Q, Z
 
 
 def compress(a, b, rank, rank_of_b, backend, on_failure):
@@ -203,7 +203,8 @@ def whole_form(a, S, T, Q, Z, *frames, left, right):
     """S, T, [..., m, n], Q, [..., m, m], Z, [..., n, n], from factors of the square pencil, the frames and bases of their complements.
     `left`, `right`: Python bools, which of these there are."""
     frames = list(frames)
-    (a, T), (of_s, of_t) = powers.near_one([a, T])
+    (a,), (of_s,) = powers.near_one([a])
+    (T,), (of_t,) = powers.near_one([T])
     S = powers.gradually(S, -of_s)
     Q, Z = (matmul(frames.pop(0), X) if there else X for X, there in ((Q, left), (Z, right)))
     S, T, Q, Z = canonical.canonicalize(S, T, Q, Z)
@@ -220,4 +221,4 @@ def whole_form(a, S, T, Q, Z, *frames, left, right):
             missing = tf.concat([tf.shape(top)[:-1], [tf.shape(S)[-1] - tf.shape(top)[-1]]], axis=0)
             top = tf.concat([top, tf.zeros(missing, top.dtype)], axis=-1)
         S, T, Q = tf.concat([top, S], -2), tf.concat([tf.where(good, tf.zeros_like(top), nan), T], -2), tf.concat([above, Q], -1)
-    return powers.gradually(S, of_s), powers.gradually(T, of_t), Q, Z
+    return *powers.all_gradually([S, T], [of_s, of_t]), Q, Z

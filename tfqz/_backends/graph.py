@@ -105,7 +105,7 @@ def compress_or_tell(a, b, *, rank, left):
         A, B = tf.linalg.adjoint(A), tf.linalg.adjoint(B)
     else:
         X, found, A, B = frames.compressed(a, b, rank)
-    A, B = (powers.gradually(x, scale) for x, scale in zip((A, B), scales))
+    A, B = powers.all_gradually([A, B], scales)
     X, A, B, problems = _nan_where_failed([X, A, B], problems, batch)
     return X, tf.reshape(tf.where(usable, found, -1), batch), A, B, problems
 

@@ -109,9 +109,9 @@ def _near_one(*matrices):
 
 @traced
 def _scaled_back(*matrices_and_scales):
-    """Matrices times powers of two, as many of these after them."""
+    """Matrices of one shape times powers of two, as many of these after them."""
     half = len(matrices_and_scales) // 2
-    return [powers.gradually(x, scale) for x, scale in zip(matrices_and_scales[:half], matrices_and_scales[half:])]
+    return powers.all_gradually(matrices_and_scales[:half], matrices_and_scales[half:])
 
 
 def _finish(factors, scales):

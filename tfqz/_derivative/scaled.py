@@ -31,14 +31,15 @@ def near_one(layout):
         @functools.wraps(pullback)
         def call(*tensors, **options):
             known = {kind: x for kind, x in reversed(list(zip(kinds, tensors))) if kind in "st"}
-            of = {kind: powers.exponents(x) for kind, x in known.items()}
-            common = _common(zip(kinds, tensors), of, known["s"])
+            of, common = _exponents(known, [(kind, x) for kind, x in zip(kinds, tensors) if kind in "STFUV"])
             shifts = {kind: -e for kind, e in of.items()} | {"F": -common} | {kind.upper(): e - common for kind, e in of.items()}
+            # All at once: XLA computes this again in whatever uses a part of it, but for the last step.
+            both = powers.as_powers(tf.stack(list(shifts.values())), known["s"].dtype)
+            scales = dict(zip(shifts, zip(*map(tf.unstack, both))))
+            scales |= {kind: [x[..., 0] for x in scales[other]] for kind, other in _OF_VECTORS.items() if kind in kinds}
 
             def moved(kind, x):
-                if kind in _OF_VECTORS:
-                    return powers.times(x, shifts[_OF_VECTORS[kind]][..., 0])
-                return powers.times(x, shifts[kind]) if kind in shifts else x
+                return powers.times_powers(x, scales[kind]) if kind in scales else x
 
             found = pullback(*map(moved, kinds, tensors), **options)
             if not isinstance(found, (list, tuple)):
@@ -50,16 +51,16 @@ def near_one(layout):
     return decorate
 
 
-def _common(arguments, of, S):
-    """[..., 1, 1], integers: the exponent of the largest cotangent, each with the power of what it belongs to; 0 if all are 0."""
-    m, n = tf.shape(S)[-2], tf.shape(S)[-1]
-    i, j = tf.range(m)[:, None], tf.range(n)
+def _exponents(known, cotangents):
+    """[..., 1, 1] each, integers: those of the matrices `known`, a dict of kinds and matrices, as such a dict; and that of the largest
+    cotangent, each with the power of what it belongs to, for pairs of kinds and tensors. 0 where all are 0."""
+    m, n = blocks.sizes(known["s"])
+    i, j = blocks.as_columns(tf.range(m)), tf.range(n)
     # What is beside the pattern counts for nothing, whatever it is.
-    pattern = (i - tf.maximum(m - n, 0) <= j) | tf.not_equal(tf.stop_gradient(S), 0)
-    most = tf.fill(tf.shape(of["s"]), _NONE)
-    for kind, x in arguments:
-        if kind in "STFUV":
-            x = blocks.masked(pattern, x) if kind in "ST" else x
-            exponent = powers.exponents(x[..., None] if kind in "UV" else x, of_zero=_NONE)
-            most = tf.maximum(most, exponent + {"S": of["s"], "U": of["s"], "F": 0}.get(kind, of.get("t", 0)))
-    return tf.where(most > _NONE // 2, most, 0)
+    pattern = (i - tf.maximum(m - n, 0) <= j) | tf.not_equal(tf.stop_gradient(known["s"]), 0)
+    seen = [blocks.masked(pattern, x) if kind in "ST" else blocks.as_columns(x) if kind in "UV" else x for kind, x in cotangents]
+    found = tf.unstack(powers.exponents_of_all([*known.values(), *seen], of_zero=_NONE))
+    of = {kind: tf.where(e > _NONE, e, 0) for kind, e in zip(known, found)}
+    belonging = [{"S": of["s"], "U": of["s"], "F": 0}.get(kind, of.get("t", 0)) for kind, _ in cotangents]
+    most = tf.reduce_max(tf.stack([e + more for e, more in zip(found[len(known) :], belonging)]), axis=0)
+    return of, tf.where(most > _NONE // 2, most, 0)
