@@ -23,9 +23,7 @@ HWY_INLINE void make_diagonal(const P& group, int k, Mask<typename P::Number> bl
   using R = typename P::Number;
   const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1));
   Lanes<R> p = group.T_(k, k), q = group.T_(k, k + 1), s = group.T_(k + 1, k + 1);
-  const Lanes<R> determinant = p * s, of_t = max(max(abs(p), abs(q)), abs(s));
-  // One over denormals is Infinity, of which the identity of the other lanes would make NaN.
-  const Lanes<R> over_t = one / select(block & (zero < of_t), of_t, one);
+  const Lanes<R> determinant = p * s, of_t = max(max(abs(p), abs(q)), abs(s)), over_t = one / select(zero < of_t, of_t, one);
   p = over_t * p;
   q = over_t * q;
   s = over_t * s;

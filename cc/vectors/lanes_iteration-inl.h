@@ -80,7 +80,6 @@ void sweep(const Group<T>& group, const Windows<T>& windows) {
   Lanes<T> entering[kSize];
   first_column(group, windows, entering);
   const Mask<R> sweeping = windows.sweeping;
-  for (Lanes<T>& x : entering) x = masked(sweeping, x);  // what isn't finite would reach rows of the other lanes
   const Lanes<R> first = select(sweeping, windows.first, all_lanes(R(n))), last = select(sweeping, windows.last, all_lanes(R(-1)));
   const int end = largest(sweeping, windows.last);
   int k = smallest(sweeping, windows.first);

@@ -40,13 +40,16 @@ inline constexpr R kSafe = std::is_same_v<R, float> ? R(0x1p-16) : R(0x1p-180);
 template <typename R>
 inline constexpr R kNegligible = std::numeric_limits<R>::epsilon() / 256;
 
-// The H with H x = first e_1, |first| = |x|, in the lanes of the mask; the identity in the others and where x = 0.
+// The H with H x = first e_1, |first| = |x|, in the lanes of the mask; the identity in the others and where x = 0. Leaves other numbers
+// in x.
 //
 // With x_0 = phase |x_0|:  first = -phase |x|,  v_i = x_i conj(phase) / (|x_0| + |x|),  tau = (|x_0| + |x|) / |x|.
 template <typename T, int kSize>
 HWY_INLINE Reflector<T, kSize> reflector(Lanes<T> (&x)[kSize], Mask<Real<T>> mask, Lanes<T>* first = nullptr) {
   using R = Real<T>;
   const Lanes<R> zero = all_lanes(R(0)), one = all_lanes(R(1));
+  // Of what isn't finite in other lanes products with 0 would be no identity.
+  for (int i = 0; i < kSize; ++i) x[i] = masked(mask, x[i]);
   Lanes<R> largest = size(x[0]);
   for (int i = 1; i < kSize; ++i) largest = max(largest, size(x[i]));
   mask = mask & (zero < largest);
