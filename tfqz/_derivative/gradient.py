@@ -9,11 +9,8 @@ from tfqz._derivative.noise import noise, without_noise
 from tfqz._form import blocks, eigenvalues
 
 
-@differentiable
-@failed.kept_from_gradients("FFFF MMMM PP vv")
-@scaled.near_one("st11 STFF st UV")
-def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, A=None, B=None, alphab=None, betab=None, *, apart=False, ratios=False, moving=True, native=False):
-    """Cotangents of A and B.
+def of_usable(S, T, Q, Z, Sb, Tb, Qb, Zb, A=None, B=None, alphab=None, betab=None, *, apart=False, ratios=False, moving=True, native=False):
+    """Cotangents of A and B, in a graph, from arguments of which none failed and all have entries near 1. `pullback` is for any.
 
     Args:
       S, T, Q, Z: [..., n, n], factors in canonical form.
@@ -49,6 +46,9 @@ def pullback(S, T, Q, Z, Sb, Tb, Qb, Zb, A=None, B=None, alphab=None, betab=None
         moved_S, moved_T, _, pairs = eigenvalues.taken_apart(S, T, runs_only=True)
         general = _of_factors(S, T, Q, Z, Sb, Tb, Qb, Zb, (S, T), [moved_S, moved_T, pairs], native)
     return [x + y for x, y in zip(general, exact)] if exact else general
+
+
+pullback = differentiable(failed.kept_from_gradients("FFFF MMMM PP vv")(scaled.near_one("st11 STFF st UV")(of_usable)))
 
 
 def _of_factors(S, T, Q, Z, Sb, Tb, Qb, Zb, coefficients, apart, native):

@@ -14,7 +14,7 @@ import itertools
 import tensorflow as tf
 
 from tfqz._backends import native as op_library
-from tfqz._derivative import compressed, failed, registration, scaled, subspaces
+from tfqz._derivative import compressed, failed, gradient, registration, scaled, subspaces
 from tfqz._derivative.attach import attach_gradient, differentiable, recorded, register_rule
 from tfqz._form import blocks, checks
 from tfqz._form.products import matmul
@@ -77,8 +77,11 @@ def _whole(S, T, Q, Z, Sb, Tb, Qb, Zb, A, right_rows, left_rows, native, right, 
 
 
 def _of_square(S, T, cotangents, native, eigenvalues=(), **flags):
-    """Of the pencil (S, T), whose frames are I; with the cotangents of alpha and beta come these, the `eigenvalues`."""
+    """Of the pencil (S, T), whose frames are I; with the cotangents of alpha and beta come these, the `eigenvalues`. In a graph, and of
+    what is usable as it is: those who call it are decorated as `gradient.pullback` is."""
     identity = blocks.identity_like(S)
+    if not (native or eigenvalues):
+        return gradient.of_usable(S, T, identity, identity, *cotangents)
     return registration.of_square([S, T], [S, T, identity, identity, *eigenvalues], cotangents, native, **flags)
 
 
