@@ -203,7 +203,7 @@ def whole_form(a, S, T, Q, Z, *frames, left, right):
     """S, T, [..., m, n], Q, [..., m, m], Z, [..., n, n], from factors of the square pencil, the frames and bases of their complements.
     `left`, `right`: Python bools, which of these there are."""
     frames = list(frames)
-    (a,), (of_s,) = powers.near_one([a])
+    (a,), (of_s,) = powers.near_one([a])  # whose batch shape may be smaller
     (T,), (of_t,) = powers.near_one([T])
     S = powers.gradually(S, -of_s)
     Q, Z = (matmul(frames.pop(0), X) if there else X for X, there in ((Q, left), (Z, right)))
@@ -221,4 +221,4 @@ def whole_form(a, S, T, Q, Z, *frames, left, right):
             missing = tf.concat([tf.shape(top)[:-1], [tf.shape(S)[-1] - tf.shape(top)[-1]]], axis=0)
             top = tf.concat([top, tf.zeros(missing, top.dtype)], axis=-1)
         S, T, Q = tf.concat([top, S], -2), tf.concat([tf.where(good, tf.zeros_like(top), nan), T], -2), tf.concat([above, Q], -1)
-    return *powers.all_gradually([S, T], [of_s, of_t]), Q, Z
+    return powers.gradually(S, of_s), powers.gradually(T, of_t), Q, Z

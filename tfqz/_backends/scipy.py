@@ -103,8 +103,12 @@ def _called(on_host, inputs, dtypes):
 
 @traced
 def _near_one(*matrices):
-    """As `powers.near_one`. (The host, which may run in a thread of TensorFlow's, would take denormals for 0.)"""
-    return powers.near_one(matrices)
+    """As `powers.near_one`, of matrices whose batch shapes may differ; the exponents have both. (The host, which may run in a thread of
+    TensorFlow's, would take denormals for 0.)"""
+    near, scales = zip(*(powers.near_one([x]) for x in matrices))
+    scales = [scale for (scale,) in scales]
+    common = tf.shape(sum(scales))
+    return [x for (x,) in near], [tf.broadcast_to(scale, common) for scale in scales]
 
 
 @traced

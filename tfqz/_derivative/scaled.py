@@ -35,7 +35,7 @@ def near_one(layout):
             shifts = {kind: -e for kind, e in of.items()} | {"F": -common} | {kind.upper(): e - common for kind, e in of.items()}
             # All at once: XLA computes this again in whatever uses a part of it, but for the last step.
             both = powers.as_powers(tf.stack(list(shifts.values())), known["s"].dtype)
-            scales = dict(zip(shifts, zip(*map(tf.unstack, both))))
+            scales = dict(zip(shifts, zip(*(tf.unstack(x, num=len(shifts)) for x in both))))
             scales |= {kind: [x[..., 0] for x in scales[other]] for kind, other in _OF_VECTORS.items() if kind in kinds}
 
             def moved(kind, x):
@@ -59,7 +59,8 @@ def _exponents(known, cotangents):
     # What is beside the pattern counts for nothing, whatever it is.
     pattern = (i - tf.maximum(m - n, 0) <= j) | tf.not_equal(tf.stop_gradient(known["s"]), 0)
     seen = [blocks.masked(pattern, x) if kind in "ST" else blocks.as_columns(x) if kind in "UV" else x for kind, x in cotangents]
-    found = tf.unstack(powers.exponents_of_all([*known.values(), *seen], of_zero=_NONE))
+    every = [*known.values(), *seen]
+    found = tf.unstack(powers.exponents_of_all(every, of_zero=_NONE), num=len(every))
     of = {kind: tf.where(e > _NONE, e, 0) for kind, e in zip(known, found)}
     belonging = [{"S": of["s"], "U": of["s"], "F": 0}.get(kind, of.get("t", 0)) for kind, _ in cotangents]
     most = tf.reduce_max(tf.stack([e + more for e, more in zip(found[len(known) :], belonging)]), axis=0)

@@ -99,8 +99,8 @@ def _gradually(x, exponents):
 
 
 def near_one(matrices):
-    """Matrices, [..., m, n], times powers of two, and the exponents that take this back, [..., 1, 1]; without derivatives. Squares and
-    products of their entries would leave the range."""
+    """Matrices of one shape, [..., m, n], times powers of two, and the exponents that take this back, [..., 1, 1]; without derivatives.
+    Squares and products of their entries would leave the range."""
     scales = tf.unstack(exponents_of_all(matrices), num=len(matrices))
     return all_gradually(matrices, [-scale for scale in scales]), scales
 
