@@ -63,7 +63,7 @@ def _replace(x, first, U, axis):
     Neither by tf.matmul, which may round to fewer bits first, nor by a scatter, which XLA makes a loop over the batch of for what is
     wider than 64 bits.
     """
-    k, n = U.shape[-1], tf.shape(x)[axis]
+    k, n = checks.inner(U.shape)[-1], tf.shape(x)[axis]
     first = as_columns(first)
     old = tf.unstack(tf.gather(x, first + np.arange(k, dtype=np.int32), axis=axis, batch_dims=1), num=k, axis=axis)
     # u_ij in the shape [batch, 1, ...] of what it multiplies.
