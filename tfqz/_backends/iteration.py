@@ -176,12 +176,11 @@ def _find_window(S, T):
 def _is_complex_pair(S, T):
     """[batch, N]: the 2 x 2 pencil at (j, j + 1) has complex eigenvalues. The discriminant times (t_jj t_{j+1,j+1})^2."""
 
-    def entries(X):
-        x = blocks.bands(X)
-        largest = tf.reduce_max(tf.abs(tf.stack(x)), axis=0)
-        return [entry / tf.where(largest > 0, largest, tf.ones_like(largest)) for entry in x]
+    def over_largest(entries):
+        largest = tf.reduce_max(tf.abs(tf.stack(entries)), axis=0)
+        return [x / tf.where(largest > 0, largest, tf.ones_like(largest)) for x in entries]
 
-    (p, q, r, s), (a, m, _, d) = entries(S), entries(T)
+    (p, q, r, s), (a, m, _, d) = map(over_largest, blocks.bands_of_both(S, T))
     half = (p * d - s * a + r * m) / 2
     return half * half + (r * d) * (q * a - p * m) < 0
 

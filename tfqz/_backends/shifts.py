@@ -9,7 +9,7 @@ from tfqz._form.blocks import following
 
 def first_column(S, T, window, unusual):
     """[batch, bulge + 1]: the first column of (M - x_1) ... (M - x_k), M = S T^{-1} on the window, for the shifts x."""
-    (s, above, low, next_s), (t, above_in_t, _, next_t) = blocks.bands(S), blocks.bands(T)
+    (s, above, low, next_s), (t, above_in_t, _, next_t) = blocks.bands_of_both(S, T)
     # Where there are zeros the window's work is another.
     finite_t, next_t = (tf.where(tf.equal(x, 0), tf.ones_like(x), x) for x in (t, next_t))
     m11, m21 = s / finite_t, low / finite_t

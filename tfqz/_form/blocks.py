@@ -94,6 +94,11 @@ def bands(X):
     return tuple(tf.unstack(masked((j < n - 1) | tf.equal(steps, 0), tf.gather(flattened(X), places, axis=-1)), num=4, axis=-2))
 
 
+def bands_of_both(S, T):
+    """`bands` of two matrices of one shape, by as few ops."""
+    return zip(*(tf.unstack(x, num=2) for x in bands(tf.stack([S, T]))))
+
+
 def following(x):
     """[..., n]: x_{j+1}, and 0 at the end."""
     return roll(x, -1, -1)
@@ -167,8 +172,7 @@ def balanced(S, T, differentiable=True):
 
 def _block_entries(S, T):
     """Where blocks start, and p, q, r, s, a, d, without a derivative."""
-    p, q, r, s = bands(S)
-    a, _, _, d = bands(T)
+    (p, q, r, s), (a, _, _, d) = bands_of_both(S, T)
     start = tf.not_equal(r, 0)
     return start, *_in_blocks(start, p, q, r, s, a, d)
 

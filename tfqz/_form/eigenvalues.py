@@ -16,7 +16,7 @@ _NAN, _INFINITY = complex("nan"), complex("inf")
 
 def alpha_beta(S, T, differentiable=True):
     """alpha, [..., n], complex; beta, [..., n], of T's dtype with real values >= 0. `differentiable`: a Python bool."""
-    s, t = (tf.linalg.diag_part(X) if differentiable else blocks.bands(X)[0] for X in (S, T))
+    s, t = map(tf.linalg.diag_part, (S, T)) if differentiable else (entries[0] for entries in blocks.bands_of_both(S, T))
     if S.dtype.is_complex:
         return s, t
     start = blocks.starts(S)

@@ -19,8 +19,7 @@ def split_real(S, T, Q, Z):
 
     The same arithmetic as split_real in cc/vectors/lanes_canonical-inl.h, where the reasons are.
     """
-    p, q, low, u = blocks.bands(S)
-    t_1, _, _, t_2 = blocks.bands(T)
+    (p, q, low, u), (t_1, _, _, t_2) = blocks.bands_of_both(S, T)
     one, zero = tf.ones_like(p), tf.zeros_like(p)
     a = tf.abs(t_1)
     d = tf.minimum(tf.abs(t_2) / tf.where(a > 0, a, one), 1)
@@ -55,13 +54,13 @@ def split_real(S, T, Q, Z):
     x, y = (tf.where(by_t, *both) for both in zip(of_t, of_s))
     left = blocks.rotations(tf.where(real, tf.atan2(y, x), zero))
 
-    def turned(X):
-        return tf.linalg.band_part(left.adjoint().rows(right.columns(X)), 0, -1)
-
-    split = turned(S) + blocks.place_below(masked(start & ~real, low)), turned(T), left.columns(Q), right.columns(Z)
-    t = tf.linalg.diag_part(split[1])
-    negligible = (real | preceding(real)) & (tf.abs(t) <= zero_beta(split[1])[..., 0])
-    split = split[0], blocks.with_diagonal(split[1], masked(~negligible, t)), *split[2:]
+    turned_S, turned_T = _turned(left, S, T, right)
+    turned_S = tf.linalg.band_part(turned_S, 0, -1) + blocks.place_below(masked(start & ~real, low))
+    turned_T = tf.linalg.band_part(turned_T, 0, -1)
+    t = tf.linalg.diag_part(turned_T)
+    negligible = (real | preceding(real)) & (tf.abs(t) <= zero_beta(turned_T)[..., 0])
+    turned_T = blocks.with_diagonal(turned_T, masked(~negligible, t))
+    split = turned_S, turned_T, left.columns(Q), right.columns(Z)
     some = tf.reduce_any(real, axis=-1)[..., None, None]
     return [tf.where(some, new, X) for new, X in zip(split, (S, T, Q, Z))]
 
@@ -84,10 +83,12 @@ def _with_diagonal_blocks(S, T, Q, Z, start):
     left = blocks.rotations(tf.where(start, (total + difference) / 2, zero))
     right = blocks.rotations(tf.where(start, (total - difference) / 2, zero))
 
-    def turned(X):
-        return left.adjoint().rows(right.columns(X))
-
-    T = masked(~blocks.place_above(start), tf.linalg.band_part(turned(T), 0, -1))
-    S = turned(S)
+    S, T = _turned(left, S, T, right)
+    T = masked(~blocks.place_above(start), tf.linalg.band_part(T, 0, -1))
     S = tf.linalg.band_part(S, 0, -1) + blocks.place_below(masked(start, blocks.below(S)))
     return S, T, left.columns(Q), right.columns(Z)
+
+
+def _turned(left, S, T, right):
+    """S and T between rotations, the adjoint of `left` and `right`."""
+    return tf.unstack(left.adjoint().rows(right.columns(tf.stack([S, T]))), num=2)
