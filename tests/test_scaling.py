@@ -292,6 +292,26 @@ def test_powers_beyond_the_range(dtype, xla):
         assert np.array_equal(program(tf.constant(given), tf.constant([[exponent]])), expected)
 
 
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_any_number_by_any_power(dtype, mode, rng):
+    """As ldexp has it, denormals and all, whatever TensorFlow's optimizer makes of it."""
+    limits, is_complex = np.finfo(dtype), np.dtype(dtype).kind == "c"
+    some = [0, np.inf, np.nan, limits.max, limits.tiny, limits.tiny / 2, limits.smallest_subnormal, 3 * limits.smallest_subnormal]
+    bits = rng.integers(0, 2 ** (limits.bits - 1) - 1, (2, 20000 - len(some)), f"i{limits.bits // 8}")
+    x = np.concatenate([np.array([some] * 2, limits.dtype), bits.view(limits.dtype)], axis=1)
+    x = np.copysign(x, rng.choice([-1, 1], x.shape)).astype(limits.dtype)
+    most = 2 * limits.maxexp - 3
+    exponents = np.where(rng.uniform(size=20000) < 0.5, rng.integers(-60, 60, 20000), rng.integers(-most, most + 1, 20000))
+    with np.errstate(all="ignore"):
+        expected = np.ldexp(x, exponents)
+    function = (
+        powers_of_two.gradually if mode == "eager" else tf.function(powers_of_two.gradually, jit_compile=True if mode == "xla" else None)
+    )
+    found = function(tf.complex(*x) if is_complex else tf.constant(x), tf.constant(exponents, tf.int32)).numpy()
+    np.testing.assert_array_equal(np.stack([found.real, found.imag]) if is_complex else found, expected)
+
+
 def rank_one(rng, dtype):
     """Thirty matrices 4 x 4 of rank 1, their rows far apart: of what rounding leaves of the other eigenvalues some underflows."""
     of_rows, of_all = (-70, -60) if is_single(dtype) else (-560, -480)

@@ -33,7 +33,7 @@ def near_one(layout):
             known = {kind: x for kind, x in reversed(list(zip(kinds, tensors))) if kind in "st"}
             of, common = _exponents(known, [(kind, x) for kind, x in zip(kinds, tensors) if kind in "STFUV"])
             shifts = {kind: -e for kind, e in of.items()} | {"F": -common} | {kind.upper(): e - common for kind, e in of.items()}
-            # All at once: XLA computes this again in whatever uses a part of it, but for the last step.
+            # All at once, by as few ops as of one.
             both = powers.as_powers(tf.stack(list(shifts.values())), known["s"].dtype)
             scales = dict(zip(shifts, zip(*(tf.unstack(x, num=len(shifts)) for x in both))))
             scales |= {kind: [x[..., 0] for x in scales[other]] for kind, other in _OF_VECTORS.items() if kind in kinds}

@@ -140,11 +140,10 @@ def _biased(magnitude, bits):
 
 def as_powers(exponents, dtype):
     """Two powers of two, real numbers of the precision of a dtype: 2^exponents is the first by the second."""
-    most = 2 * (_FORMATS[dtype.real_dtype][2] - 1)
+    most = 2 * _FORMATS[dtype.real_dtype][2] - 1
     exponents = tf.clip_by_value(exponents, -most, most)
-    half = tf.bitwise.right_shift(exponents, 1)  # of which XLA makes a tenth of what it makes of a quotient
-    # One over their reciprocals: XLA computes a quotient once, and cheaper ops again in all that uses them.
-    return [1 / of_two(part, dtype=dtype.real_dtype) for part in (-half, exponents - half)]
+    half = tf.bitwise.right_shift(exponents + 1, 1)  # of which XLA makes a tenth of what it makes of a quotient
+    return [of_two(part, dtype=dtype.real_dtype) for part in (half, half - exponents)]
 
 
 def up_to(x):
