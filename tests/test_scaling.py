@@ -305,9 +305,7 @@ def test_any_number_by_any_power(dtype, mode, rng):
     exponents = np.where(rng.uniform(size=20000) < 0.5, rng.integers(-60, 60, 20000), rng.integers(-most, most + 1, 20000))
     with np.errstate(all="ignore"):
         expected = np.ldexp(x, exponents)
-    function = (
-        powers_of_two.gradually if mode == "eager" else tf.function(powers_of_two.gradually, jit_compile=True if mode == "xla" else None)
-    )
+    function = powers_of_two.gradually if mode == "eager" else tf.function(powers_of_two.gradually, jit_compile=mode == "xla")
     found = function(tf.complex(*x) if is_complex else tf.constant(x), tf.constant(exponents, tf.int32)).numpy()
     np.testing.assert_array_equal(np.stack([found.real, found.imag]) if is_complex else found, expected)
 
