@@ -84,6 +84,7 @@ Clusters<Real<T>> clusters_of(int n, const ConstFactors<T>& factors, Real<T> nor
       beta[j] = beta[j - 1];
     } else if (std::is_same_v<T, R> && j + 1 < n && factors.s[here + n] != T(0)) {
       const T *s = factors.s + here, *t = factors.t + here;
+      // Over the norms first: products of denormals have few digits.
       const auto block = HWY_NAMESPACE::balanced(true, real(s[0]) / norm_s, real(s[1]) / norm_s, real(s[n]) / norm_s,
                                                  real(s[n + 1]) / norm_s, real(t[0]) / norm_t, real(t[n + 1]) / norm_t);
       alpha[j] = std::complex<R>((block.p + block.s) / 2, block.y);
